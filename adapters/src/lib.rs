@@ -1,0 +1,1 @@
+//! Dialects: how providers and clients spell a chat.

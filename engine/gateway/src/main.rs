@@ -1,0 +1,2 @@
+//! The Faregate binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Every decision, without I/O and without a clock.

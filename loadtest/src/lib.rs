@@ -1,0 +1,1 @@
+//! A strict scripted model provider and an open-loop load generator.
