@@ -1,2 +1,6 @@
 //! The Faregate binary.
+
+mod clock;
+mod io;
+mod tls;
 fn main() {}

@@ -1,0 +1,165 @@
+//! The system calls that monoio does not offer, each with its reason. The gateway's `unsafe` lives in this file.
+#![expect(unsafe_code, reason = "direct system calls on file descriptors that the callers own")]
+
+use std::{
+    io::{self, IoSlice},
+    mem::size_of,
+    os::fd::RawFd,
+};
+
+fn check(result: libc::ssize_t) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+/// Sends what fits without blocking, from borrowed slices.
+///
+/// # Errors
+///
+/// `WouldBlock` when the socket is full, else the error of the connection.
+pub(crate) fn send_now(fd: RawFd, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    const FLAGS: libc::c_int = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    if let [one] = parts {
+        // SAFETY: the slice is valid for reading for its length, and the call does not keep it.
+        return check(unsafe { libc::send(fd, one.as_ptr().cast(), one.len(), FLAGS) });
+    }
+    // SAFETY: an all-zero msghdr is a valid empty message.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = parts.as_ptr().cast_mut().cast();
+    message.msg_iovlen = parts.len();
+    // SAFETY: `IoSlice` has the layout of `iovec`; the kernel only reads through `msg_iov`, during the call.
+    check(unsafe { libc::sendmsg(fd, &raw const message, FLAGS) })
+}
+
+/// Receives into the spare capacity of `buf` without blocking; returns 0 when the peer has finished.
+///
+/// # Errors
+///
+/// `WouldBlock` when nothing is there, else the error of the connection.
+pub(super) fn receive_now(fd: RawFd, buf: &mut Vec<u8>) -> io::Result<usize> {
+    let spare = buf.spare_capacity_mut();
+    debug_assert!(!spare.is_empty(), "a receive into no room would look like the end of the stream");
+    // SAFETY: the spare capacity is valid for writing for its length.
+    let n = check(unsafe { libc::recv(fd, spare.as_mut_ptr().cast(), spare.len(), libc::MSG_DONTWAIT) })?;
+    let len = buf.len() + n;
+    // SAFETY: the kernel has written `n` bytes, at most the spare capacity, behind the old length.
+    unsafe { buf.set_len(len) };
+    Ok(n)
+}
+
+/// Closes one or both directions at once, also while a ring operation still holds the descriptor.
+pub(super) fn shutdown(fd: RawFd, how: libc::c_int) {
+    // SAFETY: no memory is involved; a wrong descriptor is an error that leaves nothing to do.
+    unsafe { libc::shutdown(fd, how) };
+}
+
+/// Takes one waiting connection without blocking.
+pub(super) fn accept_now(fd: RawFd) -> io::Result<RawFd> {
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: null address pointers are allowed and mean that the address is not wanted.
+    let accepted = unsafe { libc::accept4(fd, std::ptr::null_mut(), std::ptr::null_mut(), flags) };
+    if accepted < 0 { Err(io::Error::last_os_error()) } else { Ok(accepted) }
+}
+
+/// The pending error of a socket, read once a non-blocking connect has ended.
+pub(super) fn take_error(fd: RawFd) -> io::Result<()> {
+    let mut code: libc::c_int = 0;
+    let mut len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: `code` and `len` are valid for writing and `len` says how large `code` is.
+    let r = unsafe {
+        libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_ERROR, (&raw mut code).cast(), &raw mut len)
+    };
+    match (r, code) {
+        (0, 0) => Ok(()),
+        (0, code) => Err(io::Error::from_raw_os_error(code)),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Attaches a classic BPF program to a `SO_REUSEPORT` group that sends every new connection to one of the `count`
+/// sockets from place `first` on. The kernel falls back to its hash when a place is empty.
+/// Reference: socket(7), `SO_ATTACH_REUSEPORT_CBPF`.
+pub(super) fn steer_reuseport(fd: RawFd, first: u32, count: u32) -> io::Result<()> {
+    const RANDOM: u32 = 0xffff_f000 + 56; // SKF_AD_OFF + SKF_AD_RANDOM
+    let code = [
+        libc::sock_filter { code: 0x20, jt: 0, jf: 0, k: RANDOM }, // ld  #random
+        libc::sock_filter { code: 0x94, jt: 0, jf: 0, k: count.max(1) }, // mod #count
+        libc::sock_filter { code: 0x04, jt: 0, jf: 0, k: first },  // add #first
+        libc::sock_filter { code: 0x16, jt: 0, jf: 0, k: 0 },      // ret a
+    ];
+    let program = libc::sock_fprog { len: 4, filter: code.as_ptr().cast_mut() };
+    let len = size_of::<libc::sock_fprog>() as libc::socklen_t;
+    // SAFETY: the program and its instructions live through the call, which copies them.
+    let r = unsafe {
+        libc::setsockopt(
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_REUSEPORT_CBPF,
+            (&raw const program).cast(),
+            len,
+        )
+    };
+    if r == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Pins the calling thread to the `index`-th processor of those it may run on; returns the processor's number.
+///
+/// # Errors
+///
+/// When the affinity mask cannot be read or set.
+pub(crate) fn pin_to_cpu(index: usize) -> io::Result<usize> {
+    // SAFETY: an all-zero cpu_set_t is the empty set.
+    let mut allowed: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `allowed` is valid for writing for the size given.
+    if unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut allowed) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let max = libc::CPU_SETSIZE as usize;
+    // SAFETY: every index is below CPU_SETSIZE.
+    let cpus: Vec<usize> = (0..max).filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &allowed) }).collect();
+    let Some(cpu) = cpus.get(index % cpus.len().max(1)).copied() else {
+        return Err(io::Error::other("no processor is allowed"));
+    };
+    // SAFETY: an all-zero cpu_set_t is the empty set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `cpu` is below CPU_SETSIZE.
+    unsafe { libc::CPU_SET(cpu, &mut set) };
+    // SAFETY: `set` is valid for reading for the size given.
+    match unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) } {
+        0 => Ok(cpu),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn our_signals() -> libc::sigset_t {
+    // SAFETY: sigemptyset initialises the set before any other use; the signal numbers are valid.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+            libc::sigaddset(&raw mut set, signal);
+        }
+        set
+    }
+}
+
+/// Blocks SIGTERM, SIGINT and SIGHUP in this thread and those it starts later, so that [`wait_signal`] gets them.
+pub(crate) fn block_signals() {
+    let set = our_signals();
+    // SAFETY: `set` is valid for reading; a null old set is allowed.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) };
+}
+
+/// Waits for the next of the signals that [`block_signals`] has blocked.
+///
+/// # Errors
+///
+/// When the kernel refuses to wait.
+pub(crate) fn wait_signal() -> io::Result<i32> {
+    let set = our_signals();
+    let mut signal = 0;
+    // SAFETY: `set` is valid for reading and `signal` for writing.
+    match unsafe { libc::sigwait(&raw const set, &raw mut signal) } {
+        0 => Ok(signal),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}

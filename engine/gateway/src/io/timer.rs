@@ -1,0 +1,138 @@
+//! Deadlines: one number a connection, swept by one task a core.
+//!
+//! In: `arm(at)`. Out: the task that waits is woken when `at` has passed, and [`Slot::expired`] says so.
+//! Nothing is allocated or queued per deadline, and no future is dropped to cancel one: moving a deadline is a store.
+//! Resolution is [`TICK`]; with nothing armed the sweeper sleeps.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use crate::clock::{Clock, Instant};
+
+/// How often armed deadlines are looked at.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+const NEVER: u64 = u64::MAX;
+
+/// The deadlines of one core.
+#[derive(Default)]
+pub(crate) struct Timers {
+    /// Milliseconds of the core's clock, by slot; contiguous, because it is read from end to end each tick.
+    deadlines: RefCell<Vec<u64>>,
+    wakers: RefCell<Vec<Option<Waker>>>,
+    free: RefCell<Vec<usize>>,
+    armed: Cell<usize>,
+    sweeper: RefCell<Option<Waker>>,
+}
+
+/// One connection's deadline. Dropping it frees the place.
+pub(crate) struct Slot {
+    timers: Rc<Timers>,
+    index: usize,
+    armed_at: Cell<u64>,
+}
+
+impl Timers {
+    /// A place for one deadline, unarmed.
+    pub(crate) fn slot(self: &Rc<Self>) -> Slot {
+        let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
+            self.deadlines.borrow_mut().push(NEVER);
+            self.wakers.borrow_mut().push(None);
+            self.deadlines.borrow().len() - 1
+        });
+        Slot { timers: Rc::clone(self), index, armed_at: Cell::new(NEVER) }
+    }
+
+    /// Wakes every task whose deadline has passed, for ever. One a core.
+    pub(crate) async fn sweep(self: Rc<Self>, clock: Clock) {
+        loop {
+            std::future::poll_fn(|cx| self.poll_armed(cx)).await;
+            super::sleep(TICK).await;
+            self.fire(clock.now());
+        }
+    }
+
+    fn poll_armed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.armed.get() > 0 {
+            return Poll::Ready(());
+        }
+        *self.sweeper.borrow_mut() = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    fn fire(&self, now: Instant) {
+        let mut deadlines = self.deadlines.borrow_mut();
+        let mut wakers = self.wakers.borrow_mut();
+        for (index, at) in deadlines.iter_mut().enumerate() {
+            if *at <= now.millis() {
+                *at = NEVER;
+                self.armed.set(self.armed.get() - 1);
+                if let Some(waker) = wakers[index].take() {
+                    waker.wake();
+                }
+            }
+        }
+    }
+
+    fn set(&self, index: usize, at: u64) {
+        let mut deadlines = self.deadlines.borrow_mut();
+        let before = std::mem::replace(&mut deadlines[index], at);
+        match (before == NEVER, at == NEVER) {
+            (true, false) => self.armed.set(self.armed.get() + 1),
+            (false, true) => self.armed.set(self.armed.get() - 1),
+            _ => return,
+        }
+        if self.armed.get() == 1
+            && let Some(sweeper) = self.sweeper.borrow_mut().take()
+        {
+            sweeper.wake();
+        }
+    }
+}
+
+impl Slot {
+    /// Sets the deadline; an earlier one is forgotten.
+    pub(crate) fn arm(&self, at: Instant) {
+        self.armed_at.set(at.millis());
+        self.timers.set(self.index, at.millis());
+    }
+
+    /// No deadline from here on.
+    pub(crate) fn disarm(&self) {
+        self.armed_at.set(NEVER);
+        self.timers.set(self.index, NEVER);
+    }
+
+    /// Whether the deadline has fired. Cheap; registers the task of `cx` to be woken when it does.
+    pub(crate) fn poll_expired(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.armed_at.get() == NEVER {
+            return Poll::Pending;
+        }
+        if self.timers.deadlines.borrow()[self.index] == NEVER {
+            return Poll::Ready(());
+        }
+        let mut wakers = self.timers.wakers.borrow_mut();
+        match &wakers[self.index] {
+            Some(waker) if waker.will_wake(cx.waker()) => {}
+            _ => wakers[self.index] = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Waits until the deadline has fired; for ever when none is armed.
+    pub(crate) async fn expired(&self) {
+        std::future::poll_fn(|cx| self.poll_expired(cx)).await;
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.disarm();
+        self.timers.wakers.borrow_mut()[self.index] = None;
+        self.timers.free.borrow_mut().push(self.index);
+    }
+}
