@@ -24,7 +24,7 @@ mod wake;
 pub(crate) use driver::{Driver, probe, run};
 pub(crate) use listener::{Accepted, Listener, steer_to_newest};
 pub(crate) use socket::{Endpoint, Socket};
-pub(crate) use stream::Stream;
+pub(crate) use stream::{Left, Stream};
 pub(crate) use sys::{block_signals, pin_to_cpu, send_now, wait_signal};
 pub(crate) use timer::{Slot, Timers};
 pub(crate) use wake::{Wake, Waker};

@@ -143,13 +143,17 @@ impl Socket {
         sys::send_now(self.fd, parts)
     }
 
-    /// Waits until there is room to send; may be dropped at any time.
-    pub(super) async fn writable(&self) -> io::Result<()> {
-        // SAFETY of the aliasing is monoio's: `OwnedReadHalf` shares the stream with its writing side in the same way,
-        // and waiting for room touches nothing that a pending receive uses.
-        match &self.kind {
-            Kind::Tcp(stream) => shared(stream).writable(false).await,
-            Kind::Unix(stream) => shared(stream).writable(false).await,
+    /// Waits until there is room to send; may be dropped at any time, and borrows nothing.
+    pub(super) fn writable(&self) -> impl Future<Output = io::Result<()>> + use<> {
+        let kind = match &self.kind {
+            Kind::Tcp(stream) => Kind::Tcp(Rc::clone(stream)),
+            Kind::Unix(stream) => Kind::Unix(Rc::clone(stream)),
+        };
+        async move {
+            match &kind {
+                Kind::Tcp(stream) => shared(stream).writable(false).await,
+                Kind::Unix(stream) => shared(stream).writable(false).await,
+            }
         }
     }
 

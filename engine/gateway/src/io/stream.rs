@@ -173,9 +173,9 @@ impl Stream {
         Ok(())
     }
 
-    /// Waits until there is room to send; may be dropped at any time.
-    pub(crate) async fn writable(&self) -> io::Result<()> {
-        self.socket.writable().await
+    /// Waits until there is room to send; may be dropped at any time, and borrows nothing.
+    pub(crate) fn writable(&self) -> impl Future<Output = io::Result<()>> + use<> {
+        self.socket.writable()
     }
 
     /// Says that nothing more will be sent.

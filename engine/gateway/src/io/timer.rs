@@ -24,6 +24,8 @@ pub(crate) struct Timers {
     /// Milliseconds of the core's clock, by slot; contiguous, because it is read from end to end each tick.
     deadlines: RefCell<Vec<u64>>,
     wakers: RefCell<Vec<Option<Waker>>>,
+    /// Slots whose task waits for something that may never come, and may be told to stop at any time.
+    idle: RefCell<Vec<bool>>,
     free: RefCell<Vec<usize>>,
     armed: Cell<usize>,
     sweeper: RefCell<Option<Waker>>,
@@ -42,6 +44,7 @@ impl Timers {
         let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
             self.deadlines.borrow_mut().push(NEVER);
             self.wakers.borrow_mut().push(None);
+            self.idle.borrow_mut().push(false);
             self.deadlines.borrow().len() - 1
         });
         Slot { timers: Rc::clone(self), index, armed_at: Cell::new(NEVER) }
@@ -54,6 +57,15 @@ impl Timers {
             super::sleep(TICK).await;
             self.fire(clock.now());
         }
+    }
+
+    /// Lets every deadline of an idle slot pass now; one that has none is woken too.
+    pub(crate) fn expire_idle(&self, now: Instant) {
+        let idle: Vec<usize> = (0..).zip(self.idle.borrow().iter()).filter_map(|(i, idle)| idle.then_some(i)).collect();
+        for index in idle {
+            self.set(index, now.millis());
+        }
+        self.fire(now);
     }
 
     fn poll_armed(&self, cx: &mut Context<'_>) -> Poll<()> {
@@ -101,6 +113,11 @@ impl Slot {
         self.timers.set(self.index, at.millis());
     }
 
+    /// Whether the wait may be ended early, by [`Timers::expire_idle`].
+    pub(crate) fn set_idle(&self, idle: bool) {
+        self.timers.idle.borrow_mut()[self.index] = idle;
+    }
+
     /// No deadline from here on.
     pub(crate) fn disarm(&self) {
         self.armed_at.set(NEVER);
@@ -132,6 +149,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.disarm();
+        self.set_idle(false);
         self.timers.wakers.borrow_mut()[self.index] = None;
         self.timers.free.borrow_mut().push(self.index);
     }

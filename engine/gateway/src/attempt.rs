@@ -1,0 +1,359 @@
+//! One attempt at one upstream: connect, send the request, read the head of the answer.
+//!
+//! Every wait also watches the client and the deadline. Whatever happens is returned as a value; what to do next is the
+//! exchange's decision.
+
+use std::{
+    future::Future,
+    io,
+    pin::pin,
+    task::{Context, Poll},
+};
+
+use faregate_wire::{Framing, HeadLimits, Method, Slots, parse_response};
+
+use crate::{
+    client::{Client, News},
+    clock::Instant,
+    io::{Left, Stream},
+    pool::LANDING_BYTES,
+    relay::Downstream,
+    reply,
+    upstream::{DialError, Upstream},
+    worker::Core,
+};
+
+/// Bytes of a provider's head.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Interim (1xx) answers before the final one.
+const INTERIM_MAX: usize = 8;
+
+/// Deadlines of one attempt.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadlines {
+    /// For the connection, TLS included.
+    pub(crate) connect: std::time::Duration,
+    /// From the request to the first byte of the answer.
+    pub(crate) first_byte: std::time::Duration,
+    /// For a peer that takes no bytes.
+    pub(crate) stall: std::time::Duration,
+    /// For the whole request, over all attempts.
+    pub(crate) end: Instant,
+}
+
+/// Which deadline has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Late {
+    /// No connection.
+    Connect,
+    /// The upstream took no more of the request.
+    Send,
+    /// No answer.
+    FirstByte,
+    /// No content.
+    FirstToken,
+    /// No more content.
+    BetweenTokens,
+    /// The whole request.
+    Total,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// No connection.
+    Dial(DialError),
+    /// The connection broke; `reused` when it was an idle one and no byte had come.
+    Reset {
+        /// Whether the connection had served before.
+        reused: bool,
+    },
+    /// What came was no answer.
+    Protocol,
+    /// A deadline passed.
+    Late(Late),
+    /// The client has gone.
+    ClientGone,
+}
+
+/// The head of an answer, and what has arrived with it.
+pub(crate) struct Answer {
+    /// The connection it comes on.
+    pub(crate) stream: Stream,
+    /// What has arrived: the head, and the start of the body.
+    pub(crate) buf: Vec<u8>,
+    /// The status line and fields for the client.
+    pub(crate) out: Vec<u8>,
+    /// What the head says.
+    pub(crate) info: Info,
+    /// The request was not sent to its end: the connection is of no more use.
+    pub(crate) early: bool,
+}
+
+/// What the head of an answer says.
+#[derive(Clone, Debug)]
+pub(crate) struct Info {
+    /// Bytes of the head.
+    pub(crate) len: usize,
+    /// The status.
+    pub(crate) status: u16,
+    /// Whether the connection may serve again.
+    pub(crate) keep_alive: bool,
+    /// How the body is framed.
+    pub(crate) framing: Framing,
+    /// How the client gets it.
+    pub(crate) downstream: Downstream,
+    /// Whether the body is a stream of events.
+    pub(crate) events: bool,
+    /// Whether the body is in a content coding, so that nothing can be read in it.
+    pub(crate) coded: bool,
+    /// `Retry-After`, as sent.
+    pub(crate) retry_after: Option<Box<str>>,
+    /// `retry-after-ms`, as sent.
+    pub(crate) retry_after_ms: Option<Box<str>>,
+    /// The provider gave the answer an id of its own.
+    pub(crate) has_request_id: bool,
+}
+
+/// What an attempt sends.
+pub(crate) struct Order<'a> {
+    /// The head and the body, in order.
+    pub(crate) parts: &'a [&'a [u8]],
+    /// The client's method; the answer to HEAD has no body.
+    pub(crate) method: Method,
+    /// Whether the client speaks HTTP/1.1.
+    pub(crate) client_is_http11: bool,
+    /// Whether events may have to be taken out of the answer.
+    pub(crate) rewrites: bool,
+    /// Whether a stream was asked for.
+    pub(crate) streams: bool,
+}
+
+/// Takes an idle connection or makes one. True when it is an idle one.
+///
+/// # Errors
+///
+/// [`Failure::Dial`], [`Failure::Late`] or [`Failure::ClientGone`].
+pub(crate) async fn connect(
+    core: &Core,
+    client: &mut Client,
+    upstream: &Upstream,
+    deadlines: &Deadlines,
+    fresh: bool,
+) -> Result<(Stream, bool), Failure> {
+    if !fresh && let Some(stream) = core.pool.take(upstream.id) {
+        return Ok((stream, true));
+    }
+    let own = core.timers.slot();
+    own.arm(core.now().after(deadlines.connect).min(deadlines.end));
+    let mut dial = pin!(upstream.dial(&own));
+    let dialled = std::future::poll_fn(|cx| {
+        if let Poll::Ready(dialled) = dial.as_mut().poll(cx) {
+            return Poll::Ready(Some(dialled));
+        }
+        match client.poll_news(cx) {
+            Poll::Ready(News::Gone) => Poll::Ready(None),
+            _ => Poll::Pending,
+        }
+    })
+    .await;
+    match dialled {
+        None => Err(Failure::ClientGone),
+        Some(Ok(stream)) => Ok((stream, false)),
+        Some(Err(DialError::Timeout)) if core.now() >= deadlines.end => Err(Failure::Late(Late::Total)),
+        Some(Err(DialError::Timeout)) => Err(Failure::Late(Late::Connect)),
+        Some(Err(error)) => Err(Failure::Dial(error)),
+    }
+}
+
+/// Sends the order and reads the head of the answer.
+///
+/// # Errors
+///
+/// Why there is no answer. `reused` says whether `stream` was an idle connection.
+pub(crate) async fn ask(
+    core: &Core,
+    client: &mut Client,
+    mut stream: Stream,
+    reused: bool,
+    order: &Order<'_>,
+    deadlines: &Deadlines,
+) -> Result<Answer, Failure> {
+    arm(core, client, deadlines.stall, deadlines.end);
+    let mut first = None;
+    let mut early = false;
+    match send(client, &mut stream, order.parts).await {
+        Sending::Sent => {}
+        Sending::Answered(received) => {
+            first = Some(received);
+            early = true;
+        }
+        // The provider may have answered before it closed: what it said comes first.
+        Sending::Broken => early = true,
+        Sending::ClientGone => return Err(Failure::ClientGone),
+        Sending::Late => return Err(late(core, deadlines, Late::Send)),
+    }
+    client.watch(order.streams);
+    arm(core, client, deadlines.first_byte, deadlines.end);
+    let mut buf = match first {
+        Some(received) => settle_receive(received, reused)?,
+        None => {
+            if !stream.is_receiving() {
+                stream.begin(Vec::with_capacity(LANDING_BYTES));
+            }
+            receive(core, client, &mut stream, reused, deadlines).await?
+        }
+    };
+    let mut out = Vec::with_capacity(1024);
+    for _ in 0..INTERIM_MAX {
+        let info = loop {
+            if let Some(info) = read_head(&buf, &mut out, order)? {
+                break info;
+            }
+            if buf.len() >= HEAD_BYTES_MAX {
+                return Err(Failure::Protocol);
+            }
+            buf.reserve(LANDING_BYTES);
+            stream.begin(buf);
+            buf = receive(core, client, &mut stream, false, deadlines).await?;
+        };
+        if info.status >= 200 {
+            return Ok(Answer { stream, buf, out, info, early });
+        }
+        buf.drain(..info.len);
+        out.clear();
+    }
+    Err(Failure::Protocol)
+}
+
+enum Sending {
+    Sent,
+    Answered((io::Result<usize>, Vec<u8>)),
+    Broken,
+    ClientGone,
+    Late,
+}
+
+async fn send(client: &mut Client, stream: &mut Stream, parts: &[&[u8]]) -> Sending {
+    let mut left = Left::new(parts);
+    if stream.send_left(&mut left).is_err() {
+        return Sending::Broken;
+    }
+    if left.is_done() {
+        return Sending::Sent;
+    }
+    client.watch(true);
+    if !stream.is_receiving() {
+        stream.begin(Vec::with_capacity(LANDING_BYTES));
+    }
+    while !left.is_done() {
+        let mut room = pin!(stream.writable());
+        let event = std::future::poll_fn(|cx| {
+            if client.slot.poll_expired(cx).is_ready() {
+                return Poll::Ready(Some(Sending::Late));
+            }
+            if let Poll::Ready(received) = stream.poll(cx) {
+                return Poll::Ready(Some(Sending::Answered(received)));
+            }
+            if let Poll::Ready(News::Gone) = client.poll_news(cx) {
+                return Poll::Ready(Some(Sending::ClientGone));
+            }
+            match room.as_mut().poll(cx) {
+                Poll::Ready(Ok(())) => Poll::Ready(None),
+                Poll::Ready(Err(_)) => Poll::Ready(Some(Sending::Broken)),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await;
+        if let Some(end) = event {
+            return end;
+        }
+        if stream.send_left(&mut left).is_err() {
+            return Sending::Broken;
+        }
+    }
+    Sending::Sent
+}
+
+async fn receive(
+    core: &Core,
+    client: &mut Client,
+    stream: &mut Stream,
+    reused: bool,
+    deadlines: &Deadlines,
+) -> Result<Vec<u8>, Failure> {
+    let received = std::future::poll_fn(|cx| poll_answer(client, stream, cx)).await;
+    match received {
+        Event::Received(received) => settle_receive(received, reused),
+        Event::ClientGone => Err(Failure::ClientGone),
+        Event::Late => Err(late(core, deadlines, Late::FirstByte)),
+    }
+}
+
+fn settle_receive(received: (io::Result<usize>, Vec<u8>), reused: bool) -> Result<Vec<u8>, Failure> {
+    match received {
+        (Ok(n), buf) if n > 0 => Ok(buf),
+        _ => Err(Failure::Reset { reused }),
+    }
+}
+
+/// What ended a wait for the provider.
+pub(crate) enum Event {
+    /// Bytes, the end, or an error of the upstream connection.
+    Received((io::Result<usize>, Vec<u8>)),
+    /// The client has gone.
+    ClientGone,
+    /// The armed deadline has passed.
+    Late,
+}
+
+/// The first of: the upstream, the client's leaving, the deadline.
+pub(crate) fn poll_answer(client: &mut Client, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<Event> {
+    if let Poll::Ready(received) = stream.poll(cx) {
+        return Poll::Ready(Event::Received(received));
+    }
+    if let Poll::Ready(News::Gone) = client.poll_news(cx) {
+        return Poll::Ready(Event::ClientGone);
+    }
+    client.slot.poll_expired(cx).map(|()| Event::Late)
+}
+
+fn read_head(buf: &[u8], out: &mut Vec<u8>, order: &Order<'_>) -> Result<Option<Info>, Failure> {
+    let mut slots = Slots::new();
+    let limits = HeadLimits::default();
+    let Some(head) =
+        parse_response(buf, &mut slots, &limits, order.method).map_err(|_| Failure::Protocol)?
+    else {
+        return Ok(None);
+    };
+    let events = head.is_event_stream;
+    let rewrites = order.rewrites && events;
+    let downstream = reply::downstream(&head, order.client_is_http11, rewrites);
+    reply::write_status(out, head.status);
+    let returned = reply::write_returned(out, &head, downstream);
+    let text = |value: Option<&[u8]>| value.and_then(|v| std::str::from_utf8(v).ok()).map(Box::from);
+    Ok(Some(Info {
+        len: head.len,
+        status: head.status,
+        keep_alive: head.keep_alive,
+        framing: head.framing,
+        downstream,
+        events,
+        coded: head.content_encoding.is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")),
+        retry_after: text(head.retry_after),
+        retry_after_ms: text(head.retry_after_ms),
+        has_request_id: returned.request_id,
+    }))
+}
+
+/// Arms the client's deadline: `within` from now, but never behind `end`.
+pub(crate) fn arm(core: &Core, client: &Client, within: std::time::Duration, end: Instant) {
+    client.slot.arm(core.now().after(within).min(end));
+}
+
+/// Names the deadline that has passed.
+pub(crate) fn late(core: &Core, deadlines: &Deadlines, phase: Late) -> Failure {
+    Failure::Late(if core.now() >= deadlines.end { Late::Total } else { phase })
+}
+

@@ -1,0 +1,214 @@
+//! The client's side of a connection: what it has sent, whether it is still there, and answering it.
+//!
+//! In: bytes from the client. Out: the bytes of one request at a time. While a request is served, one receive stays
+//! pending: it brings the news that the client has left, or the first bytes of its next request.
+
+use std::{
+    io,
+    task::{Context, Poll},
+};
+
+use crate::{
+    clock::Instant,
+    io::{Slot, Stream},
+};
+
+/// Room for the head and body of a small request.
+pub(crate) const LANDING_BYTES: usize = 4 * 1024;
+
+/// Room for the watch during a stream: a client that streams rarely sends more before the end.
+pub(crate) const WATCH_BYTES: usize = 256;
+
+/// Bytes asked for at once while a body arrives.
+const BODY_STEP_BYTES: usize = 256 * 1024;
+
+/// What the client did while it was being served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// It has closed its side, or the connection broke.
+    Gone,
+    /// It has sent the start of its next request.
+    Ahead,
+}
+
+/// Why no more bytes came.
+#[derive(Debug)]
+pub(crate) enum NoMore {
+    /// The client has closed its side.
+    Closed,
+    /// The connection broke.
+    Broken(io::Error),
+    /// The deadline passed.
+    Deadline,
+}
+
+/// The client's side of a connection.
+pub(crate) struct Client {
+    /// The connection.
+    pub(crate) stream: Stream,
+    /// Its deadline.
+    pub(crate) slot: Slot,
+    /// What has arrived and is not consumed: the request being served first.
+    pub(crate) received: Vec<u8>,
+    /// What arrived while a request was served.
+    ahead: Vec<u8>,
+    gone: bool,
+}
+
+impl Client {
+    /// A connection at its start.
+    pub(crate) fn new(stream: Stream, slot: Slot) -> Self {
+        Self { stream, slot, received: Vec::new(), ahead: Vec::new(), gone: false }
+    }
+
+    /// Receives more behind what is there already, with room for `wanted` bytes more.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no more, once the armed deadline has passed or the client has gone.
+    pub(crate) async fn fill(&mut self, wanted: usize) -> Result<(), NoMore> {
+        if self.gone {
+            return Err(NoMore::Closed);
+        }
+        if !self.stream.is_receiving() {
+            let mut buf = std::mem::take(&mut self.received);
+            let room = wanted.clamp(LANDING_BYTES, BODY_STEP_BYTES);
+            if buf.capacity() - buf.len() < room.min(wanted) {
+                buf.reserve(room);
+            }
+            self.stream.begin(buf);
+        }
+        let (result, buf) = std::future::poll_fn(|cx| {
+            if let Poll::Ready(received) = self.stream.poll(cx) {
+                return Poll::Ready(Ok(received));
+            }
+            self.slot.poll_expired(cx).map(|()| Err(NoMore::Deadline))
+        })
+        .await?;
+        self.keep(buf);
+        match result {
+            Ok(0) => {
+                self.gone = true;
+                Err(NoMore::Closed)
+            }
+            Ok(_) => Ok(()),
+            Err(error) => {
+                self.gone = true;
+                Err(NoMore::Broken(error))
+            }
+        }
+    }
+
+    /// Receives a body until `received` holds `total` bytes, as far as it is there already. True when it is complete.
+    ///
+    /// # Errors
+    ///
+    /// When the connection broke or ended.
+    pub(crate) fn fill_now(&mut self, total: usize) -> Result<bool, NoMore> {
+        while self.received.len() < total {
+            let missing = total - self.received.len();
+            if self.stream.is_receiving() {
+                return Ok(false);
+            }
+            self.received.reserve(missing.min(BODY_STEP_BYTES));
+            let room = self.received.capacity() - self.received.len();
+            match self.stream.receive_now(&mut self.received) {
+                Ok(0) => {
+                    self.gone = true;
+                    return Err(NoMore::Closed);
+                }
+                // Less than there was room for: the socket is empty, and asking again would only cost a call.
+                Ok(n) if n < room && self.received.len() < total => return Ok(false),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(NoMore::Broken(error)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Starts watching: `streams` says whether the next bytes are far away.
+    pub(crate) fn watch(&mut self, streams: bool) {
+        if !self.gone && !self.stream.is_receiving() && self.ahead.is_empty() {
+            let room = if streams { WATCH_BYTES } else { LANDING_BYTES };
+            self.stream.begin(Vec::with_capacity(room));
+        }
+    }
+
+    /// News from the client, if there is any.
+    pub(crate) fn poll_news(&mut self, cx: &mut Context<'_>) -> Poll<News> {
+        if self.gone {
+            return Poll::Ready(News::Gone);
+        }
+        let (result, buf) = std::task::ready!(self.stream.poll(cx));
+        match result {
+            Ok(n) if n > 0 => {
+                self.ahead = buf;
+                Poll::Ready(News::Ahead)
+            }
+            _ => {
+                self.gone = true;
+                Poll::Ready(News::Gone)
+            }
+        }
+    }
+
+    /// Forgets the first `used` bytes: the request is served. What arrived meanwhile comes next.
+    pub(crate) fn consume(&mut self, used: usize) {
+        if used >= self.received.len() {
+            self.received = std::mem::take(&mut self.ahead);
+        } else {
+            self.received.drain(..used);
+            self.received.append(&mut self.ahead);
+        }
+    }
+
+    /// Gives the request's memory back while its answer streams; the first `used` bytes are not needed any more.
+    pub(crate) fn release(&mut self, used: usize) -> usize {
+        if self.received.len() > used {
+            return used;
+        }
+        self.received = Vec::new();
+        0
+    }
+
+    /// Sends all of `parts`, waiting for room until the deadline that is armed.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` at the deadline, else the error of the connection.
+    pub(crate) async fn send(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+        let result = self.stream.send(parts, &self.slot).await;
+        self.gone |= result.is_err();
+        result
+    }
+
+    /// Whether the client has gone.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone
+    }
+
+    /// Ends the connection so that the last answer arrives: finish, then read away a bounded rest.
+    pub(crate) async fn linger(&mut self, until: Instant) {
+        const REST_BYTES_MAX: usize = 64 * 1024;
+        self.stream.finish();
+        self.slot.arm(until);
+        let mut rest = 0;
+        while !self.gone && rest < REST_BYTES_MAX {
+            self.received.clear();
+            if self.fill(LANDING_BYTES).await.is_err() {
+                return;
+            }
+            rest += self.received.len();
+        }
+    }
+
+    fn keep(&mut self, mut buf: Vec<u8>) {
+        if self.received.is_empty() {
+            self.received = buf;
+        } else {
+            self.received.append(&mut buf);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The access log: one JSON line a request, formatted on the core, written by a thread of its own.
+//!
+//! In: lines. Out: a file, standard output or standard error. A core collects lines in a block and hands full or old
+//! blocks over through a bounded queue; when the writer falls behind, blocks are dropped and counted, never waited for.
+
+use std::{
+    cell::RefCell,
+    fs::OpenOptions,
+    io::{self, Write},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use crossbeam_queue::ArrayQueue;
+
+/// A block is handed over when it holds this much.
+const BLOCK_BYTES: usize = 32 * 1024;
+
+/// Blocks that may wait for the writer; about 8 MiB.
+const BLOCKS_MAX: usize = 256;
+
+/// How long the writer sleeps between looks at the queue.
+const WRITER_PAUSE: Duration = Duration::from_millis(100);
+
+/// Where lines go; shared by all cores.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    full: ArrayQueue<Vec<u8>>,
+    spare: ArrayQueue<Vec<u8>>,
+    dropped: AtomicU64,
+    stop: AtomicBool,
+}
+
+impl Sink {
+    /// An empty queue.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            full: ArrayQueue::new(BLOCKS_MAX),
+            spare: ArrayQueue::new(16),
+            dropped: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+        })
+    }
+
+    /// Blocks that were dropped because the writer fell behind.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Starts the thread that writes to `target`.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened or no thread can be started.
+    pub(crate) fn start(self: &Arc<Self>, target: &Target) -> io::Result<JoinHandle<()>> {
+        let out = target.open()?;
+        let sink = Arc::clone(self);
+        thread::Builder::new().name("access-log".to_owned()).spawn(move || sink.write_all(out))
+    }
+
+    /// Lets the writer finish what was handed over and end.
+    pub(crate) fn stop(&self, writer: JoinHandle<()>) {
+        self.stop.store(true, Ordering::Release);
+        writer.thread().unpark();
+        let _ = writer.join();
+    }
+
+    fn write_all(&self, mut out: Box<dyn Write + Send>) {
+        loop {
+            let stopping = self.stop.load(Ordering::Acquire);
+            let mut wrote = false;
+            while let Some(mut block) = self.full.pop() {
+                if out.write_all(&block).is_err() {
+                    self.dropped.fetch_add(1, Ordering::Relaxed);
+                }
+                block.clear();
+                let _ = self.spare.push(block);
+                wrote = true;
+            }
+            if wrote {
+                let _ = out.flush();
+            }
+            if stopping {
+                return;
+            }
+            thread::park_timeout(WRITER_PAUSE);
+        }
+    }
+}
+
+/// Where the access log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// Appended to a file.
+    File(std::path::PathBuf),
+}
+
+impl Target {
+    fn open(&self) -> io::Result<Box<dyn Write + Send>> {
+        Ok(match self {
+            Self::Stdout => Box::new(io::stdout()),
+            Self::Stderr => Box::new(io::stderr()),
+            Self::File(path) => Box::new(append(path)?),
+        })
+    }
+}
+
+fn append(path: &Path) -> io::Result<std::fs::File> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(|e| io::Error::new(e.kind(), format!("access log {}: {e}", path.display())))
+}
+
+/// A core's block of lines.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    sink: Option<Arc<Sink>>,
+    block: RefCell<Vec<u8>>,
+}
+
+impl Lines {
+    /// Lines for `sink`; without one they are not even formatted.
+    pub(crate) fn new(sink: Option<Arc<Sink>>) -> Self {
+        Self { sink, block: RefCell::new(Vec::new()) }
+    }
+
+    /// Lets `format` append one line, newline included.
+    pub(crate) fn add(&self, format: impl FnOnce(&mut Vec<u8>)) {
+        if self.sink.is_none() {
+            return;
+        }
+        let mut block = self.block.borrow_mut();
+        format(&mut block);
+        if block.len() >= BLOCK_BYTES {
+            self.hand_over(&mut block);
+        }
+    }
+
+    /// Hands over what has been collected.
+    pub(crate) fn flush(&self) {
+        let mut block = self.block.borrow_mut();
+        if !block.is_empty() {
+            self.hand_over(&mut block);
+        }
+    }
+
+    fn hand_over(&self, block: &mut Vec<u8>) {
+        let Some(sink) = &self.sink else { return };
+        let next = sink.spare.pop().unwrap_or_default();
+        let full = std::mem::replace(block, next);
+        if sink.full.push(full).is_err() {
+            sink.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Appends `"key":"value"` with the value escaped, and a comma before it unless it opens the object.
+pub(crate) fn field(out: &mut Vec<u8>, key: &str, value: &str) {
+    name(out, key);
+    out.push(b'"');
+    for byte in value.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            0..0x20 | 0x7f => {
+                let _ = write!(out, "\\u{byte:04x}");
+            }
+            _ => out.push(byte),
+        }
+    }
+    out.push(b'"');
+}
+
+/// Appends `"key":number`.
+pub(crate) fn number(out: &mut Vec<u8>, key: &str, value: u64) {
+    name(out, key);
+    write_number(out, value);
+}
+
+fn name(out: &mut Vec<u8>, key: &str) {
+    if out.last() != Some(&b'{') {
+        out.push(b',');
+    }
+    out.push(b'"');
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+/// Appends `value` in decimal.
+pub(crate) fn write_number(out: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}

@@ -1,0 +1,392 @@
+//! What happens to an answer's body between the provider and the client.
+//!
+//! In: body bytes as they arrived, framing and all. Out: what to send on, in the client's framing, and what was learned
+//! on the way: usage, the first content, whether the stream ended as it should. No socket, no clock.
+//! State between calls: the framing of the body, and the bytes of an event that is not complete yet.
+//!
+//! Bytes pass in the buffer they arrived in whenever that buffer is what the client should get. An event is only passed
+//! on whole, so that wherever the provider breaks off, the client can be told so in a well-formed event of its own.
+
+use std::ops::Range;
+
+use faregate_adapters::{
+    chat::Usage,
+    dialect::openai::{self, UsageMeter},
+};
+use faregate_wire::{
+    BodyReader, Cutter, Framing, WholeChunks,
+    chunk::{CHUNK_HEAD_BYTES_MAX, LAST_CHUNK},
+    write_chunk_head,
+};
+
+/// An unfinished event longer than this passes in pieces; a break inside of it can then only close the connection.
+pub(crate) const HOLD_BYTES_MAX: usize = 32 * 1024;
+
+/// How the client is told where the body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Downstream {
+    /// As the provider's `Content-Length` says.
+    Length,
+    /// In chunks.
+    Chunked,
+    /// By closing the connection (HTTP/1.0 clients).
+    Close,
+    /// No body at all.
+    Empty,
+}
+
+/// What a relay does with the body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// The provider's framing.
+    pub(crate) upstream: Framing,
+    /// The client's framing.
+    pub(crate) downstream: Downstream,
+    /// Whether the body is a stream of server-sent events.
+    pub(crate) events: bool,
+    /// Whether usage was asked for on the client's behalf: its extra chunk is taken out again.
+    pub(crate) drop_usage_chunk: bool,
+    /// Whether usage is looked for.
+    pub(crate) metered: bool,
+}
+
+/// What to send on of the bytes that were pushed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Forward {
+    /// Nothing yet.
+    Nothing,
+    /// These bytes of the input, as they are.
+    Input(Range<usize>),
+    /// The bytes written to the scratch buffer.
+    Scratch,
+}
+
+/// The body broke a rule or broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// The provider's framing or events are malformed.
+    Malformed,
+    /// The provider closed before the end.
+    Cut,
+    /// The provider sent bytes behind the end of its answer.
+    Surplus,
+}
+
+/// What was learned so far.
+#[derive(Debug, Default)]
+pub(crate) struct Learned {
+    /// The provider's own count, if it gave one.
+    pub(crate) usage: Option<Usage>,
+    /// A content token has passed.
+    pub(crate) content: bool,
+    /// Content tokens passed with the bytes that were pushed last.
+    pub(crate) content_now: bool,
+    /// `[DONE]` has passed.
+    pub(crate) done: bool,
+    /// The provider reported an error inside of the stream.
+    pub(crate) error: bool,
+    /// Events that carried content: a floor for the tokens of an answer without usage.
+    pub(crate) content_events: u64,
+    /// Bytes of the body, without framing.
+    pub(crate) bytes: u64,
+}
+
+/// One answer's body on its way.
+pub(crate) struct Relay {
+    plan: Plan,
+    reader: BodyReader,
+    cutter: Cutter,
+    hold: Vec<u8>,
+    meter: UsageMeter,
+    learned: Learned,
+    ended: bool,
+    overlong: bool,
+}
+
+impl Relay {
+    /// A relay at the start of a body.
+    pub(crate) fn new(plan: Plan) -> Self {
+        Self {
+            plan,
+            reader: BodyReader::new(plan.upstream),
+            cutter: Cutter::default(),
+            hold: Vec::new(),
+            meter: UsageMeter::default(),
+            learned: Learned::default(),
+            ended: false,
+            overlong: false,
+        }
+    }
+
+    /// Takes in body bytes as they arrived and says what to send on. `scratch` is overwritten when it is used.
+    ///
+    /// # Errors
+    ///
+    /// [`Broken::Malformed`] or [`Broken::Surplus`]; what was learned before stands.
+    pub(crate) fn push(&mut self, input: &[u8], scratch: &mut Vec<u8>) -> Result<Forward, Broken> {
+        self.learned.content_now = false;
+        if self.plan.downstream == Downstream::Length && !self.plan.events {
+            return self.push_plain(input);
+        }
+        self.push_framed(input, scratch)
+    }
+
+    /// The provider has closed its side.
+    ///
+    /// # Errors
+    ///
+    /// [`Broken::Cut`] when that was too early.
+    pub(crate) fn close(&mut self, scratch: &mut Vec<u8>) -> Result<Forward, Broken> {
+        if self.ended {
+            return Ok(Forward::Nothing);
+        }
+        let whole_stream = !self.plan.events || self.learned.done;
+        if self.plan.upstream != Framing::UntilClose || !whole_stream {
+            return Err(Broken::Cut);
+        }
+        self.end(scratch);
+        Ok(if scratch.is_empty() { Forward::Nothing } else { Forward::Scratch })
+    }
+
+    /// Whether the body has come to its end.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether the client is between two events, so that one of ours may be put in.
+    pub(crate) fn is_between_events(&self) -> bool {
+        self.plan.events && !self.overlong
+    }
+
+    /// How the client is told where the body ends.
+    pub(crate) fn downstream(&self) -> Downstream {
+        self.plan.downstream
+    }
+
+    /// What was learned so far.
+    pub(crate) fn learned(&self) -> &Learned {
+        &self.learned
+    }
+
+    /// What was learned in the end; usage of a plain answer is known only now.
+    pub(crate) fn finish(mut self) -> Learned {
+        if self.learned.usage.is_none() {
+            self.learned.usage = self.meter.finish();
+        }
+        self.learned
+    }
+
+    fn push_plain(&mut self, input: &[u8]) -> Result<Forward, Broken> {
+        let piece = self.reader.next(input).map_err(|_| Broken::Malformed)?;
+        self.learned.bytes += piece.data.len() as u64;
+        if self.plan.metered {
+            self.meter.feed(piece.data);
+        }
+        self.ended = piece.end;
+        let consumed = piece.consumed;
+        if consumed < input.len() { Err(Broken::Surplus) } else { Ok(Forward::Input(0..consumed)) }
+    }
+
+    fn push_framed(&mut self, input: &[u8], scratch: &mut Vec<u8>) -> Result<Forward, Broken> {
+        scratch.clear();
+        if self.passes_as_it_is(input)? {
+            return Ok(Forward::Input(0..input.len()));
+        }
+        let start = self.open_chunk(scratch);
+        let mut rest = input;
+        while !rest.is_empty() && !self.ended {
+            let piece = self.reader.next(rest).map_err(|_| Broken::Malformed)?;
+            let (data, consumed, end) = (piece.data, piece.consumed, piece.end);
+            if consumed == 0 && !end {
+                break;
+            }
+            self.take(data, scratch);
+            rest = &rest[consumed..];
+            self.ended = end;
+        }
+        if self.ended && !self.hold.is_empty() {
+            return Err(Broken::Cut); // the end came in the middle of an event
+        }
+        self.close_chunk(scratch, start);
+        if self.ended {
+            self.end(scratch);
+        }
+        match (rest.is_empty(), scratch.is_empty()) {
+            (false, _) => Err(Broken::Surplus),
+            (true, true) => Ok(Forward::Nothing),
+            (true, false) => Ok(Forward::Scratch),
+        }
+    }
+
+    /// Whether `input` is exactly what the client should get: whole chunks of whole events, none to be taken out.
+    ///
+    /// When it is, everything has been learned from it; when it is not, nothing has been touched.
+    fn passes_as_it_is(&mut self, input: &[u8]) -> Result<bool, Broken> {
+        if self.plan.downstream != Downstream::Chunked || !self.hold.is_empty() || self.overlong {
+            return Ok(false);
+        }
+        let BodyReader::Chunked(reader) = &self.reader else { return Ok(false) };
+        if !reader.at_chunk_start() || !self.cutter.at_event_start() {
+            return Ok(false);
+        }
+        let Some(last) = WholeChunks::all(input) else { return Ok(false) };
+        if !self.plan.events {
+            for data in last {
+                self.learned.bytes += data.len() as u64;
+                if self.plan.metered {
+                    self.meter.feed(data);
+                }
+            }
+            return Ok(true);
+        }
+        self.whole_events(input)
+    }
+
+    fn whole_events(&mut self, input: &[u8]) -> Result<bool, Broken> {
+        let Some(ranges) = WholeChunks::all(input) else { return Ok(false) };
+        let mut seen = Learned::default();
+        let mut cutter = Cutter::default();
+        for data in ranges {
+            let mut pending = data;
+            while !pending.is_empty() {
+                let Ok(Some(event)) = cutter.cut(pending) else { return Ok(false) };
+                if !note(&mut seen, event.data(), self.plan.drop_usage_chunk) {
+                    return Ok(false);
+                }
+                pending = &pending[event.raw.len()..];
+            }
+            if !cutter.at_event_start() {
+                return Ok(false);
+            }
+            seen.bytes += data.len() as u64;
+        }
+        self.cutter = cutter;
+        self.learned.absorb(seen);
+        Ok(true)
+    }
+
+    fn take(&mut self, data: &[u8], scratch: &mut Vec<u8>) {
+        self.learned.bytes += data.len() as u64;
+        if !self.plan.events {
+            if self.plan.metered {
+                self.meter.feed(data);
+            }
+            scratch.extend_from_slice(data);
+            return;
+        }
+        if self.overlong {
+            self.meter.feed(data);
+            scratch.extend_from_slice(data);
+        } else if self.hold.is_empty() {
+            let used = self.take_events(data, scratch);
+            self.hold.extend_from_slice(&data[used..]);
+        } else {
+            let mut held = std::mem::take(&mut self.hold);
+            held.extend_from_slice(data);
+            let used = self.take_events(&held, scratch);
+            held.drain(..used);
+            self.hold = held;
+        }
+        if self.hold.len() > HOLD_BYTES_MAX {
+            self.stop_holding(scratch);
+        }
+        if self.hold.is_empty() {
+            self.hold = Vec::new();
+        }
+    }
+
+    fn take_events(&mut self, pending: &[u8], scratch: &mut Vec<u8>) -> usize {
+        let mut used = 0;
+        while let Ok(Some(event)) = self.cutter.cut(&pending[used..]) {
+            if note(&mut self.learned, event.data(), self.plan.drop_usage_chunk) {
+                scratch.extend_from_slice(event.raw);
+            }
+            used += event.raw.len();
+        }
+        used
+    }
+
+    /// From an overlong event on, the stream passes as bytes and usage is found by search alone.
+    fn stop_holding(&mut self, scratch: &mut Vec<u8>) {
+        self.overlong = true;
+        self.meter.feed(&self.hold);
+        scratch.append(&mut self.hold);
+    }
+
+    /// Leaves room for a chunk's head.
+    fn open_chunk(&self, scratch: &mut Vec<u8>) -> usize {
+        if self.plan.downstream == Downstream::Chunked {
+            scratch.extend_from_slice(&[0; CHUNK_HEAD_BYTES_MAX]);
+        }
+        scratch.len()
+    }
+
+    /// Writes the chunk's head right before the data from `start` on, and its end behind it.
+    fn close_chunk(&self, scratch: &mut Vec<u8>, start: usize) {
+        if self.plan.downstream != Downstream::Chunked {
+            return;
+        }
+        let len = scratch.len() - start;
+        if len == 0 {
+            scratch.clear();
+            return;
+        }
+        let mut head = [0; CHUNK_HEAD_BYTES_MAX];
+        let n = write_chunk_head(&mut head, len);
+        scratch[start - n..start].copy_from_slice(&head[..n]);
+        scratch.drain(..start - n);
+        scratch.extend_from_slice(b"\r\n");
+    }
+
+    fn end(&mut self, scratch: &mut Vec<u8>) {
+        self.ended = true;
+        if self.plan.downstream == Downstream::Chunked {
+            scratch.extend_from_slice(LAST_CHUNK);
+        }
+    }
+}
+
+impl Learned {
+    fn absorb(&mut self, seen: Self) {
+        self.usage = seen.usage.or(self.usage.take());
+        self.content |= seen.content;
+        self.content_now |= seen.content_now;
+        self.done |= seen.done;
+        self.error |= seen.error;
+        self.content_events += seen.content_events;
+        self.bytes += seen.bytes;
+    }
+}
+
+/// Learns from one event; false when the client should not get it.
+fn note(learned: &mut Learned, data: Option<&[u8]>, drop_usage_chunk: bool) -> bool {
+    let Some(data) = data else { return true };
+    let seen = openai::inspect(data);
+    learned.done |= seen.done;
+    learned.error |= seen.error;
+    if seen.content {
+        learned.content = true;
+        learned.content_now = true;
+        learned.content_events += 1;
+    }
+    if seen.usage.is_some() {
+        learned.usage = seen.usage;
+    }
+    !(drop_usage_chunk && seen.extra_chunk)
+}
+
+/// Writes an event of our own for the client, in its framing.
+pub(crate) fn write_event(out: &mut Vec<u8>, event: &[u8], downstream: Downstream, last: bool) {
+    if downstream == Downstream::Chunked {
+        let mut head = [0; CHUNK_HEAD_BYTES_MAX];
+        let n = write_chunk_head(&mut head, event.len());
+        out.extend_from_slice(&head[..n]);
+        out.extend_from_slice(event);
+        out.extend_from_slice(b"\r\n");
+        if last {
+            out.extend_from_slice(LAST_CHUNK);
+        }
+    } else {
+        out.extend_from_slice(event);
+    }
+}

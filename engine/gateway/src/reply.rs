@@ -1,0 +1,192 @@
+//! Heads that the gateway writes itself: answers of its own, a provider's answer on its way to the client, and requests
+//! on their way to a provider. Always from typed parts, never from bytes that somebody sent.
+
+use std::io::Write;
+
+use faregate_wire::{Framing, Known, RequestHead, ResponseHead};
+
+use crate::{relay::Downstream, trace::Trace, upstream::Upstream};
+
+/// Client fields that never reach a provider: they would pick whom we pay for, or carry state of another site.
+const NOT_FORWARDED: [&[u8]; 6] =
+    [b"cookie", b"openai-organization", b"openai-project", b"accept-encoding", b"traceparent", b"x-request-id"];
+
+/// Provider fields that never reach a client.
+const NOT_RETURNED: [&[u8]; 3] = [b"set-cookie", b"alt-svc", b"strict-transport-security"];
+
+/// Appends a status line.
+pub(crate) fn write_status(out: &mut Vec<u8>, status: u16) {
+    if status == 200 {
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    } else {
+        let _ = write!(out, "HTTP/1.1 {status} {}\r\n", reason(status));
+    }
+}
+
+/// Appends `name: value` and CRLF. The value must hold no line ends: it is ours or was parsed.
+pub(crate) fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    debug_assert!(!value.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)), "a field value is one line");
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends `name: value` and CRLF.
+pub(crate) fn write_number_field(out: &mut Vec<u8>, name: &[u8], value: u64) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    crate::log::write_number(out, value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends what a client's fields become on the way to any provider: end-to-end fields alone, without its keys.
+pub(crate) fn write_forwarded(out: &mut Vec<u8>, head: &RequestHead<'_, '_>) {
+    for (name, value) in head.forwardable() {
+        if !is_withheld(name) {
+            write_field(out, name, value);
+        }
+    }
+}
+
+fn is_withheld(name: &[u8]) -> bool {
+    NOT_FORWARDED.iter().any(|withheld| name.eq_ignore_ascii_case(withheld))
+        || name.get(..11).is_some_and(|start| start.eq_ignore_ascii_case(b"x-faregate-"))
+}
+
+/// What the head of one request to a provider is made of.
+pub(crate) struct Outgoing<'a> {
+    /// The method, upper case.
+    pub(crate) method: &'a str,
+    /// The path on the provider, behind its prefix.
+    pub(crate) path: &'a str,
+    /// The query, without the question mark.
+    pub(crate) query: Option<&'a str>,
+    /// What [`write_forwarded`] wrote.
+    pub(crate) forwarded: &'a [u8],
+    /// How the body is framed.
+    pub(crate) framing: Framing,
+    /// The request's place in its trace.
+    pub(crate) trace: Trace,
+    /// The request's id.
+    pub(crate) request_id: &'a str,
+}
+
+/// Appends the head of a request to `upstream`, blank line included.
+pub(crate) fn write_request(out: &mut Vec<u8>, upstream: &Upstream, request: &Outgoing<'_>) {
+    out.extend_from_slice(request.method.as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(upstream.path_prefix.as_bytes());
+    out.extend_from_slice(request.path.as_bytes());
+    if let Some(query) = request.query {
+        out.push(b'?');
+        out.extend_from_slice(query.as_bytes());
+    }
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    write_field(out, b"host", upstream.host.as_bytes());
+    out.extend_from_slice(&upstream.fields);
+    match request.framing {
+        Framing::Length(length) => write_number_field(out, b"content-length", length),
+        Framing::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        Framing::None | Framing::UntilClose => {}
+    }
+    write_field(out, b"x-request-id", request.request_id.as_bytes());
+    out.extend_from_slice(b"traceparent: ");
+    request.trace.write(out);
+    out.extend_from_slice(b"\r\n");
+    if upstream.field_names.is_empty() {
+        out.extend_from_slice(request.forwarded);
+    } else {
+        write_all_but(out, request.forwarded, &upstream.field_names);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the lines of `forwarded` whose names are not in `taken`.
+fn write_all_but(out: &mut Vec<u8>, forwarded: &[u8], taken: &[String]) {
+    for line in forwarded.split_inclusive(|b| *b == b'\n') {
+        let name = line.split(|b| *b == b':').next().unwrap_or_default();
+        if !taken.iter().any(|field| name.eq_ignore_ascii_case(field.as_bytes())) {
+            out.extend_from_slice(line);
+        }
+    }
+}
+
+/// How a provider's answer to this client is framed.
+pub(crate) fn downstream(head: &ResponseHead<'_, '_>, client_is_http11: bool, rewrites: bool) -> Downstream {
+    match head.framing {
+        Framing::None => Downstream::Empty,
+        Framing::Length(_) if !rewrites => Downstream::Length,
+        _ if client_is_http11 => Downstream::Chunked,
+        _ => Downstream::Close,
+    }
+}
+
+/// Appends what a provider's fields become on the way to the client, and the framing.
+pub(crate) fn write_returned(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, downstream: Downstream) -> Returned {
+    let mut returned = Returned::default();
+    for (name, value) in head.forwardable() {
+        if NOT_RETURNED.iter().any(|kept| name.eq_ignore_ascii_case(kept)) {
+            continue;
+        }
+        if Known::of(name) == Known::XRequestId {
+            returned.request_id = true;
+        }
+        write_field(out, name, value);
+    }
+    match (downstream, head.framing) {
+        (Downstream::Length, Framing::Length(length)) => write_number_field(out, b"content-length", length),
+        (Downstream::Chunked, _) => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        _ => {}
+    }
+    returned
+}
+
+/// What was among a provider's fields.
+#[derive(Debug, Default)]
+pub(crate) struct Returned {
+    /// An `x-request-id` of its own.
+    pub(crate) request_id: bool,
+}
+
+/// The reason phrase (RFC 9110 section 15).
+pub(crate) fn reason(status: u16) -> &'static str {
+    match status {
+        100 => "Continue",
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        204 => "No Content",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        417 => "Expectation Failed",
+        422 => "Unprocessable Content",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        499 => "Client Closed Request",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        508 => "Loop Detected",
+        529 => "Overloaded",
+        _ => "Status",
+    }
+}

@@ -1,0 +1,323 @@
+//! One core: its ring, its listener, its connections, its pools, its deadlines.
+//!
+//! A core owns everything a request needs. What it shares with the others is in [`Shared`]: atomics, and bounded queues.
+
+use std::{
+    cell::{Cell, RefCell},
+    net::TcpListener,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use crossbeam_queue::ArrayQueue;
+use crossbeam_utils::CachePadded;
+
+use crate::{
+    clock::{Clock, Instant},
+    connection,
+    io::{self, Accepted, Driver, Listener, Slot, Socket, Stream, Timers, Wake, Waker},
+    live::Live,
+    log::{Lines, Sink},
+    metrics::{CoreMetrics, Registry},
+    pool::Pool,
+    tls::Session,
+    trace::Random,
+};
+
+/// Connections on their way from one core to another.
+const INBOX: usize = 1024;
+
+/// How often a core flushes its log lines and looks at its idle connections.
+const HOUSEKEEPING: Duration = Duration::from_millis(100);
+
+/// How long accepting pauses when no descriptor is left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// A core accepts for another one when it has this many connections more than the mean.
+const IMBALANCE_MIN: u32 = 2;
+
+/// What the cores and the back office share.
+pub(crate) struct Shared {
+    /// The clock of the process.
+    pub(crate) clock: Clock,
+    /// The policy in force and what was made from it.
+    pub(crate) live: ArcSwap<Live>,
+    /// Its generation; a core that sees another one than its own takes `live` anew.
+    pub(crate) generation: AtomicU64,
+    /// Set once: accept no more, end idle connections, finish the rest.
+    pub(crate) draining: AtomicBool,
+    /// One for each core.
+    pub(crate) cores: Vec<CachePadded<CoreDesk>>,
+    /// The access log.
+    pub(crate) log: Option<Arc<Sink>>,
+    /// The metrics of all cores.
+    pub(crate) metrics: Registry,
+    /// How the cores wait for their sockets.
+    pub(crate) driver: Driver,
+}
+
+/// What others may leave for a core, and read of it.
+pub(crate) struct CoreDesk {
+    /// Open client connections.
+    pub(crate) connections: AtomicU32,
+    /// Generation that the core serves new requests with.
+    pub(crate) generation: AtomicU64,
+    /// Set when the core has ended.
+    pub(crate) done: AtomicBool,
+    inbox: ArrayQueue<Accepted>,
+    waker: Waker,
+}
+
+impl CoreDesk {
+    /// A desk, and the receiving side of its waker for the core.
+    ///
+    /// # Errors
+    ///
+    /// When no descriptors are left.
+    pub(crate) fn new() -> std::io::Result<(Self, Wake)> {
+        let (waker, wake) = Wake::pair()?;
+        let desk = Self {
+            connections: AtomicU32::new(0),
+            generation: AtomicU64::new(0),
+            done: AtomicBool::new(false),
+            inbox: ArrayQueue::new(INBOX),
+            waker,
+        };
+        Ok((desk, wake))
+    }
+
+    /// Lets the core look at its inbox and at what is shared.
+    pub(crate) fn wake(&self) {
+        self.waker.wake();
+    }
+}
+
+/// One core, as its connections see it.
+pub(crate) struct Core {
+    /// Which one.
+    pub(crate) index: usize,
+    /// What all cores share.
+    pub(crate) shared: Arc<Shared>,
+    /// Deadlines.
+    pub(crate) timers: Rc<Timers>,
+    /// Idle upstream connections.
+    pub(crate) pool: Pool,
+    /// Ids and jitter.
+    pub(crate) random: Random,
+    /// Access log lines.
+    pub(crate) lines: Lines,
+    /// Counters.
+    pub(crate) metrics: CoreMetrics,
+    live: RefCell<(u64, Rc<Arc<Live>>)>,
+    accepting: Cell<bool>,
+}
+
+impl Core {
+    /// The policy in force, taken once for each request: no reload changes it under way.
+    pub(crate) fn live(&self) -> Rc<Arc<Live>> {
+        let generation = self.shared.generation.load(Ordering::Acquire);
+        let mut live = self.live.borrow_mut();
+        if live.0 != generation {
+            *live = (generation, Rc::new(self.shared.live.load_full()));
+            self.desk().generation.store(generation, Ordering::Release);
+        }
+        Rc::clone(&live.1)
+    }
+
+    /// Now.
+    pub(crate) fn now(&self) -> Instant {
+        self.shared.clock.now()
+    }
+
+    /// Whether the process is ending.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.shared.draining.load(Ordering::Acquire)
+    }
+
+    fn desk(&self) -> &CoreDesk {
+        &self.shared.cores[self.index]
+    }
+}
+
+/// Runs core `index` until the process has drained.
+///
+/// # Errors
+///
+/// When the driver cannot be built or the listeners cannot be registered.
+pub(crate) fn run(
+    shared: &Arc<Shared>,
+    index: usize,
+    listeners: Vec<TcpListener>,
+    wake: Wake,
+) -> std::io::Result<()> {
+    let shared = Arc::clone(shared);
+    io::run(shared.driver, async move {
+        let generation = shared.generation.load(Ordering::Acquire);
+        let core = Rc::new(Core {
+            index,
+            timers: Rc::default(),
+            pool: Pool::default(),
+            random: Random::new(),
+            lines: Lines::new(shared.log.clone()),
+            metrics: shared.metrics.core(),
+            live: RefCell::new((generation, Rc::new(shared.live.load_full()))),
+            accepting: Cell::new(true),
+            shared,
+        });
+        core.desk().generation.store(generation, Ordering::Release);
+        let listeners =
+            listeners.into_iter().map(Listener::adopt).collect::<Result<Vec<_>, _>>()?.into_iter().map(Rc::new);
+        let listeners: Vec<Rc<Listener>> = listeners.collect();
+        io::spawn(Rc::clone(&core.timers).sweep(core.shared.clock));
+        io::spawn(housekeeping(Rc::clone(&core)));
+        for listener in &listeners {
+            io::spawn(accept(Rc::clone(&core), Rc::clone(listener)));
+        }
+        attend(&core, &listeners, wake.stream()?).await;
+        core.lines.flush();
+        core.desk().done.store(true, Ordering::Release);
+        Ok(())
+    })?
+}
+
+async fn accept(core: Rc<Core>, listener: Rc<Listener>) {
+    let mut reserve = std::fs::File::open("/dev/null").ok();
+    while core.accepting.get() {
+        match listener.accept().await {
+            Ok(accepted) => place(&core, accepted),
+            Err(_) if !core.accepting.get() => return,
+            Err(error) if is_exhausted(&error) => {
+                // Give one waiting client a clear answer with the descriptor kept for it, then wait for others to end.
+                drop(reserve.take());
+                if let Some(accepted) = listener.accept_now() {
+                    connection::turn_away(accepted);
+                }
+                reserve = std::fs::File::open("/dev/null").ok();
+                core.metrics.accept_errors.add(1);
+                io::sleep(ACCEPT_PAUSE).await;
+            }
+            Err(_) => core.metrics.accept_errors.add(1),
+        }
+    }
+}
+
+fn is_exhausted(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+/// Serves the connection here, or hands it to the core that has the fewest.
+fn place(core: &Rc<Core>, accepted: Accepted) {
+    let cores = &core.shared.cores;
+    let open = |desk: &CoreDesk| desk.connections.load(Ordering::Relaxed);
+    let total: u32 = cores.iter().map(|desk| open(desk)).sum();
+    if total >= core.live().connections_max {
+        core.metrics.connections_refused.add(1);
+        connection::turn_away(accepted);
+        return;
+    }
+    let mine = open(core.desk());
+    let mean = total / u32::try_from(cores.len()).unwrap_or(1);
+    if mine > mean + (mean / 4).max(IMBALANCE_MIN)
+        && let Some(least) = cores.iter().min_by_key(|desk| open(desk))
+    {
+        match least.inbox.push(accepted) {
+            Ok(()) => least.wake(),
+            Err(accepted) => serve(core, accepted),
+        }
+        return;
+    }
+    serve(core, accepted);
+}
+
+fn serve(core: &Rc<Core>, accepted: Accepted) {
+    let Ok(socket) = Socket::adopt(accepted.into_fd(), true) else {
+        core.metrics.accept_errors.add(1);
+        return;
+    };
+    core.desk().connections.fetch_add(1, Ordering::Relaxed);
+    let open = Open(Rc::clone(core));
+    io::spawn(async move {
+        let core = &open.0;
+        let slot = core.timers.slot();
+        if let Some(stream) = secure(core, socket, &slot).await {
+            connection::serve(Rc::clone(core), stream, slot).await;
+        }
+    });
+}
+
+async fn secure(core: &Core, socket: Socket, slot: &Slot) -> Option<Stream> {
+    let live = core.live();
+    let Some(config) = &live.server_tls else { return Some(Stream::plain(socket)) };
+    slot.arm(core.now().after(live.head_deadline));
+    let mut stream = Stream::secured(socket, Session::server(config).ok()?);
+    let mut handshake = Box::pin(stream.handshake());
+    let done = std::future::poll_fn(|cx| {
+        if slot.poll_expired(cx).is_ready() {
+            return std::task::Poll::Ready(false);
+        }
+        handshake.as_mut().poll(cx).map(|result| result.is_ok())
+    })
+    .await;
+    drop(handshake);
+    if !done {
+        core.metrics.tls_handshake_failures.add(1);
+        return None;
+    }
+    Some(stream)
+}
+
+/// Counts a connection for as long as it lives.
+struct Open(Rc<Core>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.desk().connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Looks at what others have left, until the core has drained.
+async fn attend(core: &Rc<Core>, listeners: &[Rc<Listener>], mut wake: Stream) {
+    wake.begin(Vec::with_capacity(64));
+    loop {
+        let (result, mut buf) = wake.received().await;
+        while let Some(accepted) = core.desk().inbox.pop() {
+            serve(core, accepted);
+        }
+        core.live();
+        if core.is_draining() || result.is_err() {
+            return drain(core, listeners).await;
+        }
+        buf.clear();
+        wake.begin(buf);
+    }
+}
+
+/// Stops accepting, ends idle connections, and waits for the rest. The main thread bounds the time.
+async fn drain(core: &Rc<Core>, listeners: &[Rc<Listener>]) {
+    core.accepting.set(false);
+    for listener in listeners {
+        while let Some(accepted) = listener.accept_now() {
+            serve(core, accepted);
+        }
+        listener.close();
+    }
+    while core.desk().connections.load(Ordering::Relaxed) > 0 {
+        core.timers.expire_idle(core.now());
+        io::sleep(Duration::from_millis(5)).await;
+    }
+    core.pool.clear();
+}
+
+async fn housekeeping(core: Rc<Core>) {
+    loop {
+        io::sleep(HOUSEKEEPING).await;
+        core.lines.flush();
+        core.pool.sweep(core.now(), core.live().upstream_idle_max);
+        core.metrics.idle_upstream_connections.set(core.pool.len() as u64);
+    }
+}
