@@ -158,6 +158,11 @@ impl Relay {
         self.plan.events && !self.overlong
     }
 
+    /// What was planned.
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     /// How the client is told where the body ends.
     pub(crate) fn downstream(&self) -> Downstream {
         self.plan.downstream

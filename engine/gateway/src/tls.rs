@@ -47,7 +47,10 @@ impl Session {
     /// # Errors
     ///
     /// `InvalidData` with rustls' reason.
-    pub(crate) fn client(config: &Arc<ClientConfig>, name: ServerName<'static>) -> io::Result<Self> {
+    pub(crate) fn client(
+        config: &Arc<ClientConfig>,
+        name: ServerName<'static>,
+    ) -> io::Result<Self> {
         let connection = ClientConnection::new(Arc::clone(config), name).map_err(invalid)?;
         Ok(Self::new(Side::Client(Box::new(connection))))
     }
@@ -191,7 +194,8 @@ fn provider() -> Arc<CryptoProvider> {
 /// A sentence that names the file and says what is wrong with it.
 pub(crate) fn server_config(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, String> {
     let chain = certificates(cert)?;
-    let key_der = PrivateKeyDer::from_pem_file(key).map_err(|e| format!("{}: {e}", key.display()))?;
+    let key_der =
+        PrivateKeyDer::from_pem_file(key).map_err(|e| format!("{}: {e}", key.display()))?;
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|e| e.to_string())?
@@ -207,7 +211,10 @@ pub(crate) fn server_config(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>
 /// # Errors
 ///
 /// A sentence that names the file and says what is wrong with it.
-pub(crate) fn client_config(ca_file: Option<&Path>, skip_verify: bool) -> Result<Arc<ClientConfig>, String> {
+pub(crate) fn client_config(
+    ca_file: Option<&Path>,
+    skip_verify: bool,
+) -> Result<Arc<ClientConfig>, String> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|e| e.to_string())?;
@@ -267,7 +274,12 @@ impl rustls::client::danger::ServerCertVerifier for Unchecked {
         cert: &CertificateDer<'_>,
         dss: &rustls::DigitallySignedStruct,
     ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        rustls::crypto::verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -276,7 +288,12 @@ impl rustls::client::danger::ServerCertVerifier for Unchecked {
         cert: &CertificateDer<'_>,
         dss: &rustls::DigitallySignedStruct,
     ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        rustls::crypto::verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {

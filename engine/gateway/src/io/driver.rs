@@ -72,7 +72,9 @@ fn supports_what_we_use(ring: &io_uring06::IoUring) -> io::Result<()> {
     let needed = [Accept::CODE, AsyncCancel::CODE, Close::CODE, PollAdd::CODE, Recv::CODE];
     match needed.iter().all(|code| probe.is_supported(*code)) {
         true => Ok(()),
-        false => Err(io::Error::other("an operation is missing (accept, cancel, close, poll, recv)")),
+        false => {
+            Err(io::Error::other("an operation is missing (accept, cancel, close, poll, recv)"))
+        }
     }
 }
 

@@ -54,7 +54,11 @@ impl Listener {
     ///
     /// `AddrInUse`, `PermissionDenied` and their like.
     pub(crate) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-        let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+        let socket = socket2::Socket::new(
+            socket2::Domain::for_address(address),
+            socket2::Type::STREAM,
+            None,
+        )?;
         if address.is_ipv6() {
             socket.set_only_v6(false)?;
         }
@@ -105,9 +109,14 @@ impl Listener {
 /// # Errors
 ///
 /// When the kernel refuses the program; connections are then spread over old and new alike.
-pub(crate) fn steer_to_newest(address: SocketAddr, ours: &[std::net::TcpListener]) -> io::Result<bool> {
+pub(crate) fn steer_to_newest(
+    address: SocketAddr,
+    ours: &[std::net::TcpListener],
+) -> io::Result<bool> {
     let all = listening(address)?;
-    let (Some(first), Some(socket)) = (all.checked_sub(ours.len()), ours.first()) else { return Ok(false) };
+    let (Some(first), Some(socket)) = (all.checked_sub(ours.len()), ours.first()) else {
+        return Ok(false);
+    };
     if first == 0 {
         return Ok(false);
     }

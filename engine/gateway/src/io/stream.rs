@@ -189,7 +189,11 @@ impl Stream {
 }
 
 impl Secured {
-    fn poll(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<(io::Result<usize>, Vec<u8>)> {
+    fn poll(
+        &mut self,
+        socket: &mut Socket,
+        cx: &mut Context<'_>,
+    ) -> Poll<(io::Result<usize>, Vec<u8>)> {
         let Some(mut buf) = self.waiting.take() else { return Poll::Pending };
         loop {
             match self.session.take_plaintext(&mut buf) {

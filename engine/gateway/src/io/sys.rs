@@ -37,9 +37,14 @@ pub(crate) fn send_now(fd: RawFd, parts: &[IoSlice<'_>]) -> io::Result<usize> {
 /// `WouldBlock` when nothing is there, else the error of the connection.
 pub(super) fn receive_now(fd: RawFd, buf: &mut Vec<u8>) -> io::Result<usize> {
     let spare = buf.spare_capacity_mut();
-    debug_assert!(!spare.is_empty(), "a receive into no room would look like the end of the stream");
+    debug_assert!(
+        !spare.is_empty(),
+        "a receive into no room would look like the end of the stream"
+    );
     // SAFETY: the spare capacity is valid for writing for its length.
-    let n = check(unsafe { libc::recv(fd, spare.as_mut_ptr().cast(), spare.len(), libc::MSG_DONTWAIT) })?;
+    let n = check(unsafe {
+        libc::recv(fd, spare.as_mut_ptr().cast(), spare.len(), libc::MSG_DONTWAIT)
+    })?;
     let len = buf.len() + n;
     // SAFETY: the kernel has written `n` bytes, at most the spare capacity, behind the old length.
     unsafe { buf.set_len(len) };
@@ -115,7 +120,8 @@ pub(crate) fn pin_to_cpu(index: usize) -> io::Result<usize> {
     }
     let max = libc::CPU_SETSIZE as usize;
     // SAFETY: every index is below CPU_SETSIZE.
-    let cpus: Vec<usize> = (0..max).filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &allowed) }).collect();
+    let cpus: Vec<usize> =
+        (0..max).filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &allowed) }).collect();
     let Some(cpu) = cpus.get(index % cpus.len().max(1)).copied() else {
         return Err(io::Error::other("no processor is allowed"));
     };

@@ -61,7 +61,10 @@ impl Timers {
 
     /// Lets every deadline of an idle slot pass now; one that has none is woken too.
     pub(crate) fn expire_idle(&self, now: Instant) {
-        let idle: Vec<usize> = (0..).zip(self.idle.borrow().iter()).filter_map(|(i, idle)| idle.then_some(i)).collect();
+        let idle: Vec<usize> = (0..)
+            .zip(self.idle.borrow().iter())
+            .filter_map(|(i, idle)| idle.then_some(i))
+            .collect();
         for index in idle {
             self.set(index, now.millis());
         }

@@ -1,0 +1,293 @@
+//! The answer on its way to the client: the only streaming loop, for every dialect.
+//!
+//! In: an [`Answer`] whose head has been read. Out: how it ended and what was learned. One buffer travels between the two
+//! sockets; the next receive is posted when the last bytes have been handed to the client, so a slow reader slows the
+//! provider down and nothing piles up.
+
+use std::{io, time::Duration};
+
+use faregate_adapters::dialect::openai;
+
+use crate::{
+    attempt::{Answer, Event, Late, poll_answer},
+    client::Client,
+    clock::Instant,
+    io::Stream,
+    log::write_number,
+    relay::{self, Broken, Downstream, Forward, Learned, Plan, Relay},
+    upstream::Upstream,
+    worker::Core,
+};
+
+/// Bytes received at once while a large body passes.
+const LARGE_BYTES: usize = 64 * 1024;
+
+/// Bytes received at once from a stream of events.
+const EVENTS_BYTES: usize = 2 * 1024;
+
+/// The comment that keeps a silent stream alive (WHATWG HTML, 9.2.7).
+const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
+
+/// Deadlines while an answer passes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// From the head of the answer to the first content of a stream.
+    pub(crate) first_token: Duration,
+    /// Between two pieces of content.
+    pub(crate) between_tokens: Duration,
+    /// For a client that takes no bytes.
+    pub(crate) stall: Duration,
+    /// A comment is sent to the client after this much silence.
+    pub(crate) keep_alive: Option<Duration>,
+    /// For the whole request.
+    pub(crate) end: Instant,
+}
+
+/// How a relay ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The client has everything.
+    Complete,
+    /// The client left, or took no more bytes.
+    ClientGone,
+    /// The provider broke off or broke the rules.
+    Broken(Broken),
+    /// A deadline passed.
+    Late(Late),
+}
+
+/// What became of an answer.
+#[derive(Debug)]
+pub(crate) struct Forwarded {
+    /// How it ended.
+    pub(crate) end: End,
+    /// What was learned on the way.
+    pub(crate) learned: Learned,
+    /// When the first content passed.
+    pub(crate) first_content: Option<Instant>,
+    /// Whether the client's connection is still good for another request.
+    pub(crate) reusable: bool,
+}
+
+/// Passes `answer` on to the client and the upstream connection back to the pool.
+pub(crate) async fn forward(
+    core: &Core,
+    client: &mut Client,
+    upstream: &Upstream,
+    answer: Answer,
+    plan: Plan,
+    pace: Pace,
+    request_id: &str,
+) -> Forwarded {
+    let mut passage = Passage {
+        core,
+        client,
+        pace,
+        stream: answer.stream,
+        relay: Relay::new(plan),
+        scratch: Vec::new(),
+        last_content: core.now(),
+        last_sent: core.now(),
+        first_content: None,
+    };
+    let mut buf = answer.buf;
+    let end = passage.run(&answer.out, &mut buf, answer.info.len).await;
+    let reusable = passage.finish(end, request_id).await;
+    let Passage { stream, relay, first_content, .. } = passage;
+    if end == End::Complete && answer.info.keep_alive && !answer.early {
+        core.pool.put(upstream.id, stream, core.now());
+    }
+    Forwarded { end, learned: relay.finish(), first_content, reusable }
+}
+
+struct Passage<'a> {
+    core: &'a Core,
+    client: &'a mut Client,
+    pace: Pace,
+    stream: Stream,
+    relay: Relay,
+    scratch: Vec<u8>,
+    last_content: Instant,
+    last_sent: Instant,
+    first_content: Option<Instant>,
+}
+
+impl Passage<'_> {
+    async fn run(&mut self, head: &[u8], buf: &mut Vec<u8>, head_len: usize) -> End {
+        let first = self.relay.push(&buf[head_len..], &mut self.scratch);
+        if let Err(end) = self.send(head, &buf[head_len..], first).await {
+            return end;
+        }
+        let events = self.relay.plan().events;
+        if events && buf.capacity() > EVENTS_BYTES {
+            *buf = Vec::with_capacity(EVENTS_BYTES);
+        }
+        while !self.relay.is_ended() {
+            let full = buf.len() == buf.capacity();
+            buf.clear();
+            if full && !events && buf.capacity() < LARGE_BYTES {
+                buf.reserve(LARGE_BYTES);
+            }
+            if let Err(end) = self.step(buf, full).await {
+                return end;
+            }
+        }
+        End::Complete
+    }
+
+    /// Receives once and passes on what came.
+    async fn step(&mut self, buf: &mut Vec<u8>, likely: bool) -> Result<(), End> {
+        if likely {
+            match self.stream.receive_now(buf) {
+                Ok(0) => return self.closed().await,
+                Ok(_) => return self.pass(buf).await,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return Err(End::Broken(Broken::Cut)),
+            }
+        }
+        self.stream.begin(std::mem::take(buf));
+        loop {
+            self.arm();
+            match std::future::poll_fn(|cx| poll_answer(self.client, &mut self.stream, cx)).await {
+                Event::Received((Ok(0), _)) => return self.closed().await,
+                Event::Received((Ok(_), received)) => {
+                    *buf = received;
+                    return self.pass(buf).await;
+                }
+                Event::Received((Err(_), _)) => return Err(End::Broken(Broken::Cut)),
+                Event::ClientGone => return Err(End::ClientGone),
+                Event::Late => self.late().await?,
+            }
+        }
+    }
+
+    async fn pass(&mut self, buf: &[u8]) -> Result<(), End> {
+        let forward = self.relay.push(buf, &mut self.scratch);
+        self.send(&[], buf, forward).await
+    }
+
+    async fn closed(&mut self) -> Result<(), End> {
+        let forward = self.relay.close(&mut self.scratch);
+        self.send(&[], &[], forward).await
+    }
+
+    async fn send(&mut self, head: &[u8], input: &[u8], forward: Result<Forward, Broken>) -> Result<(), End> {
+        let (body, broken) = match &forward {
+            Ok(Forward::Nothing) | Err(_) => (&[][..], forward.as_ref().err().copied()),
+            Ok(Forward::Input(range)) => (&input[range.clone()], None),
+            Ok(Forward::Scratch) => (&self.scratch[..], None),
+        };
+        if !(head.is_empty() && body.is_empty()) {
+            self.client.slot.arm(self.core.now().after(self.pace.stall).min(self.pace.end));
+            let parts = [head, body];
+            let parts = if head.is_empty() { &parts[1..] } else { &parts[..1 + usize::from(!body.is_empty())] };
+            if self.client.send(parts).await.is_err() {
+                return Err(End::ClientGone);
+            }
+            self.last_sent = self.core.now();
+        }
+        if self.relay.learned().content_now || !self.relay.plan().events {
+            self.last_content = self.last_sent;
+            self.first_content.get_or_insert(self.last_sent);
+        }
+        broken.map_or(Ok(()), |broken| Err(End::Broken(broken)))
+    }
+
+    /// The nearest of the deadlines that run now, and the next keep-alive.
+    fn arm(&self) {
+        let mut at = self.content_due().min(self.pace.end);
+        if let Some(silence) = self.pace.keep_alive
+            && self.relay.is_between_events()
+        {
+            at = at.min(self.last_sent.after(silence));
+        }
+        self.client.slot.arm(at);
+    }
+
+    fn content_due(&self) -> Instant {
+        let within =
+            if self.first_content.is_some() { self.pace.between_tokens } else { self.pace.first_token };
+        self.last_content.after(within)
+    }
+
+    /// Says which deadline has passed; when it was only time for a sign of life, gives one.
+    async fn late(&mut self) -> Result<(), End> {
+        let now = self.core.now();
+        if now >= self.pace.end {
+            return Err(End::Late(Late::Total));
+        }
+        if now >= self.content_due() {
+            let late = if self.first_content.is_some() { Late::BetweenTokens } else { Late::FirstToken };
+            return Err(End::Late(late));
+        }
+        let mut comment = Vec::with_capacity(32);
+        relay::write_event(&mut comment, KEEP_ALIVE, self.relay.downstream(), false);
+        self.client.slot.arm(now.after(self.pace.stall).min(self.pace.end));
+        if self.client.send(&[&comment]).await.is_err() {
+            return Err(End::ClientGone);
+        }
+        self.last_sent = self.core.now();
+        Ok(())
+    }
+
+    /// Ends a stream that did not end by itself with an error event, where the client can read one. True when the
+    /// client's connection is still in step.
+    async fn finish(&mut self, end: End, request_id: &str) -> bool {
+        let fault = match end {
+            End::Complete => return self.relay.downstream() != Downstream::Close,
+            End::ClientGone => return false,
+            End::Broken(_) => faregate_policy::fault::Fault::UpstreamCut,
+            End::Late(late) => crate::refusal::late_fault(late),
+        };
+        if !self.relay.is_between_events() || self.relay.is_ended() {
+            return false;
+        }
+        let mut event = Vec::with_capacity(256);
+        openai::write_error_event(&mut event, &crate::refusal::error_body(fault, request_id));
+        let mut framed = Vec::with_capacity(event.len() + 32);
+        relay::write_event(&mut framed, &event, self.relay.downstream(), true);
+        self.client.slot.arm(self.core.now().after(self.pace.stall));
+        let sent = self.client.send(&[&framed]).await.is_ok();
+        sent && self.relay.downstream() == Downstream::Chunked
+    }
+}
+
+/// Appends the fields that every proxied answer carries, and the blank line.
+pub(crate) fn write_own_fields(out: &mut Vec<u8>, own: &OwnFields<'_>) {
+    if !own.has_request_id {
+        out.extend_from_slice(b"x-request-id: ");
+        out.extend_from_slice(own.id.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"x-faregate-request-id: ");
+    out.extend_from_slice(own.id.as_bytes());
+    out.extend_from_slice(b"\r\nx-faregate-route: ");
+    out.extend_from_slice(own.route.as_bytes());
+    out.extend_from_slice(b"\r\nx-faregate-generation: ");
+    write_number(out, own.generation);
+    out.extend_from_slice(b"\r\n");
+    if own.events {
+        out.extend_from_slice(b"x-accel-buffering: no\r\n");
+    }
+    if own.close {
+        out.extend_from_slice(b"connection: close\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// What [`write_own_fields`] writes.
+pub(crate) struct OwnFields<'a> {
+    /// The request's id.
+    pub(crate) id: &'a str,
+    /// The provider gave an id of its own, which stays.
+    pub(crate) has_request_id: bool,
+    /// `provider/model`.
+    pub(crate) route: &'a str,
+    /// The policy's generation.
+    pub(crate) generation: u64,
+    /// Whether the answer is a stream.
+    pub(crate) events: bool,
+    /// Whether the connection ends with this answer.
+    pub(crate) close: bool,
+}
+
