@@ -57,6 +57,8 @@ pub(crate) enum Late {
     BetweenTokens,
     /// The whole request.
     Total,
+    /// The process ends.
+    Draining,
 }
 
 /// Why there is no answer.
@@ -354,6 +356,10 @@ pub(crate) fn arm(core: &Core, client: &Client, within: std::time::Duration, end
 
 /// Names the deadline that has passed.
 pub(crate) fn late(core: &Core, deadlines: &Deadlines, phase: Late) -> Failure {
-    Failure::Late(if core.now() >= deadlines.end { Late::Total } else { phase })
+    Failure::Late(match (core.is_forced(), core.now() >= deadlines.end) {
+        (true, _) => Late::Draining,
+        (false, true) => Late::Total,
+        (false, false) => phase,
+    })
 }
 

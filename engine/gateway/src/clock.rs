@@ -7,6 +7,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub(crate) struct Instant(u64);
 
 impl Instant {
+    /// The moment `nanos` nanoseconds after the process started.
+    pub(crate) fn at(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
     /// Nanoseconds since the process started.
     pub(crate) fn nanos(self) -> u64 {
         self.0

@@ -108,7 +108,7 @@ impl Connection {
     async fn next_request(&mut self, first: bool) -> Option<Opened> {
         let mut begun = !self.client.received.is_empty();
         let live = self.core.live();
-        self.arm(if begun || first { live.head_deadline } else { live.idle_deadline });
+        self.arm(if begun || first { live.policy.server.deadlines.head } else { live.policy.server.deadlines.idle });
         loop {
             if let Some(opened) = exchange::open(self) {
                 return Some(opened);
@@ -123,9 +123,9 @@ impl Connection {
                 Ok(()) if begun => {}
                 Ok(()) => {
                     begun = true;
-                    self.arm(self.core.live().head_deadline);
+                    self.arm(self.core.live().policy.server.deadlines.head);
                 }
-                Err(NoMore::Deadline) if begun => return Some(exchange::head_timed_out()),
+                Err(NoMore::Deadline) if begun => return Some(exchange::head_timed_out(&self.core.random)),
                 Err(_) => return None,
             }
         }

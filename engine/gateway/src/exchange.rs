@@ -1,52 +1,56 @@
 //! One request, performed: the walk of `policy::Phase`, with sockets.
 //!
-//! What is decided is decided by [`faregate_policy::exchange::Exchange`]; this file reads, sends and waits, and tells it
-//! what happened. Every way out settles the exchange, or drops it, which gives back what it holds.
+//! What is decided is decided by [`faregate_policy::exchange::Exchange`]; the files of this module read, send and wait,
+//! and tell it what happened. Every way out settles the exchange, or drops it, which gives back what it holds.
 
-use std::{ops::Range, rc::Rc, sync::Arc, time::Duration};
+mod finish;
+mod obtain;
+mod read;
+mod rest;
 
-use faregate_adapters::{dialect::openai, surface::Surface, tokens};
+use std::rc::Rc;
+
+use faregate_adapters::surface::{NotServed, Surface};
 use faregate_policy::{
-    exchange::{Outcome, Refusal, Step, Verdict, Wanted},
+    Nanos,
+    exchange::{Exchange, Refusal},
     fault::Fault,
 };
-use faregate_wire::{BodyReader, Framing, Method, Patch, Peek, Scanner, Slots, Version, parse_request};
+use faregate_wire::{Framing, HeadError, Method, RequestHead, Slots, Version, parse_request};
+
+pub(crate) use rest::Rest;
 
 use crate::{
-    attempt::{self, Answer, Deadlines, Failure, Late, Order},
-    clock::Instant,
+    answer,
     connection::{Connection, Next},
-    forward,
-    live::{Live, Target},
+    live::View,
     local::{self, Local},
-    record::{self, Timeline},
-    refusal,
-    reply::{self, Outgoing},
-    trace::Trace,
+    record::Timeline,
+    reply,
+    trace::{Random, Trace, write_hex},
+    worker::Core,
 };
-
-/// Bytes of a request that are copied into one buffer with its head; larger bodies are sent from where they lie.
-const COPY_BYTES_MAX: usize = 16 * 1024;
 
 /// A request whose head has been read.
 pub(crate) enum Opened {
-    /// It is refused; with `close` nothing more is read from the connection.
-    Refused {
-        /// Why.
-        refusal: Box<Refusal>,
-        /// Bytes of the head.
-        head_len: usize,
-        /// What its body is framed as.
-        framing: Framing,
-        /// Whether the connection can go on.
-        close: bool,
-        /// What it is called in answers and logs.
-        id: RequestId,
-    },
+    /// It is refused by its head alone.
+    Refused(Box<Refused>),
     /// The gateway answers it by itself.
     Local(Local),
     /// It goes on its walk.
     Walk(Box<Walk>),
+}
+
+/// A request that is refused before its body is read.
+pub(crate) struct Refused {
+    refusal: Refusal,
+    head_len: usize,
+    framing: Framing,
+    close: bool,
+    head_only: bool,
+    id: RequestId,
+    surface: &'static str,
+    exchange: Option<Exchange>,
 }
 
 /// `req_` and 32 hex digits, or what the client called it.
@@ -55,9 +59,9 @@ pub(crate) type RequestId = Box<str>;
 /// A request on its walk.
 pub(crate) struct Walk {
     /// The policy it sees from its first byte to its settlement.
-    pub(crate) live: Rc<Arc<Live>>,
+    pub(crate) live: Rc<View>,
     /// The decisions.
-    pub(crate) exchange: faregate_policy::exchange::Exchange,
+    pub(crate) exchange: Exchange,
     /// Bytes of the head.
     pub(crate) head_len: usize,
     /// The method.
@@ -66,8 +70,10 @@ pub(crate) struct Walk {
     pub(crate) surface: Surface,
     /// The path as it goes to a provider.
     pub(crate) path: Box<str>,
-    /// Where the query is in the received bytes.
-    pub(crate) query: Option<Range<usize>>,
+    /// The query, without the question mark.
+    pub(crate) query: Option<Box<str>>,
+    /// The provider that a path without a model is meant for.
+    pub(crate) provider: Option<Box<str>>,
     /// How the body is framed.
     pub(crate) framing: Framing,
     /// Whether the client wants to go on.
@@ -76,8 +82,10 @@ pub(crate) struct Walk {
     pub(crate) http11: bool,
     /// Whether the client waits for a 100.
     pub(crate) expects: bool,
-    /// Whether the body says it is JSON.
+    /// Whether the body says it is JSON, or says nothing.
     pub(crate) json: bool,
+    /// Whether the body is in a content coding.
+    pub(crate) coded: bool,
     /// The client's end-to-end fields.
     pub(crate) forwarded: Vec<u8>,
     /// Its place in a trace.
@@ -90,6 +98,8 @@ pub(crate) struct Walk {
     pub(crate) model: Option<Box<str>>,
     /// Whether a stream was asked for.
     pub(crate) streams: bool,
+    /// Whether the chunk with usage must be asked for, and taken out again.
+    pub(crate) adds_usage: bool,
     /// Bytes of the request's body.
     pub(crate) body_bytes: u64,
 }
@@ -103,74 +113,137 @@ pub(crate) fn open(connection: &Connection) -> Option<Opened> {
     }
     let live = core.live();
     let mut slots = Slots::new();
-    let head = match parse_request(received, &mut slots, &live.head_limits) {
-        Ok(Some(head)) => head,
-        Ok(None) => return None,
-        Err(error) => return Some(malformed(error, core.random.next())),
-    };
+    match parse_request(received, &mut slots, &live.head_limits) {
+        Ok(Some(head)) => Some(open_head(core, &live, &head)),
+        Ok(None) => None,
+        Err(error) => Some(malformed(error, &core.random)),
+    }
+}
+
+fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened {
+    if let Some(local) = local::route(head, core) {
+        return Opened::Local(local);
+    }
     let started = core.now();
     let id = request_id(head.request_id, &core.random);
-    let refused = |fault: Fault, message: &str| {
-        Some(Opened::Refused {
-            refusal: Box::new(Refusal::new(fault, message)),
+    let refused = |refusal, id, surface, exchange| {
+        Opened::Refused(Box::new(Refused {
+            refusal,
             head_len: head.len,
             framing: head.framing,
-            close: !head.keep_alive,
-            id: id.clone(),
-        })
+            close: !head.keep_alive || head.expect_continue,
+            head_only: head.method == Method::Head,
+            id,
+            surface,
+            exchange,
+        }))
     };
-    if let Some(local) = local::route(&head, core) {
-        return Some(Opened::Local(local));
-    }
     let (surface, path) = match Surface::of(head.method, head.path) {
         Ok(found) => found,
-        Err(error) => return refused(error.fault(), error.message()),
+        Err(error) => return refused(not_served(error, head.path), id, "none", None),
     };
-    let mut exchange = live.policy.open(core.index, started.nanos());
-    let admitted =
-        exchange.identify(head.bearer(), core.shared.clock.wall()).and_then(|()| exchange.admit(started.nanos()));
-    if let Err(refusal) = admitted {
-        return Some(Opened::Refused {
-            refusal: Box::new(refusal),
-            head_len: head.len,
-            framing: head.framing,
-            close: !head.keep_alive,
-            id,
-        });
+    if loops(head, &core.shared.via) {
+        let refusal = Refusal::new(Fault::LoopDetected, "the request has passed this gateway before");
+        return refused(refusal, id, surface.name(), None);
+    }
+    let now = Nanos(started.nanos());
+    let mut exchange = Exchange::open(Rc::clone(&live.policy), core.index, now);
+    let wall = core.shared.clock.wall();
+    if let Err(refusal) = exchange.identify(head.bearer(), wall).and_then(|()| exchange.admit(now)) {
+        return refused(refusal, id, surface.name(), Some(exchange));
     }
     let mut forwarded = Vec::with_capacity(head.len);
-    reply::write_forwarded(&mut forwarded, &head);
-    let trace = Trace::continue_from(head.traceparent, &core.random);
-    Some(Opened::Walk(Box::new(Walk {
+    reply::write_forwarded(&mut forwarded, head);
+    Opened::Walk(Box::new(Walk {
         exchange,
         head_len: head.len,
         method: head.method,
         surface,
-        path,
-        query: head.query.map(|query| range_in(received, query)),
+        path: path.into(),
+        query: head.query.map(Box::from),
+        provider: text(head.header(b"x-faregate-provider")),
         framing: head.framing,
         keep_alive: head.keep_alive,
         http11: head.version == Version::Http11,
         expects: head.expect_continue,
-        json: head.content_type.is_none_or(|t| t.len() >= 16 && t[..16].eq_ignore_ascii_case(b"application/json")),
+        json: head.content_type.is_none_or(is_json),
+        coded: head.content_encoding.is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")),
         forwarded,
-        trace,
+        trace: Trace::continue_from(head.traceparent, &core.random),
         id,
         times: Timeline::new(started),
         model: None,
         streams: false,
+        adds_usage: false,
         body_bytes: 0,
-        live,
-    })))
+        live: Rc::clone(live),
+    }))
 }
 
-fn range_in(whole: &[u8], part: &str) -> Range<usize> {
-    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
-    start..start + part.len()
+/// The answer to a head that did not arrive in time.
+pub(crate) fn head_timed_out(random: &Random) -> Opened {
+    let refusal = Refusal::new(
+        Fault::HeadTimeout,
+        "the head of the request did not arrive within server.deadlines.head",
+    );
+    unreadable(refusal, random)
+}
+
+fn malformed(error: HeadError, random: &Random) -> Opened {
+    unreadable(answer::malformed(error), random)
+}
+
+fn unreadable(refusal: Refusal, random: &Random) -> Opened {
+    Opened::Refused(Box::new(Refused {
+        refusal,
+        head_len: usize::MAX,
+        framing: Framing::None,
+        close: true,
+        head_only: false,
+        id: request_id(None, random),
+        surface: "none",
+        exchange: None,
+    }))
+}
+
+fn not_served(error: NotServed, path: &str) -> Refusal {
+    match error {
+        NotServed::Path => Refusal::new(
+            Fault::PathUnknown,
+            format!("nothing is served at {path}; the OpenAI API is at /v1, as in /v1/chat/completions"),
+        ),
+        NotServed::Method(allow) => {
+            let mut refusal = Refusal::new(
+                Fault::MethodNotAllowed,
+                format!("{path} takes {allow}, not the method of this request"),
+            );
+            refusal.allow = Some(allow);
+            refusal
+        }
+        NotServed::Unclean => Refusal::new(
+            Fault::MalformedRequest,
+            "the path holds dot segments, double slashes, encoded slashes or control bytes",
+        ),
+    }
+}
+
+/// Whether one of our own requests has come back to us: `base_url` points at this gateway.
+fn loops(head: &RequestHead<'_, '_>, our_name: &str) -> bool {
+    head.header(b"via")
+        .is_some_and(|via| via.split(|b| *b == b',').any(|hop| hop.trim_ascii() == our_name.as_bytes()))
+}
+
+fn is_json(content_type: &[u8]) -> bool {
+    const JSON: &[u8] = b"application/json";
+    content_type.len() >= JSON.len() && content_type[..JSON.len()].eq_ignore_ascii_case(JSON)
+}
+
+fn text(value: Option<&[u8]>) -> Option<Box<str>> {
+    value.and_then(|v| std::str::from_utf8(v).ok()).map(Box::from)
 }
 
 /// The client's own id when it is a plain token, else a new one.
-fn request_id(given: Option<&[u8]>, random: &crate::trace::Random) -> RequestId {
+fn request_id(given: Option<&[u8]>, random: &Random) -> RequestId {
     const GIVEN_BYTES_MAX: usize = 128;
     if let Some(given) = given
         && (1..=GIVEN_BYTES_MAX).contains(&given.len())
@@ -181,44 +254,36 @@ fn request_id(given: Option<&[u8]>, random: &crate::trace::Random) -> RequestId 
     }
     let mut id = Vec::with_capacity(36);
     id.extend_from_slice(b"req_");
-    crate::trace::write_hex(&mut id, (u128::from(random.next()) << 64) | u128::from(random.next()), 32);
+    write_hex(&mut id, (u128::from(random.next()) << 64) | u128::from(random.next()), 32);
     String::from_utf8(id).unwrap_or_default().into_boxed_str()
 }
 
 /// Serves what [`open`] has read, to the end of its answer.
 pub(crate) async fn serve(connection: &mut Connection, opened: Opened) -> Next {
     match opened {
-        Opened::Refused { refusal, head_len, framing, close, id } => {
-            refuse_head(connection, &refusal, head_len, framing, close, &id).await
-        }
+        Opened::Refused(refused) => refused.serve(connection).await,
         Opened::Local(local) => local::serve(connection, local).await,
         Opened::Walk(walk) => {
-            let core = Rc::clone(&connection.core);
-            core.metrics.in_flight.add(1);
+            let counted = InFlight::enter(&connection.core);
             let next = walk.run(connection).await;
-            core.metrics.in_flight.sub(1);
+            drop(counted);
             next
         }
     }
 }
 
-impl Walk {
-    async fn run(mut self: Box<Self>, connection: &mut Connection) -> Next {
-        let core = Rc::clone(&connection.core);
-        let mut body = match self.read(connection).await {
-            Ok(body) => body,
-            Err(stop) => return self.stop(connection, stop).await,
-        };
-        self.times.read = core.now();
-        if let Err(refusal) = self.decide(connection, &mut body) {
-            return self.refuse(connection, refusal, &body).await;
-        }
-        let end = core.now().max(self.times.started).after(self.live.total_deadline);
-        let answer = match self.obtain(connection, &body, end).await {
-            Ok(answer) => answer,
-            Err(Stop::Refused(refusal)) => return self.refuse(connection, refusal, &body).await,
-            Err(stop) => return self.stop(connection, stop).await,
-        };
-        self.relay(connection, answer, &body, end).await
+/// Counts a request for as long as it is served, also when it panics.
+struct InFlight(Rc<Core>);
+
+impl InFlight {
+    fn enter(core: &Rc<Core>) -> Self {
+        core.metrics.in_flight.add(1);
+        Self(Rc::clone(core))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.metrics.in_flight.sub(1);
     }
 }

@@ -7,6 +7,7 @@
 use std::{io, time::Duration};
 
 use faregate_adapters::dialect::openai;
+use faregate_policy::exchange::Refusal;
 
 use crate::{
     attempt::{Answer, Event, Late, poll_answer},
@@ -213,6 +214,9 @@ impl Passage<'_> {
     /// Says which deadline has passed; when it was only time for a sign of life, gives one.
     async fn late(&mut self) -> Result<(), End> {
         let now = self.core.now();
+        if self.core.is_forced() {
+            return Err(End::Late(Late::Draining));
+        }
         if now >= self.pace.end {
             return Err(End::Late(Late::Total));
         }
@@ -237,13 +241,14 @@ impl Passage<'_> {
             End::Complete => return self.relay.downstream() != Downstream::Close,
             End::ClientGone => return false,
             End::Broken(_) => faregate_policy::fault::Fault::UpstreamCut,
-            End::Late(late) => crate::refusal::late_fault(late),
+            End::Late(late) => crate::answer::late_fault(late),
         };
         if !self.relay.is_between_events() || self.relay.is_ended() {
             return false;
         }
         let mut event = Vec::with_capacity(256);
-        openai::write_error_event(&mut event, &crate::refusal::error_body(fault, request_id));
+        let refusal = Refusal::new(fault, crate::answer::stream_message(fault));
+        openai::write_error_event(&mut event, &crate::answer::error_body(&refusal, request_id));
         let mut framed = Vec::with_capacity(event.len() + 32);
         relay::write_event(&mut framed, &event, self.relay.downstream(), true);
         self.client.slot.arm(self.core.now().after(self.pace.stall));
@@ -263,6 +268,8 @@ pub(crate) fn write_own_fields(out: &mut Vec<u8>, own: &OwnFields<'_>) {
     out.extend_from_slice(own.id.as_bytes());
     out.extend_from_slice(b"\r\nx-faregate-route: ");
     out.extend_from_slice(own.route.as_bytes());
+    out.extend_from_slice(b"\r\nx-faregate-route-reason: ");
+    out.extend_from_slice(own.reason.as_bytes());
     out.extend_from_slice(b"\r\nx-faregate-generation: ");
     write_number(out, own.generation);
     out.extend_from_slice(b"\r\n");
@@ -283,6 +290,8 @@ pub(crate) struct OwnFields<'a> {
     pub(crate) has_request_id: bool,
     /// `provider/model`.
     pub(crate) route: &'a str,
+    /// Why there.
+    pub(crate) reason: &'a str,
     /// The policy's generation.
     pub(crate) generation: u64,
     /// Whether the answer is a stream.

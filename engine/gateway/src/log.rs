@@ -1,4 +1,5 @@
-//! The access log: one JSON line a request, formatted on the core, written by a thread of its own.
+//! The access log: one JSON line a request, formatted on the core, written by a thread of its own; and the operators'
+//! log beside it.
 //!
 //! In: lines. Out: a file, standard output or standard error. A core collects lines in a block and hands full or old
 //! blocks over through a bounded queue; when the writer falls behind, blocks are dropped and counted, never waited for.
@@ -26,6 +27,21 @@ const BLOCKS_MAX: usize = 256;
 
 /// How long the writer sleeps between looks at the queue.
 const WRITER_PAUSE: Duration = Duration::from_millis(100);
+
+/// Lets operators' messages of `level` and above go to standard error, unless they go somewhere already.
+///
+/// `FAREGATE_LOG` (`error`, `warn`, `info`, `debug`, `trace`, `off`) wins over `level`.
+pub(crate) fn init(level: &str) {
+    let wanted = std::env::var("FAREGATE_LOG").unwrap_or_else(|_| level.to_owned());
+    let filter = wanted.parse().unwrap_or(tracing_subscriber::filter::LevelFilter::INFO);
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(filter)
+        .with_target(false)
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+        .with_writer(io::stderr)
+        .finish();
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
 
 /// Where lines go; shared by all cores.
 #[derive(Debug)]

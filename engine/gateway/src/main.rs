@@ -1,6 +1,30 @@
 //! The Faregate binary.
 
+mod admin;
+mod answer;
+mod attempt;
+mod cli;
+mod client;
 mod clock;
+mod connection;
+mod exchange;
+mod forward;
 mod io;
+mod live;
+mod local;
+mod log;
+mod metrics;
+mod pool;
+mod record;
+mod relay;
+mod reload;
+mod reply;
+mod serve;
 mod tls;
-fn main() {}
+mod trace;
+mod upstream;
+mod worker;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

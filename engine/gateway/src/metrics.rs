@@ -44,6 +44,11 @@ impl Cell {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
 
+    /// Takes away; only the owning core may.
+    pub(crate) fn sub(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(n), Ordering::Relaxed);
+    }
+
     /// Sets; only the owning core may.
     pub(crate) fn set(&self, n: u64) {
         self.0.store(n, Ordering::Relaxed);

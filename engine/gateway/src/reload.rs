@@ -1,10 +1,11 @@
 //! A changed policy file takes effect.
 //!
-//! In: changes of the file's folder (inotify), SIGHUP. Out: a new [`Live`] for every core, or a report of what is wrong
-//! with the file and nothing else. The folder is watched, not the file: editors rename over it, and Kubernetes swaps a
-//! symlink beside it. What counts is the content: the same bytes are no change.
+//! In: changes of the file's folder and of the folders of what it names (inotify), SIGHUP. Out: a new [`Live`] for every
+//! core, or a report of what is wrong with the file and nothing else. Folders are watched, not files: editors rename over
+//! them, and Kubernetes swaps a symlink beside them. What counts is the content: the same bytes are no change.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -15,7 +16,8 @@ use std::{
 };
 
 use crossbeam_queue::ArrayQueue;
-use notify::{RecursiveMode, Watcher};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use sha2::{Digest, Sha256};
 
 use crate::{live::Builder, worker::Shared};
 
@@ -24,6 +26,9 @@ const SETTLE: Duration = Duration::from_millis(3);
 
 /// How often the content is looked at when no event comes: network file systems send none.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Looks that may be asked for before the thread takes one.
+const BELLS_MAX: usize = 64;
 
 /// How the reloads went; read by the admin listener.
 #[derive(Debug, Default)]
@@ -44,43 +49,130 @@ pub(crate) struct Bell {
 }
 
 impl Bell {
-    /// Asks for a look; `forced` applies the file even if its bytes are the same (secrets, certificates).
+    /// Asks for a look; `forced` applies the file even if its bytes are the same.
     pub(crate) fn ring(&self, forced: bool) {
         let _ = self.rung.push(forced);
         self.thread.unpark();
     }
 }
 
-/// Starts the thread that watches `file`.
+/// Starts the thread that watches `file`, whose content `text` is in force.
 ///
 /// # Errors
 ///
 /// When no thread can be started.
 pub(crate) fn start(
     file: PathBuf,
+    text: String,
     builder: Builder,
     shared: Arc<Shared>,
     reloads: Arc<Reloads>,
 ) -> std::io::Result<Bell> {
-    let rung = Arc::new(ArrayQueue::new(64));
+    let rung = Arc::new(ArrayQueue::new(BELLS_MAX));
     let theirs = Arc::clone(&rung);
     let handle = thread::Builder::new().name("reload".to_owned()).spawn(move || {
-        let bell = Bell { thread: thread::current(), rung: Arc::clone(&theirs) };
-        let _watcher = watch(&file, bell);
-        let mut last = std::fs::read_to_string(&file).unwrap_or_default();
-        loop {
-            let forced = wait(&theirs);
-            let Ok(text) = std::fs::read_to_string(&file) else {
-                tracing::warn!(file = %file.display(), "policy file cannot be read; the policy in force stays");
-                continue;
-            };
-            if text != last || forced {
-                apply(&file, &text, &builder, &shared, &reloads);
-                last = text;
-            }
-        }
+        let bell = Bell { thread: thread::current(), rung: theirs };
+        Watch { file, last: text, builder, shared, reloads }.run(&bell);
     })?;
     Ok(Bell { thread: handle.thread().clone(), rung })
+}
+
+struct Watch {
+    file: PathBuf,
+    last: String,
+    builder: Builder,
+    shared: Arc<Shared>,
+    reloads: Arc<Reloads>,
+}
+
+impl Watch {
+    fn run(mut self, bell: &Bell) {
+        let mut folders = Folders::new(bell.clone());
+        let mut files = self.fingerprint();
+        folders.watch(&self.file, &self.shared.live.load().files);
+        loop {
+            let forced = wait(&bell.rung);
+            let Ok(text) = std::fs::read_to_string(&self.file) else {
+                tracing::warn!(
+                    file = %self.file.display(),
+                    "policy file cannot be read; the policy in force stays"
+                );
+                continue;
+            };
+            let now = self.fingerprint();
+            if forced || text != self.last || now != files {
+                self.apply(&text);
+                self.last = text;
+                files = self.fingerprint();
+                folders.watch(&self.file, &self.shared.live.load().files);
+            }
+        }
+    }
+
+    /// A hash over the secrets and certificates in use.
+    fn fingerprint(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for file in &self.shared.live.load().files {
+            hash.update(std::fs::read(file).unwrap_or_default());
+            hash.update([0xff]);
+        }
+        hash.finalize().into()
+    }
+
+    fn apply(&self, text: &str) {
+        let begun = self.shared.clock.now();
+        let before = self.shared.live.load_full();
+        match self.builder.build(text, &self.file.display().to_string(), Some(&before)) {
+            Ok(live) => {
+                let generation = live.generation;
+                note_what_needs_a_restart(&before.policy.server, &live.policy.server);
+                for warning in &live.policy.warnings {
+                    tracing::warn!("{warning}");
+                }
+                self.shared.live.store(Arc::new(live));
+                self.shared.generation.store(generation, Ordering::Release);
+                for desk in &self.shared.cores {
+                    desk.wake();
+                }
+                let everywhere = self.wait_for_cores(generation);
+                let micros = self.shared.clock.now().since(begun) / 1000;
+                self.reloads.last_micros.store(micros, Ordering::Relaxed);
+                self.reloads.applied.fetch_add(1, Ordering::Relaxed);
+                tracing::info!(generation, micros, everywhere, "policy in force");
+            }
+            Err(report) => {
+                self.reloads.refused.fetch_add(1, Ordering::Relaxed);
+                tracing::error!("the changed policy is refused, the one in force stays:\n{report}");
+            }
+        }
+    }
+
+    /// Whether every core has seen `generation`, waiting for a bounded time.
+    fn wait_for_cores(&self, generation: u64) -> bool {
+        let cores = &self.shared.cores;
+        let seen = || cores.iter().all(|desk| desk.generation.load(Ordering::Acquire) >= generation);
+        for _ in 0..1000 {
+            if seen() {
+                return true;
+            }
+            thread::sleep(Duration::from_micros(50));
+        }
+        seen()
+    }
+}
+
+fn note_what_needs_a_restart(
+    before: &faregate_policy::policy::Server,
+    now: &faregate_policy::policy::Server,
+) {
+    let fixed = |s: &faregate_policy::policy::Server| {
+        (s.listen.clone(), s.admin, s.cores, s.pin, s.driver, s.access_log.clone(), s.log_level)
+    };
+    if fixed(before) != fixed(now) {
+        tracing::warn!(
+            "server.listen, admin, cores, pin, driver, access_log and log_level change at the next start only"
+        );
+    }
 }
 
 /// Waits for a bell or for the time to look; true when the file must be applied even if it is the same.
@@ -98,51 +190,40 @@ fn wait(rung: &ArrayQueue<bool>) -> bool {
     forced
 }
 
-fn watch(file: &Path, bell: Bell) -> Option<notify::RecommendedWatcher> {
-    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|event| !event.kind.is_access()) {
-            bell.ring(false);
-        }
-    })
-    .inspect_err(|error| tracing::warn!(%error, "changes of the policy are only seen every two seconds"))
-    .ok()?;
-    watcher.watch(&folder, RecursiveMode::NonRecursive).ok()?;
-    Some(watcher)
+/// The folders that are watched.
+struct Folders {
+    watcher: Option<RecommendedWatcher>,
+    watched: BTreeSet<PathBuf>,
 }
 
-fn apply(file: &Path, text: &str, builder: &Builder, shared: &Shared, reloads: &Reloads) {
-    let begun = shared.clock.now();
-    let before = shared.live.load_full();
-    match builder.build(text, &file.display().to_string(), Some(&before)) {
-        Ok(live) => {
-            let generation = live.generation;
-            shared.live.store(Arc::new(live));
-            shared.generation.store(generation, Ordering::Release);
-            for desk in &shared.cores {
-                desk.wake();
+impl Folders {
+    fn new(bell: Bell) -> Self {
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                bell.ring(false);
             }
-            let all = wait_for_cores(shared, generation);
-            let micros = shared.clock.now().since(begun) / 1000;
-            reloads.last_micros.store(micros, Ordering::Relaxed);
-            reloads.applied.fetch_add(1, Ordering::Relaxed);
-            tracing::info!(generation, micros, all, "policy in force");
-        }
-        Err(report) => {
-            reloads.refused.fetch_add(1, Ordering::Relaxed);
-            tracing::error!("the changed policy is refused, the one in force stays:\n{report}");
-        }
+        })
+        .inspect_err(|error| {
+            tracing::warn!(%error, "changes of the policy are only seen every two seconds");
+        })
+        .ok();
+        Self { watcher, watched: BTreeSet::new() }
     }
-}
 
-/// Whether every core has seen `generation`, waiting for a bounded time.
-fn wait_for_cores(shared: &Shared, generation: u64) -> bool {
-    let seen = |()| shared.cores.iter().all(|desk| desk.generation.load(Ordering::Acquire) >= generation);
-    for _ in 0..1000 {
-        if seen(()) {
-            return true;
+    /// Watches the folders of these files beside those that are watched already.
+    fn watch(&mut self, policy: &Path, files: &[PathBuf]) {
+        let Some(watcher) = &mut self.watcher else { return };
+        for file in std::iter::once(policy).chain(files.iter().map(PathBuf::as_path)) {
+            let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            if self.watched.contains(folder) {
+                continue;
+            }
+            match watcher.watch(folder, RecursiveMode::NonRecursive) {
+                Ok(()) => {
+                    self.watched.insert(folder.to_owned());
+                }
+                Err(error) => tracing::warn!(folder = %folder.display(), %error, "not watched"),
+            }
         }
-        thread::sleep(Duration::from_micros(50));
     }
-    seen(())
 }

@@ -243,6 +243,11 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, String> {
     Ok(store)
 }
 
+/// How many authorities the system knows.
+pub(crate) fn system_roots() -> usize {
+    rustls_native_certs::load_native_certs().certs.len()
+}
+
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match read {

@@ -33,7 +33,7 @@ const RESOLVE_EVERY: Duration = Duration::from_secs(30);
 const NAME_PAUSE: Duration = Duration::from_millis(2);
 
 /// Where an upstream listens, as configured.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Place {
     /// A Unix socket.
     Unix(PathBuf),

@@ -21,7 +21,7 @@ use crate::{
     clock::{Clock, Instant},
     connection,
     io::{self, Accepted, Driver, Listener, Slot, Socket, Stream, Timers, Wake, Waker},
-    live::Live,
+    live::{Live, View},
     log::{Lines, Sink},
     metrics::{CoreMetrics, Registry},
     pool::Pool,
@@ -51,6 +51,10 @@ pub(crate) struct Shared {
     pub(crate) generation: AtomicU64,
     /// Set once: accept no more, end idle connections, finish the rest.
     pub(crate) draining: AtomicBool,
+    /// Set once: end what is still under way.
+    pub(crate) forced: AtomicBool,
+    /// How this process calls itself in `Via` (RFC 9110 section 7.6.3); a request that carries it is a loop.
+    pub(crate) via: String,
     /// One for each core.
     pub(crate) cores: Vec<CachePadded<CoreDesk>>,
     /// The access log.
@@ -113,20 +117,20 @@ pub(crate) struct Core {
     pub(crate) lines: Lines,
     /// Counters.
     pub(crate) metrics: CoreMetrics,
-    live: RefCell<(u64, Rc<Arc<Live>>)>,
+    live: RefCell<Rc<View>>,
     accepting: Cell<bool>,
 }
 
 impl Core {
     /// The policy in force, taken once for each request: no reload changes it under way.
-    pub(crate) fn live(&self) -> Rc<Arc<Live>> {
+    pub(crate) fn live(&self) -> Rc<View> {
         let generation = self.shared.generation.load(Ordering::Acquire);
         let mut live = self.live.borrow_mut();
-        if live.0 != generation {
-            *live = (generation, Rc::new(self.shared.live.load_full()));
-            self.desk().generation.store(generation, Ordering::Release);
+        if live.generation != generation {
+            *live = View::new(self.shared.live.load_full());
+            self.desk().generation.store(live.generation, Ordering::Release);
         }
-        Rc::clone(&live.1)
+        Rc::clone(&live)
     }
 
     /// Now.
@@ -137,6 +141,11 @@ impl Core {
     /// Whether the process is ending.
     pub(crate) fn is_draining(&self) -> bool {
         self.shared.draining.load(Ordering::Acquire)
+    }
+
+    /// Whether what is under way must end now.
+    pub(crate) fn is_forced(&self) -> bool {
+        self.shared.forced.load(Ordering::Acquire)
     }
 
     fn desk(&self) -> &CoreDesk {
@@ -165,7 +174,7 @@ pub(crate) fn run(
             random: Random::new(),
             lines: Lines::new(shared.log.clone()),
             metrics: shared.metrics.core(),
-            live: RefCell::new((generation, Rc::new(shared.live.load_full()))),
+            live: RefCell::new(View::new(shared.live.load_full())),
             accepting: Cell::new(true),
             shared,
         });
@@ -215,7 +224,7 @@ fn place(core: &Rc<Core>, accepted: Accepted) {
     let cores = &core.shared.cores;
     let open = |desk: &CoreDesk| desk.connections.load(Ordering::Relaxed);
     let total: u32 = cores.iter().map(|desk| open(desk)).sum();
-    if total >= core.live().connections_max {
+    if total >= core.live().policy.server.connections {
         core.metrics.connections_refused.add(1);
         connection::turn_away(accepted);
         return;
@@ -253,7 +262,7 @@ fn serve(core: &Rc<Core>, accepted: Accepted) {
 async fn secure(core: &Core, socket: Socket, slot: &Slot) -> Option<Stream> {
     let live = core.live();
     let Some(config) = &live.server_tls else { return Some(Stream::plain(socket)) };
-    slot.arm(core.now().after(live.head_deadline));
+    slot.arm(core.now().after(live.policy.server.deadlines.head));
     let mut stream = Stream::secured(socket, Session::server(config).ok()?);
     let mut handshake = Box::pin(stream.handshake());
     let done = std::future::poll_fn(|cx| {
@@ -308,6 +317,9 @@ async fn drain(core: &Rc<Core>, listeners: &[Rc<Listener>]) {
     }
     while core.desk().connections.load(Ordering::Relaxed) > 0 {
         core.timers.expire_idle(core.now());
+        if core.is_forced() {
+            core.timers.expire_all(core.now());
+        }
         io::sleep(Duration::from_millis(5)).await;
     }
     core.pool.clear();
@@ -317,7 +329,7 @@ async fn housekeeping(core: Rc<Core>) {
     loop {
         io::sleep(HOUSEKEEPING).await;
         core.lines.flush();
-        core.pool.sweep(core.now(), core.live().upstream_idle_max);
+        core.pool.sweep(core.now(), core.live().policy.server.deadlines.upstream_idle);
         core.metrics.idle_upstream_connections.set(core.pool.len() as u64);
     }
 }

@@ -169,3 +169,23 @@ pub(crate) fn wait_signal() -> io::Result<i32> {
         error => Err(io::Error::from_raw_os_error(error)),
     }
 }
+
+/// How many descriptors this process may have open.
+pub(crate) fn file_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is valid for writing.
+    match unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } {
+        0 => limit.rlim_max,
+        _ => 0,
+    }
+}
+
+/// Lets this process have as many descriptors open as it is allowed to ask for.
+pub(crate) fn raise_file_limit() {
+    let max = file_limit();
+    let limit = libc::rlimit { rlim_cur: max, rlim_max: max };
+    if max > 0 {
+        // SAFETY: `limit` is valid for reading.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    }
+}

@@ -1,0 +1,151 @@
+//! The command line.
+
+mod check;
+mod doctor;
+mod init;
+mod key;
+
+use std::{
+    io::Write,
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+use crate::serve::{self, Source};
+
+/// Exit status for a policy that is wrong (`EX_USAGE` of sysexits.h).
+const BAD_POLICY: u8 = 64;
+
+const EXAMPLES: &str = "\
+Examples:
+  faregate demo                            see it at work, with nothing set up
+  OPENAI_API_KEY=… faregate serve          an OpenAI-compatible endpoint at http://127.0.0.1:4000/v1
+  faregate init && faregate serve -c faregate.toml
+  faregate key new --name ci --team search mint a key; only its hash goes into the policy
+  faregate check faregate.toml             is the policy right?
+  faregate doctor                          is this machine right?";
+
+/// One endpoint for every model: an AI gateway.
+#[derive(Debug, Parser)]
+#[command(name = "faregate", version, about, after_help = EXAMPLES, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve: with a policy file, or with the providers whose usual environment variables are set.
+    Serve {
+        /// The policy file; saved changes take effect at once.
+        #[arg(short, long, value_name = "FILE", env = "FAREGATE_CONFIG")]
+        config: Option<PathBuf>,
+    },
+    /// Say whether a policy file is right: all mistakes at once, each with its place and its mend.
+    Check {
+        /// The policy file.
+        #[arg(value_name = "FILE", default_value = "faregate.toml")]
+        file: PathBuf,
+    },
+    /// Write a commented policy to start from.
+    Init {
+        /// The file to write.
+        #[arg(value_name = "FILE", default_value = "faregate.toml")]
+        file: PathBuf,
+        /// Overwrite it if it exists.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Say whether this machine is right: kernel, io_uring, limits, ports, clock, providers.
+    Doctor {
+        /// The policy file whose ports and providers are looked at.
+        #[arg(short, long, value_name = "FILE", env = "FAREGATE_CONFIG")]
+        config: Option<PathBuf>,
+    },
+    /// Keys of clients.
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// Explain a key of the policy file, or all of them.
+    Explain {
+        /// Its path, as in `server.deadlines.head`; without one, every key is listed.
+        #[arg(value_name = "KEY")]
+        key: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Mint a key: it is shown once, and the lines for the policy with it.
+    New {
+        /// Its name in the policy.
+        #[arg(long, default_value = "my-key")]
+        name: String,
+        /// The team it belongs to.
+        #[arg(long)]
+        team: Option<String>,
+    },
+    /// The hash of a key that was minted elsewhere, read from standard input.
+    Hash,
+}
+
+/// Runs the command of the command line.
+pub(crate) fn run() -> ExitCode {
+    let Err(Stop { message, code }) = perform(Cli::parse().command) else { return ExitCode::SUCCESS };
+    let _ = writeln!(std::io::stderr(), "faregate: {}", message.trim_end());
+    ExitCode::from(code)
+}
+
+/// Why a command ends without success.
+struct Stop {
+    message: String,
+    code: u8,
+}
+
+impl Stop {
+    fn policy(message: String) -> Self {
+        Self { message, code: BAD_POLICY }
+    }
+}
+
+impl<E: ToString> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self { message: error.to_string(), code: 1 }
+    }
+}
+
+fn perform(command: Command) -> Result<(), Stop> {
+    match command {
+        Command::Serve { config } => serve_until_signal(config),
+        Command::Check { file } => check::run(&file),
+        Command::Init { file, force } => init::run(&file, force),
+        Command::Doctor { config } => doctor::run(config),
+        Command::Key { command: KeyCommand::New { name, team } } => key::mint(&name, team.as_deref()),
+        Command::Key { command: KeyCommand::Hash } => key::hash(),
+        Command::Explain { key } => check::explain(key.as_deref()),
+    }
+}
+
+fn serve_until_signal(config: Option<PathBuf>) -> Result<(), Stop> {
+    crate::io::block_signals();
+    crate::io::raise_file_limit();
+    let source = config.map_or(Source::Environment, Source::File);
+    // What is wrong with the policy is told apart from what is wrong with the machine.
+    serve::load(&source, serve::cores_available()).map_err(Stop::policy)?;
+    let running = serve::start(source)?;
+    serve::announce(&running);
+    running.until_signal();
+    Ok(())
+}
+
+/// Prints to standard output; a closed pipe ends the command quietly.
+fn print(text: &str) -> Result<(), Stop> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

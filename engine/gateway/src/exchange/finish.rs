@@ -1,0 +1,229 @@
+//! The end of a walk: the answer goes to the client, what it cost is settled, what happened is recorded.
+
+use std::rc::Rc;
+
+use faregate_policy::{
+    Nanos,
+    exchange::{Refusal, Settlement},
+    fault::Fault,
+};
+use faregate_wire::Method;
+
+use super::{
+    Refused, Rest, Walk,
+    obtain::{Obtained, end_of},
+    read::Stop,
+};
+use crate::{
+    answer,
+    attempt::Info,
+    clock::Instant,
+    connection::{Connection, Next},
+    forward::{self, End, Forwarded, OwnFields, Pace},
+    live::Target,
+    local,
+    record::{self, Ending},
+    relay::{Downstream, Learned, Plan},
+    reply,
+};
+
+impl Walk {
+    /// Walks: read, decide, send, relay, settle, record.
+    pub(super) async fn run(mut self: Box<Self>, connection: &mut Connection) -> Next {
+        let core = Rc::clone(&connection.core);
+        let mut body = match self.read(connection).await {
+            Ok(body) => body,
+            Err(stop) => return self.stop(connection, stop).await,
+        };
+        self.times.read = core.now();
+        if !self.surface.is_forwarded() {
+            return self.list_models(connection).await;
+        }
+        if let Err(refusal) = self.decide(&body, core.now()) {
+            return self.stop(connection, Stop::Refused(refusal)).await;
+        }
+        let end = end_of(&self);
+        let obtained = match self.obtain(connection, &body, end).await {
+            Ok(obtained) => obtained,
+            Err(stop) => return self.stop(connection, stop).await,
+        };
+        body.release();
+        self.relay(connection, obtained, end).await
+    }
+
+    async fn relay(mut self: Box<Self>, connection: &mut Connection, obtained: Obtained, end: Instant) -> Next {
+        let Obtained { mut answer, target, replica } = obtained;
+        let live = Rc::clone(&self.live);
+        let place = &live.targets[target];
+        let core = Rc::clone(&connection.core);
+        let plan = self.plan(&answer.info);
+        let close = !self.keep_alive || plan.downstream == Downstream::Close || core.is_draining();
+        self.write_fields(&mut answer.out, &answer.info, close);
+        connection.answered = true;
+        let info = answer.info.clone();
+        let pace = self.pace(place, plan.events, end);
+        let upstream = &place.upstreams[replica];
+        let forwarded =
+            forward::forward(&core, &mut connection.client, upstream, answer, plan, pace, &self.id).await;
+        self.settle_answer(&core, &info, &forwarded);
+        match (forwarded.reusable, close) {
+            (true, false) => {
+                connection.client.consume(0);
+                Next::Continue
+            }
+            (true, true) => Next::Finish,
+            (false, _) if forwarded.end == End::ClientGone => Next::Close,
+            (false, _) if plan.downstream == Downstream::Close => Next::Finish,
+            (false, _) => Next::Close,
+        }
+    }
+
+    fn plan(&self, info: &Info) -> Plan {
+        let answers = (200..300).contains(&info.status);
+        Plan {
+            upstream: info.framing,
+            downstream: info.downstream,
+            events: info.events && !info.coded,
+            drop_usage_chunk: self.adds_usage && info.events && !info.coded,
+            metered: answers && self.surface.is_metered() && !info.coded,
+        }
+    }
+
+    fn pace(&self, target: &Target, events: bool, end: Instant) -> Pace {
+        let deadlines = &self.live.policy.server.deadlines;
+        Pace {
+            first_token: target.deadlines.first_token,
+            between_tokens: target.deadlines.between_tokens,
+            stall: deadlines.stall,
+            keep_alive: deadlines.keep_alive_comment.filter(|_| events),
+            end,
+        }
+    }
+
+    fn write_fields(&self, out: &mut Vec<u8>, info: &Info, close: bool) {
+        let spent = self.exchange.attempts() > 1 && (info.status >= 500 || info.status == 429);
+        if spent {
+            reply::write_field(out, b"x-should-retry", b"false");
+        }
+        let route = self.exchange.target().map(|t| &*t.name).unwrap_or_default();
+        forward::write_own_fields(
+            out,
+            &OwnFields {
+                id: &self.id,
+                has_request_id: info.has_request_id,
+                route,
+                reason: &self.exchange.route_reason(),
+                generation: self.live.generation,
+                events: info.events,
+                close,
+            },
+        );
+    }
+
+    fn settle_answer(&mut self, core: &crate::worker::Core, info: &Info, forwarded: &Forwarded) {
+        let learned = &forwarded.learned;
+        self.times.first_content = forwarded.first_content;
+        let fault = match forwarded.end {
+            End::Complete => None,
+            End::ClientGone => Some(Fault::ClientGone),
+            End::Broken(_) => Some(Fault::UpstreamCut),
+            End::Late(late) => Some(answer::late_fault(late)),
+        };
+        let status = if forwarded.end == End::ClientGone { 499 } else { info.status };
+        let delivered = (200..300).contains(&info.status);
+        self.settle(core, learned, delivered, fault);
+        let code = match fault {
+            Some(fault) => fault.code(),
+            None if info.status >= 400 => "upstream_status",
+            None => "",
+        };
+        let usage = learned.usage.as_ref();
+        record::record(core, self, &Ending { status, code, usage, bytes: learned.bytes, delivered });
+    }
+
+    fn settle(&mut self, core: &crate::worker::Core, learned: &Learned, delivered: bool, fault: Option<Fault>) {
+        let settlement = Settlement {
+            usage: learned.usage.clone(),
+            delivered,
+            output_estimate: learned.content_events,
+            fault,
+        };
+        self.exchange.settle(settlement, Nanos(core.now().nanos()));
+    }
+
+    /// Ends the walk without an answer of a provider.
+    pub(super) async fn stop(mut self: Box<Self>, connection: &mut Connection, stop: Stop) -> Next {
+        let core = Rc::clone(&connection.core);
+        match stop {
+            Stop::ClientGone => {
+                self.settle(&core, &Learned::default(), false, Some(Fault::ClientGone));
+                self.record_stop(&core, 499, Fault::ClientGone.code(), 0);
+                Next::Close
+            }
+            Stop::Refused(refusal) => {
+                let rest = Rest::none(!self.keep_alive || core.is_draining());
+                self.refuse(connection, &refusal, rest).await
+            }
+            Stop::Unread(refusal) => {
+                let close = !self.keep_alive || self.expects || core.is_draining();
+                let rest = Rest::of(connection, self.head_len, self.framing, close);
+                self.refuse(connection, &refusal, rest).await
+            }
+        }
+    }
+
+    async fn refuse(&mut self, connection: &mut Connection, refusal: &Refusal, mut rest: Rest) -> Next {
+        let core = Rc::clone(&connection.core);
+        self.settle(&core, &Learned::default(), false, Some(refusal.fault));
+        let mut out = Vec::with_capacity(1024);
+        let head_only = self.method == Method::Head;
+        answer::write_refusal(&mut out, refusal, &self.id, self.live.generation, rest.closes(), head_only);
+        self.record_stop(&core, refusal.fault.status(), refusal.fault.code(), out.len());
+        rest.answer(connection, &out).await
+    }
+
+    fn record_stop(&self, core: &crate::worker::Core, status: u16, code: &'static str, bytes: usize) {
+        let ending = Ending { status, code, usage: None, bytes: bytes as u64, delivered: false };
+        record::record(core, self, &ending);
+    }
+
+    async fn list_models(mut self: Box<Self>, connection: &mut Connection) -> Next {
+        let Some(body) = local::models(&self) else {
+            let refusal = Refusal::new(
+                Fault::ModelUnknown,
+                "no model of that name is offered to this key; GET /v1/models lists those that are",
+            );
+            return self.stop(connection, Stop::Refused(refusal)).await;
+        };
+        let core = Rc::clone(&connection.core);
+        self.settle(&core, &Learned::default(), false, None);
+        let mut rest = Rest::none(!self.keep_alive || core.is_draining());
+        let mut out = Vec::with_capacity(body.len() + 256);
+        let head_only = self.method == Method::Head;
+        local::write_models_answer(&mut out, &body, &self.id, rest.closes(), head_only);
+        self.record_stop(&core, 200, "", body.len());
+        rest.answer(connection, &out).await
+    }
+}
+
+impl Refused {
+    /// Answers a request that was refused by its head.
+    pub(super) async fn serve(mut self: Box<Self>, connection: &mut Connection) -> Next {
+        let core = Rc::clone(&connection.core);
+        if let Some(exchange) = &mut self.exchange {
+            let settlement = Settlement { fault: Some(self.refusal.fault), ..Settlement::default() };
+            exchange.settle(settlement, Nanos(core.now().nanos()));
+        }
+        let known_head = self.head_len != usize::MAX;
+        let close = self.close || !known_head || core.is_draining();
+        let mut rest = match known_head {
+            true => Rest::of(connection, self.head_len, self.framing, close),
+            false => Rest::none(true),
+        };
+        let mut out = Vec::with_capacity(1024);
+        let generation = core.live().generation;
+        answer::write_refusal(&mut out, &self.refusal, &self.id, generation, rest.closes(), self.head_only);
+        record::record_refused(&core, &self.refusal, &self.id, self.surface, self.exchange.as_ref());
+        rest.answer(connection, &out).await
+    }
+}

@@ -1,0 +1,276 @@
+//! From a request that was read to the head of an answer: decide, then try targets until one answers.
+
+use std::{task::Poll, time::Duration};
+
+use faregate_adapters::{dialect::openai, surface::Surface};
+use faregate_policy::{
+    Nanos,
+    exchange::{Outcome, Refusal, Step, Verdict, Wanted},
+    fault::Fault,
+    retry,
+};
+use faregate_wire::{BodyReader, Framing, Patch};
+
+use super::{
+    Walk,
+    read::{Body, Stop},
+};
+use crate::{
+    answer,
+    attempt::{self, Answer, Deadlines, Failure, Order},
+    client::News,
+    clock::Instant,
+    connection::Connection,
+    live::Target,
+    reply::{self, Outgoing},
+    upstream::Upstream,
+    worker::Core,
+};
+
+/// Bytes of a request that are copied into one buffer with its head; larger bodies are sent from where they lie.
+const COPY_BYTES_MAX: usize = 16 * 1024;
+
+/// An answer, and the place it comes from.
+pub(super) struct Obtained {
+    /// The answer.
+    pub(super) answer: Answer,
+    /// Index of the target in the policy.
+    pub(super) target: usize,
+    /// Which of its places.
+    pub(super) replica: usize,
+}
+
+impl Walk {
+    /// Takes every decision that needs no provider.
+    pub(super) fn decide(&mut self, body: &Body, now: Instant) -> Result<(), Refusal> {
+        let asked = match &body.peek {
+            Some(peek) => {
+                openai::read(peek, body.bytes(), self.surface).map_err(|invalid| invalid_field(&invalid))?
+            }
+            None => openai::Asked::default(),
+        };
+        self.streams = asked.stream && self.surface.can_stream();
+        self.adds_usage =
+            self.streams && self.surface.is_metered() && asked.include_usage != Some(true);
+        let model = asked.model.as_deref();
+        if model.is_none() && self.surface == Surface::Other {
+            self.may_name_no_model()?;
+        }
+        let wanted = Wanted {
+            model,
+            provider: self.provider.as_deref(),
+            needs_model: self.surface.has_model(),
+            input_tokens_bound: faregate_adapters::tokens::input_upper_bound(self.body_bytes),
+            output_tokens_max: asked.output_max,
+            choices: asked.choices,
+            metered: self.surface.is_metered(),
+        };
+        let decided = self.exchange.decide(&wanted, Nanos(now.nanos()));
+        self.model = model.map(Box::from);
+        decided
+    }
+
+    /// A caller that may use some models only cannot use paths where the model cannot be seen.
+    fn may_name_no_model(&self) -> Result<(), Refusal> {
+        match self.exchange.caller().is_some_and(|caller| caller.models.is_some()) {
+            true => Err(Refusal::new(
+                Fault::ModelForbidden,
+                "this key may use some models only, and the request names none that can be checked",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// Tries targets until one answers.
+    pub(super) async fn obtain(
+        &mut self,
+        connection: &mut Connection,
+        body: &Body,
+        end: Instant,
+    ) -> Result<Obtained, Stop> {
+        let core = std::rc::Rc::clone(&connection.core);
+        loop {
+            match self.exchange.step(Nanos(core.now().nanos()), core.random.next()) {
+                Step::Refuse(refusal) => return Err(Stop::Refused(refusal)),
+                Step::Wait(until) => self.wait(connection, Instant::at(until.0), end).await?,
+                Step::Send { target, replica_hint, .. } => {
+                    let live = std::rc::Rc::clone(&self.live);
+                    let place = &live.targets[target];
+                    let replica = place.replica(replica_hint);
+                    let upstream = &place.upstreams[replica];
+                    match self.attempt(connection, body, place, upstream, end).await {
+                        Err(Failure::ClientGone) => return Err(Stop::ClientGone),
+                        Err(failure) => {
+                            let outcome = Outcome::Failed(answer::fault(&failure));
+                            self.exchange.report(outcome, Nanos(core.now().nanos()));
+                        }
+                        Ok(answer) => match self.report(&core, &answer) {
+                            Verdict::Relay => {
+                                self.times.answered = Some(core.now());
+                                return Ok(Obtained { answer, target, replica });
+                            }
+                            Verdict::Again => recycle(&core, upstream, answer),
+                        },
+                    }
+                }
+            }
+        }
+    }
+
+    fn report(&mut self, core: &Core, answer: &Answer) -> Verdict {
+        let info = &answer.info;
+        let retry_after = match &info.retry_after {
+            None if info.retry_after_ms.is_none() => None,
+            after => retry::retry_after(
+                after.as_deref().map(str::as_bytes).unwrap_or_default(),
+                info.retry_after_ms.as_deref().map(str::as_bytes),
+                core.shared.clock.wall(),
+            ),
+        };
+        let outcome = Outcome::Answered { status: info.status, retry_after };
+        self.exchange.report(outcome, Nanos(core.now().nanos()))
+    }
+
+    /// Waits before the next attempt, and watches the client meanwhile.
+    async fn wait(&mut self, connection: &mut Connection, until: Instant, end: Instant) -> Result<(), Stop> {
+        let client = &mut connection.client;
+        client.watch(true);
+        client.slot.arm(until.min(end));
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(News::Gone) = client.poll_news(cx) {
+                return Poll::Ready(Err(Stop::ClientGone));
+            }
+            client.slot.poll_expired(cx).map(Ok)
+        })
+        .await?;
+        match connection.core.now() >= end {
+            false => Ok(()),
+            true => Err(Stop::Refused(Refusal::new(
+                Fault::TotalTimeout,
+                "the request took longer than server.deadlines.total",
+            ))),
+        }
+    }
+
+    /// One attempt; a connection that had been idle and turns out dead is replaced by a fresh one.
+    async fn attempt(
+        &mut self,
+        connection: &mut Connection,
+        body: &Body,
+        target: &Target,
+        upstream: &Upstream,
+        end: Instant,
+    ) -> Result<Answer, Failure> {
+        let core = std::rc::Rc::clone(&connection.core);
+        let patch = self.edits(body);
+        let head = self.head(body, &patch, upstream);
+        let mut parts: Vec<&[u8]> = Vec::with_capacity(8);
+        parts.push(&head);
+        if patch.len(body.bytes()) > COPY_BYTES_MAX {
+            patch.parts(body.bytes(), &mut parts);
+        }
+        let order = Order {
+            parts: &parts,
+            method: self.method,
+            client_is_http11: self.http11,
+            rewrites: true,
+            streams: self.streams,
+        };
+        let deadlines = self.deadlines(target, end);
+        let client = &mut connection.client;
+        let (stream, reused) = attempt::connect(&core, client, upstream, &deadlines, false).await?;
+        self.times.sent.get_or_insert(core.now());
+        match attempt::ask(&core, client, stream, reused, &order, &deadlines).await {
+            Err(Failure::Reset { reused: true }) => {
+                let (stream, _) = attempt::connect(&core, client, upstream, &deadlines, true).await?;
+                attempt::ask(&core, client, stream, false, &order, &deadlines).await
+            }
+            result => result,
+        }
+    }
+
+    fn deadlines(&self, target: &Target, end: Instant) -> Deadlines {
+        Deadlines {
+            connect: target.deadlines.connect,
+            first_byte: target.deadlines.first_byte,
+            stall: self.live.policy.server.deadlines.stall,
+            end,
+        }
+    }
+
+    /// The edits of a body whose dialect is the provider's: the model's name, and usage where it is not asked for.
+    fn edits(&self, body: &Body) -> Patch {
+        let mut patch = Patch::new();
+        let Some(peek) = &body.peek else { return patch };
+        let upstream_model = self.exchange.upstream_model();
+        if let Some(span) = peek.span(openai::field::MODEL)
+            && self.model.as_deref().is_some_and(|asked| asked != upstream_model)
+        {
+            let mut quoted = Vec::with_capacity(upstream_model.len() + 2);
+            faregate_wire::quote(&mut quoted, upstream_model);
+            patch.replace(span, quoted);
+        }
+        if self.adds_usage {
+            openai::include_usage_edit(&mut patch, peek, body.bytes());
+        }
+        patch
+    }
+
+    /// The head of the request, with the body behind it when that is small.
+    fn head(&self, body: &Body, patch: &Patch, upstream: &Upstream) -> Vec<u8> {
+        let length = patch.len(body.bytes());
+        let copied = if length <= COPY_BYTES_MAX { length } else { 0 };
+        let mut out = Vec::with_capacity(512 + self.forwarded.len() + copied);
+        let framing = match self.framing {
+            Framing::None => Framing::None,
+            _ => Framing::Length(length as u64),
+        };
+        reply::write_request(
+            &mut out,
+            upstream,
+            &Outgoing {
+                method: self.method.as_str(),
+                path: &self.path,
+                query: self.query.as_deref(),
+                forwarded: &self.forwarded,
+                framing,
+                trace: self.trace,
+                request_id: &self.id,
+            },
+        );
+        if copied > 0 {
+            patch.write(body.bytes(), &mut out);
+        }
+        out
+    }
+}
+
+fn invalid_field(invalid: &openai::Invalid) -> Refusal {
+    let mut refusal = Refusal::new(Fault::BodyMalformed, invalid.message.clone());
+    refusal.param = Some(invalid.param);
+    refusal
+}
+
+/// Keeps the connection of an answer that nobody gets, when all of it has arrived.
+fn recycle(core: &Core, upstream: &Upstream, answer: Answer) {
+    if !answer.info.keep_alive || answer.early {
+        return;
+    }
+    let mut reader = BodyReader::new(answer.info.framing);
+    let mut rest = &answer.buf[answer.info.len..];
+    while !reader.is_ended() {
+        match reader.next(rest) {
+            Ok(piece) if piece.consumed > 0 || piece.end => rest = &rest[piece.consumed..],
+            _ => return,
+        }
+    }
+    if rest.is_empty() {
+        core.pool.put(upstream.id, answer.stream, core.now());
+    }
+}
+
+/// The longest that a request may take.
+pub(super) fn end_of(walk: &Walk) -> Instant {
+    let total: Duration = walk.live.policy.server.deadlines.total;
+    walk.times.started.after(total)
+}

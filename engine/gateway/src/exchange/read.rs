@@ -1,0 +1,206 @@
+//! The request's body, read once, as it arrives.
+//!
+//! In: the connection. Out: a [`Body`], and what the scan of a JSON body found. The scan runs over what has arrived while
+//! the rest is still on its way.
+
+use faregate_adapters::dialect::openai;
+use faregate_policy::{exchange::Refusal, fault::Fault};
+use faregate_wire::{BodyReader, Framing, Method, Peek, Scanner, json::JsonError};
+
+use super::Walk;
+use crate::{client::NoMore, connection::Connection};
+
+/// Decoded bytes that are asked for at once while a chunked body arrives.
+const CHUNKED_STEP_BYTES: usize = 64 * 1024;
+
+/// A whole request body, and what was found in it.
+pub(super) struct Body {
+    buf: Vec<u8>,
+    start: usize,
+    /// What the scan found, when there was one.
+    pub(super) peek: Option<Peek>,
+}
+
+impl Body {
+    /// The body's bytes.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.buf[self.start..]
+    }
+
+    /// Gives the memory back: no attempt will need it again.
+    pub(super) fn release(&mut self) {
+        self.buf = Vec::new();
+        self.start = 0;
+        self.peek = None;
+    }
+}
+
+/// Why a walk ends before an answer of a provider.
+pub(super) enum Stop {
+    /// It is refused; the request was read to its end.
+    Refused(Refusal),
+    /// It is refused while some of the body is unread.
+    Unread(Refusal),
+    /// The client has gone.
+    ClientGone,
+}
+
+impl Walk {
+    /// Reads the whole body.
+    pub(super) async fn read(&mut self, connection: &mut Connection) -> Result<Body, Stop> {
+        if self.coded && self.scans() {
+            return Err(Stop::Unread(Refusal::new(
+                Fault::UnsupportedMedia,
+                "a compressed request body cannot be read here; send it without content-encoding",
+            )));
+        }
+        match self.framing {
+            Framing::None => self.read_nothing(connection),
+            Framing::Length(length) => self.read_length(connection, length).await,
+            Framing::Chunked => self.read_chunked(connection).await,
+            Framing::UntilClose => Err(Stop::Unread(Refusal::new(
+                Fault::MalformedRequest,
+                "a request body needs content-length or transfer-encoding: chunked",
+            ))),
+        }
+    }
+
+    fn read_nothing(&mut self, connection: &mut Connection) -> Result<Body, Stop> {
+        connection.client.consume(self.head_len);
+        if self.surface.has_model() && self.scans() {
+            return Err(Stop::Refused(Refusal::new(Fault::BodyMalformed, "the request has no body")));
+        }
+        Ok(Body { buf: Vec::new(), start: 0, peek: None })
+    }
+
+    async fn read_length(&mut self, connection: &mut Connection, length: u64) -> Result<Body, Stop> {
+        let max = self.live.policy.server.body_bytes;
+        if length > max {
+            return Err(Stop::Unread(too_large(max)));
+        }
+        let Some(total) = usize::try_from(length).ok().and_then(|n| n.checked_add(self.head_len)) else {
+            return Err(Stop::Unread(too_large(max)));
+        };
+        let mut scanner = self.scanner();
+        if connection.client.received.len() < total {
+            self.expect_body(connection).await?;
+        }
+        while !connection.client.fill_now(total).map_err(gone)? {
+            let missing = total - connection.client.received.len();
+            if let Some(scanner) = &mut scanner {
+                scanner.feed(&connection.client.received[self.head_len..]).map_err(unread)?;
+            }
+            connection.client.fill(missing).await.map_err(no_more)?;
+        }
+        let mut buf = std::mem::take(&mut connection.client.received);
+        if buf.len() > total {
+            connection.client.received = buf.split_off(total);
+        }
+        self.finish_body(Body { buf, start: self.head_len, peek: None }, scanner)
+    }
+
+    async fn read_chunked(&mut self, connection: &mut Connection) -> Result<Body, Stop> {
+        let max = self.live.policy.server.body_bytes;
+        let mut scanner = self.scanner();
+        let mut reader = BodyReader::new(Framing::Chunked);
+        let mut buf = Vec::new();
+        connection.client.consume(self.head_len);
+        if connection.client.received.is_empty() {
+            self.expect_body(connection).await?;
+        } else {
+            connection.arm(self.live.policy.server.deadlines.body);
+        }
+        loop {
+            let received = &mut connection.client.received;
+            let mut at = 0;
+            while at < received.len() && !reader.is_ended() {
+                let piece = reader.next(&received[at..]).map_err(|_| bad_chunk())?;
+                buf.extend_from_slice(piece.data);
+                at += piece.consumed;
+                if buf.len() as u64 > max {
+                    return Err(Stop::Unread(too_large(max)));
+                }
+            }
+            received.drain(..at);
+            if reader.is_ended() {
+                return self.finish_body(Body { buf, start: 0, peek: None }, scanner);
+            }
+            if let Some(scanner) = &mut scanner {
+                scanner.feed(&buf).map_err(unread)?;
+            }
+            connection.client.fill(CHUNKED_STEP_BYTES).await.map_err(no_more)?;
+        }
+    }
+
+    fn finish_body(&mut self, mut body: Body, scanner: Option<Scanner>) -> Result<Body, Stop> {
+        self.body_bytes = body.bytes().len() as u64;
+        if let Some(scanner) = scanner.filter(|_| !(body.bytes().is_empty() && !self.surface.has_model())) {
+            let peek = scanner.finish(body.bytes()).map_err(|e| Stop::Refused(bad_json(e)))?;
+            body.peek = Some(peek);
+        }
+        Ok(body)
+    }
+
+    /// Arms the deadline of the body, and tells a client that waits for it to go on.
+    async fn expect_body(&mut self, connection: &mut Connection) -> Result<(), Stop> {
+        connection.arm(self.live.policy.server.deadlines.body);
+        if self.expects {
+            let sent = connection.client.send(&[b"HTTP/1.1 100 Continue\r\n\r\n"]).await;
+            sent.map_err(|_| Stop::ClientGone)?;
+            self.expects = false;
+        }
+        Ok(())
+    }
+
+    fn scanner(&self) -> Option<Scanner> {
+        self.scans().then(|| Scanner::new(openai::FIELDS))
+    }
+
+    /// Whether the body is looked into.
+    fn scans(&self) -> bool {
+        self.method == Method::Post && (self.json || self.surface.has_model())
+    }
+}
+
+fn no_more(reason: NoMore) -> Stop {
+    match reason {
+        NoMore::Closed | NoMore::Broken(_) => Stop::ClientGone,
+        NoMore::Deadline => Stop::Unread(Refusal::new(
+            Fault::BodyTimeout,
+            "the body of the request did not arrive within server.deadlines.body",
+        )),
+    }
+}
+
+fn gone(_: NoMore) -> Stop {
+    Stop::ClientGone
+}
+
+fn unread(error: JsonError) -> Stop {
+    Stop::Unread(bad_json(error))
+}
+
+fn bad_chunk() -> Stop {
+    Stop::Unread(Refusal::new(Fault::MalformedRequest, "the chunked coding of the body is malformed"))
+}
+
+fn too_large(max: u64) -> Refusal {
+    Refusal::new(
+        Fault::BodyTooLarge,
+        format!("the body is larger than server.body_bytes allows ({max} bytes)"),
+    )
+}
+
+fn bad_json(error: JsonError) -> Refusal {
+    let name = error.name_index().and_then(|n| openai::FIELDS.get(n).copied());
+    let fault = if name.is_some() { Fault::DuplicateField } else { Fault::BodyMalformed };
+    let mut refusal = Refusal::new(
+        fault,
+        match name {
+            Some(name) => format!("field \"{name}\": {error}"),
+            None => format!("the body is not one well-formed JSON object: {error}"),
+        },
+    );
+    refusal.param = name;
+    refusal
+}

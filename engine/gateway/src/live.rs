@@ -1,0 +1,307 @@
+//! The policy in force, and everything that was made from it: places, secrets, certificates.
+//!
+//! In: the text of a policy, and what is in force so far. Out: a [`Live`], whole or not at all. Places that stay the same
+//! keep their idle connections, their addresses and their TLS sessions.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    ops::Deref,
+    path::{Path, PathBuf},
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use faregate_policy::{
+    Policy,
+    policy::{BaseUrl, HeaderValue, Provider, Scheme, Secret, TargetDeadlines},
+};
+use faregate_wire::HeadLimits;
+use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    reply, tls,
+    upstream::{Name, Place, Resolver, Upstream, UpstreamId},
+};
+
+/// A policy and what was made from it.
+pub(crate) struct Live {
+    /// Counts the policies that have taken effect, from 1.
+    pub(crate) generation: u64,
+    /// The decisions.
+    pub(crate) policy: Arc<Policy>,
+    /// Where each of the policy's targets is.
+    pub(crate) targets: Vec<Target>,
+    /// TLS for clients.
+    pub(crate) server_tls: Option<Arc<ServerConfig>>,
+    /// Limits of a request's head.
+    pub(crate) head_limits: HeadLimits,
+    /// Files whose content was used beside the policy itself.
+    pub(crate) files: Vec<PathBuf>,
+    places: BTreeMap<Identity, Shared>,
+}
+
+/// One target's places.
+pub(crate) struct Target {
+    /// Never empty.
+    pub(crate) upstreams: Vec<Arc<Upstream>>,
+    /// How long it may take.
+    pub(crate) deadlines: TargetDeadlines,
+}
+
+impl Target {
+    /// The place for a request with this hint.
+    pub(crate) fn replica(&self, hint: u64) -> usize {
+        let count = self.upstreams.len() as u64;
+        usize::try_from(hint % count.max(1)).unwrap_or(0)
+    }
+}
+
+/// A core's view of what is in force; taken once a request.
+pub(crate) struct View {
+    live: Arc<Live>,
+    /// The policy, for exchanges of this core: counted without touching what other cores count.
+    pub(crate) policy: Rc<Arc<Policy>>,
+}
+
+impl View {
+    /// A view for one core.
+    pub(crate) fn new(live: Arc<Live>) -> Rc<Self> {
+        let policy = Rc::new(Arc::clone(&live.policy));
+        Rc::new(Self { live, policy })
+    }
+}
+
+impl Deref for View {
+    type Target = Live;
+
+    fn deref(&self) -> &Live {
+        &self.live
+    }
+}
+
+/// What two upstreams must have in common to share connections.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Identity {
+    place: Place,
+    /// Hash of the authorities' file, and whether nothing is verified; `None` in the clear.
+    tls: Option<([u8; 32], bool)>,
+}
+
+/// What upstreams of one identity share.
+#[derive(Clone)]
+struct Shared {
+    id: UpstreamId,
+    name: Arc<Name>,
+    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+}
+
+/// Makes a [`Live`] from a policy.
+pub(crate) struct Builder {
+    resolver: Resolver,
+    cores: usize,
+    via: String,
+    generation: AtomicU64,
+    next_id: AtomicU64,
+}
+
+impl Builder {
+    /// A builder for a process with `cores` cores that calls itself `via`.
+    pub(crate) fn new(resolver: Resolver, cores: usize, via: String) -> Self {
+        Self {
+            resolver,
+            cores,
+            via,
+            generation: AtomicU64::new(0),
+            next_id: AtomicU64::new(0),
+        }
+    }
+
+    /// Compiles a policy file and makes what it needs.
+    ///
+    /// # Errors
+    ///
+    /// A report of everything that is wrong, for a person.
+    pub(crate) fn build(&self, text: &str, file: &str, before: Option<&Live>) -> Result<Live, String> {
+        let policy = Policy::compile(text, file, self.cores, before.map(|live| &*live.policy))
+            .map_err(|problems| problems.to_string())?;
+        self.make(policy, before)
+    }
+
+    /// Makes what a compiled policy needs.
+    ///
+    /// # Errors
+    ///
+    /// A report of every secret and file that is missing.
+    pub(crate) fn make(&self, policy: Policy, before: Option<&Live>) -> Result<Live, String> {
+        let mut work = Work {
+            builder: self,
+            before: before.map(|live| &live.places),
+            places: BTreeMap::new(),
+            files: Vec::new(),
+            problems: String::new(),
+        };
+        let providers: Vec<Vec<Arc<Upstream>>> =
+            policy.providers.iter().map(|provider| work.upstreams(provider)).collect();
+        let server_tls = policy.server.tls.as_ref().and_then(|files| {
+            work.files.extend([files.cert.clone(), files.key.clone()]);
+            tls::server_config(&files.cert, &files.key).map_err(|e| work.problem("server.tls", &e)).ok()
+        });
+        let Work { places, files, problems, .. } = work;
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let targets = policy
+            .targets
+            .iter()
+            .map(|target| Target {
+                upstreams: providers[target.provider].clone(),
+                deadlines: policy.providers[target.provider].deadlines,
+            })
+            .collect();
+        self.resolver.watch(places.values().map(|shared| Arc::clone(&shared.name)).collect());
+        let server = &policy.server;
+        let head_limits = HeadLimits {
+            head_bytes: server.head_bytes,
+            headers: server.headers,
+            ..HeadLimits::default()
+        };
+        Ok(Live {
+            generation: self.generation.fetch_add(1, Ordering::Relaxed) + 1,
+            policy: Arc::new(policy),
+            targets,
+            server_tls,
+            head_limits,
+            files,
+            places,
+        })
+    }
+}
+
+struct Work<'a> {
+    builder: &'a Builder,
+    before: Option<&'a BTreeMap<Identity, Shared>>,
+    places: BTreeMap<Identity, Shared>,
+    files: Vec<PathBuf>,
+    problems: String,
+}
+
+impl Work<'_> {
+    fn problem(&mut self, place: &str, what: &str) {
+        let _ = writeln!(self.problems, "{place}: {what}");
+    }
+
+    fn upstreams(&mut self, provider: &Provider) -> Vec<Arc<Upstream>> {
+        let Some(fields) = self.fields(provider) else { return Vec::new() };
+        let mut upstreams = Vec::with_capacity(provider.replicas.len());
+        for url in &provider.replicas {
+            match self.shared(provider, url) {
+                Ok(shared) => upstreams.push(Arc::new(Upstream {
+                    id: shared.id,
+                    provider: provider.name.to_string(),
+                    host: authority(url),
+                    path_prefix: url.path_prefix.clone(),
+                    field_names: fields.0.clone(),
+                    fields: fields.1.clone(),
+                    tls: shared.tls.clone(),
+                    name: Arc::clone(&shared.name),
+                })),
+                Err(error) => self.problem(&format!("providers.{}", provider.name), &error),
+            }
+        }
+        upstreams
+    }
+
+    /// Names and lines of the fields that every request to the provider carries.
+    fn fields(&mut self, provider: &Provider) -> Option<(Vec<String>, Vec<u8>)> {
+        let mut names = Vec::new();
+        let mut lines = Vec::new();
+        reply::write_field(&mut lines, b"via", self.builder.via.as_bytes());
+        if let Some(secret) = &provider.api_key {
+            let place = format!("providers.{}.api_key", provider.name);
+            let key = self.secret(&place, secret)?;
+            reply::write_field(&mut lines, b"authorization", format!("Bearer {key}").as_bytes());
+        }
+        for (name, value) in &provider.headers {
+            let value = match value {
+                HeaderValue::Plain(text) => text.clone(),
+                HeaderValue::Secret(secret) => {
+                    self.secret(&format!("providers.{}.headers.{name}", provider.name), secret)?
+                }
+            };
+            reply::write_field(&mut lines, name.as_bytes(), value.as_bytes());
+            names.push(name.clone());
+        }
+        Some((names, lines))
+    }
+
+    fn secret(&mut self, place: &str, secret: &Secret) -> Option<String> {
+        let found = match secret {
+            Secret::Env(name) => std::env::var(name)
+                .map_err(|_| format!("environment variable {name} is not set; set it, or name another one")),
+            Secret::File(path) => {
+                self.files.push(path.clone());
+                std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))
+            }
+        };
+        let checked = found.and_then(|text| {
+            let text = text.trim().to_owned();
+            let printable = text.bytes().all(|b| (0x21..0x7f).contains(&b));
+            match (text.is_empty(), printable) {
+                (true, _) => Err("the secret is empty".to_owned()),
+                (_, false) => Err("the secret holds blanks or control bytes".to_owned()),
+                _ => Ok(text),
+            }
+        });
+        checked.map_err(|error| self.problem(place, &error)).ok()
+    }
+
+    fn shared(&mut self, provider: &Provider, url: &BaseUrl) -> Result<Shared, String> {
+        let place = match &url.scheme {
+            Scheme::Unix(path) => Place::Unix(path.clone()),
+            Scheme::Http | Scheme::Https => Place::Host(url.host.clone(), url.port),
+        };
+        let secured = url.scheme == Scheme::Https;
+        let ca_file = provider.ca_file.as_deref();
+        let tls = secured.then(|| self.authorities(ca_file)).transpose()?;
+        let identity = Identity { place: place.clone(), tls: tls.map(|t| (t, provider.insecure_skip_verify)) };
+        if let Some(known) = self.places.get(&identity).or_else(|| self.before?.get(&identity)) {
+            let known = known.clone();
+            self.places.insert(identity, known.clone());
+            return Ok(known);
+        }
+        let tls = match secured {
+            false => None,
+            true => {
+                let config = tls::client_config(ca_file, provider.insecure_skip_verify)?;
+                let bare = url.host.trim_start_matches('[').trim_end_matches(']').to_owned();
+                let name = ServerName::try_from(bare).map_err(|e| format!("{}: {e}", url.host))?;
+                Some((config, name))
+            }
+        };
+        let id = UpstreamId(self.builder.next_id.fetch_add(1, Ordering::Relaxed));
+        let shared = Shared { id, name: Name::new(place), tls };
+        self.places.insert(identity, shared.clone());
+        Ok(shared)
+    }
+
+    /// Hash of the authorities' file; zeros for the system's.
+    fn authorities(&mut self, ca_file: Option<&Path>) -> Result<[u8; 32], String> {
+        let Some(file) = ca_file else { return Ok([0; 32]) };
+        self.files.push(file.to_owned());
+        let text = std::fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?;
+        Ok(Sha256::digest(text).into())
+    }
+}
+
+/// The `Host` field: with the port unless it is the scheme's own.
+fn authority(url: &BaseUrl) -> String {
+    match (&url.scheme, url.port) {
+        (Scheme::Unix(_), _) | (Scheme::Http, 80) | (Scheme::Https, 443) => url.host.clone(),
+        (_, port) => format!("{}:{port}", url.host),
+    }
+}

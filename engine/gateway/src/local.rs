@@ -1,0 +1,89 @@
+//! What the gateway answers by itself on the data port: health, the root, the list of models.
+
+use faregate_adapters::{dialect::openai, surface::Surface};
+use faregate_wire::{Framing, Method, RequestHead};
+
+use crate::{
+    answer::Answer,
+    connection::{Connection, Next},
+    exchange::{self, RequestId, Walk},
+    worker::Core,
+};
+
+/// An answer that needs no caller.
+#[derive(Debug)]
+pub(crate) struct Local {
+    status: u16,
+    content_type: &'static str,
+    body: &'static str,
+    head_only: bool,
+    close: bool,
+    head_len: usize,
+    framing: Framing,
+}
+
+const READY: &str = "{\"status\":\"ready\"}\n";
+const ALIVE: &str = "{\"status\":\"alive\"}\n";
+const DRAINING: &str = "{\"status\":\"draining\"}\n";
+const ROOT: &str = "{\"service\":\"faregate\",\"openai\":\"/v1\",\"health\":\"/health\"}\n";
+
+/// The local answer to this head, if there is one.
+pub(crate) fn route(head: &RequestHead<'_, '_>, core: &Core) -> Option<Local> {
+    if !matches!(head.method, Method::Get | Method::Head) {
+        return None;
+    }
+    let (status, body) = match head.path {
+        "/" => (200, ROOT),
+        "/health/liveliness" | "/health/liveness" => (200, ALIVE),
+        "/health" | "/health/readiness" if core.is_draining() => (503, DRAINING),
+        "/health" | "/health/readiness" => (200, READY),
+        _ => return None,
+    };
+    Some(Local {
+        status,
+        content_type: "application/json",
+        body,
+        head_only: head.method == Method::Head,
+        close: !head.keep_alive,
+        head_len: head.len,
+        framing: head.framing,
+    })
+}
+
+/// Sends it.
+pub(crate) async fn serve(connection: &mut Connection, local: Local) -> Next {
+    let mut rest = exchange::Rest::of(connection, local.head_len, local.framing, local.close);
+    let mut out = Vec::with_capacity(256);
+    Answer {
+        status: local.status,
+        content_type: local.content_type,
+        fields: b"",
+        body: local.body.as_bytes(),
+        close: rest.closes(),
+        head_only: local.head_only,
+    }
+    .write(&mut out);
+    rest.answer(connection, &out).await
+}
+
+/// The models that the caller may use: all of them, or one. `None` when the one is not among them.
+pub(crate) fn models(walk: &Walk) -> Option<Vec<u8>> {
+    let caller = walk.exchange.caller();
+    let offered = walk.live.policy.offered(caller);
+    let mut body = Vec::with_capacity(1024);
+    if walk.surface == Surface::Models {
+        openai::write_models(&mut body, offered.iter().map(|(id, owner)| (&**id, &**owner)), 0);
+        return Some(body);
+    }
+    let wanted = walk.path.strip_prefix("/models/")?;
+    let (id, owner) = offered.iter().find(|(id, _)| **id == *wanted)?;
+    openai::write_model(&mut body, id, owner, 0);
+    Some(body)
+}
+
+/// Appends the whole answer that lists models.
+pub(crate) fn write_models_answer(out: &mut Vec<u8>, body: &[u8], id: &RequestId, close: bool, head_only: bool) {
+    let mut fields = Vec::with_capacity(96);
+    crate::reply::write_field(&mut fields, b"x-request-id", id.as_bytes());
+    Answer { status: 200, content_type: "application/json", fields: &fields, body, close, head_only }.write(out);
+}

@@ -1,0 +1,196 @@
+//! What stays of a request: one line in the access log, one sample in the metrics.
+//!
+//! In: the walk, the answer, the moments. Out: nothing; both sinks are off the request path. Prompts, keys and query
+//! strings never get here.
+
+use faregate_adapters::chat::Usage;
+use faregate_policy::exchange::{Exchange, Refusal};
+
+use crate::{
+    clock::Instant,
+    exchange::Walk,
+    log::{field, number},
+    metrics::{Sample, Tokens},
+    trace::write_hex,
+    worker::Core,
+};
+
+/// The moments of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeline {
+    /// Its head was complete.
+    pub(crate) started: Instant,
+    /// Its body was complete.
+    pub(crate) read: Instant,
+    /// Its first attempt began to send.
+    pub(crate) sent: Option<Instant>,
+    /// The head of the answer that the client got was complete.
+    pub(crate) answered: Option<Instant>,
+    /// The first content has passed.
+    pub(crate) first_content: Option<Instant>,
+}
+
+impl Timeline {
+    /// A request whose head was complete at `started`.
+    pub(crate) fn new(started: Instant) -> Self {
+        Self { started, read: started, sent: None, answered: None, first_content: None }
+    }
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ending<'a> {
+    /// The status the client got; 499 when it had left.
+    pub(crate) status: u16,
+    /// The fault's code, or nothing.
+    pub(crate) code: &'static str,
+    /// Usage, when the provider gave it.
+    pub(crate) usage: Option<&'a Usage>,
+    /// Bytes of the answer's body.
+    pub(crate) bytes: u64,
+    /// The provider's own id of the answer.
+    pub(crate) delivered: bool,
+}
+
+/// Counts and logs a request that was refused by its head.
+pub(crate) fn record_refused(
+    core: &Core,
+    refusal: &Refusal,
+    id: &str,
+    surface: &'static str,
+    exchange: Option<&Exchange>,
+) {
+    let caller = exchange.and_then(Exchange::caller);
+    let team = caller.and_then(|c| c.team.as_deref()).unwrap_or_default();
+    core.metrics.count(&Sample {
+        surface,
+        team,
+        model: "",
+        target: "",
+        status: refusal.fault.status(),
+        code: refusal.fault.code(),
+        attempts: 0,
+        tokens: None,
+        metered: false,
+        duration_nanos: 0,
+        ttft_nanos: None,
+        overhead_nanos: None,
+    });
+    core.lines.add(|line| {
+        line.push(b'{');
+        number(line, "time_unix_ms", core.shared.clock.wall() / 1_000_000);
+        field(line, "request_id", id);
+        field(line, "surface", surface);
+        if let Some(caller) = caller {
+            field(line, "key", &caller.key);
+        }
+        if !team.is_empty() {
+            field(line, "team", team);
+        }
+        number(line, "status", u64::from(refusal.fault.status()));
+        field(line, "error_code", refusal.fault.code());
+        number(line, "generation", core.live().generation);
+        number(line, "core", core.index as u64);
+        line.extend_from_slice(b"}\n");
+    });
+}
+
+/// Counts and logs a request that has ended.
+pub(crate) fn record(core: &Core, walk: &Walk, ending: &Ending<'_>) {
+    let now = core.now();
+    let caller = walk.exchange.caller();
+    let team = caller.and_then(|c| c.team.as_deref()).unwrap_or_default();
+    let target = walk.exchange.target().map(|t| &*t.name).unwrap_or_default();
+    let times = &walk.times;
+    let overhead = times.sent.map(|sent| sent.since(times.read));
+    core.metrics.count(&Sample {
+        surface: walk.surface.name(),
+        team,
+        model: walk.exchange.model(),
+        target,
+        status: ending.status,
+        code: ending.code,
+        attempts: u64::from(walk.exchange.attempts()),
+        tokens: ending.usage.map(tokens),
+        metered: walk.surface.is_metered() && ending.delivered,
+        duration_nanos: now.since(times.started),
+        ttft_nanos: times.first_content.filter(|_| walk.streams).map(|at| at.since(times.started)),
+        overhead_nanos: overhead,
+    });
+    core.lines.add(|line| write_line(line, core, walk, ending, now));
+}
+
+fn tokens(usage: &Usage) -> Tokens {
+    Tokens {
+        input: usage.input + usage.cache_write,
+        cached: usage.cache_read,
+        output: usage.output,
+        reasoning: usage.reasoning,
+    }
+}
+
+fn write_line(line: &mut Vec<u8>, core: &Core, walk: &Walk, ending: &Ending<'_>, now: Instant) {
+    let times = &walk.times;
+    let micros = |at: Instant| at.since(times.started) / 1000;
+    line.push(b'{');
+    number(line, "time_unix_ms", core.shared.clock.wall() / 1_000_000);
+    field(line, "request_id", &walk.id);
+    line.extend_from_slice(b",\"trace_id\":\"");
+    write_hex(line, walk.trace.trace_id, 32);
+    line.push(b'"');
+    field(line, "method", walk.method.as_str());
+    field(line, "surface", walk.surface.name());
+    field(line, "path", &walk.path);
+    if let Some(caller) = walk.exchange.caller() {
+        field(line, "key", &caller.key);
+        for (name, value) in [("team", &caller.team), ("project", &caller.project), ("agent", &caller.agent)] {
+            if let Some(value) = value {
+                field(line, name, value);
+            }
+        }
+    }
+    if let Some(model) = &walk.model {
+        field(line, "model", model);
+    }
+    if let Some(target) = walk.exchange.target() {
+        field(line, "target", &target.name);
+        field(line, "route_reason", &walk.exchange.route_reason());
+    }
+    number(line, "status", u64::from(ending.status));
+    if !ending.code.is_empty() {
+        field(line, "error_code", ending.code);
+    }
+    number(line, "attempts", u64::from(walk.exchange.attempts()));
+    line.extend_from_slice(if walk.streams { b",\"stream\":true" } else { b",\"stream\":false" });
+    number(line, "request_bytes", walk.body_bytes);
+    number(line, "response_bytes", ending.bytes);
+    number(line, "duration_us", micros(now));
+    if let Some(at) = times.sent {
+        number(line, "sent_us", micros(at));
+    }
+    if let Some(at) = times.answered {
+        number(line, "answered_us", micros(at));
+    }
+    if let Some(at) = times.first_content {
+        number(line, "first_content_us", micros(at));
+    }
+    write_usage(line, ending);
+    number(line, "generation", walk.live.generation);
+    number(line, "core", core.index as u64);
+    line.extend_from_slice(b"}\n");
+}
+
+fn write_usage(line: &mut Vec<u8>, ending: &Ending<'_>) {
+    let Some(usage) = ending.usage else {
+        if ending.delivered {
+            field(line, "usage", "absent");
+        }
+        return;
+    };
+    field(line, "usage", "provider");
+    number(line, "input_tokens", usage.input);
+    number(line, "cache_read_tokens", usage.cache_read);
+    number(line, "cache_write_tokens", usage.cache_write);
+    number(line, "output_tokens", usage.output);
+    number(line, "reasoning_tokens", usage.reasoning);
+}
