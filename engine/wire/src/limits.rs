@@ -1,0 +1,35 @@
+//! Every byte and count limit of the wire. Reaching one is an error with a name, never a longer buffer.
+
+/// Bytes of a head, blank line included: of a request or of a response.
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Fields of a head. [`crate::Slots`] has room for exactly so many; a policy can only lower it.
+pub const HEADERS_MAX: usize = 256;
+
+/// Bytes of a request target.
+pub const TARGET_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes of a method. A longer one is not implemented, whatever it says.
+pub const METHOD_BYTES_MAX: usize = 16;
+
+/// Options in all `Connection` fields of a head together.
+pub const CONNECTION_OPTIONS_MAX: usize = 32;
+
+/// Digits of a `Content-Length`: the most that always fit an `u64`.
+pub const CONTENT_LENGTH_DIGITS_MAX: usize = 19;
+
+/// Hex digits of a chunk size: the most that always fit an `u64`.
+pub const CHUNK_SIZE_DIGITS_MAX: u8 = 16;
+
+/// Bytes of chunk extensions in one message.
+pub const CHUNK_EXTENSION_BYTES_MAX: u32 = 4 * 1024;
+
+/// Bytes of chunk framing in one message beyond what its data excuse; see [`crate::ChunkReader`].
+pub const CHUNK_WASTE_BYTES_MAX: u64 = 16 * 1024;
+
+/// Bytes of trailer fields in one message. They are read and dropped.
+pub const TRAILER_BYTES_MAX: u32 = 8 * 1024;
+
+const _: () = assert!(TARGET_BYTES_MAX < HEAD_BYTES_MAX, "a long target is told from a long head");
+const _: () = assert!(CONTENT_LENGTH_DIGITS_MAX <= u64::MAX.ilog10() as usize, "no length wraps");
+const _: () = assert!(CHUNK_SIZE_DIGITS_MAX as u32 * 4 == u64::BITS, "no chunk size wraps");
