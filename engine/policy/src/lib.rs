@@ -1,1 +1,25 @@
 //! Every decision, without I/O and without a clock.
+//!
+//! In: the policy as text, the head and the wish of a request, what became of an attempt, and the present as an argument.
+//! Out: who is calling, what may pass, where it goes, when it is tried again, and what is counted.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(test, expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking"))]
+
+pub mod caller;
+pub mod health;
+pub mod key;
+pub mod models;
+pub mod pattern;
+pub mod policy;
+pub mod problem;
+pub mod rate;
+pub mod time;
+
+pub use caller::Caller;
+pub use key::KeyHash;
+pub use models::{Model, Models, Resolved, Strategy};
+pub use pattern::Pattern;
+pub use policy::{Limit, LimitKind, Policy, Provider, Scope, Target};
+pub use problem::{Problem, Problems};
+pub use time::Nanos;

@@ -1,0 +1,116 @@
+//! Names that clients ask for, and the targets behind them.
+//!
+//! A name as written in the policy comes first, then `provider/model` where the provider offers it, then names with `*`,
+//! the one that fixes most characters first.
+
+use hashbrown::HashMap;
+
+use crate::{caller::Caller, pattern::Pattern};
+
+/// How the targets of a model share its requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// The first one that can answer.
+    #[default]
+    Order,
+    /// By lot, as their weights say; the others follow when it fails.
+    Weighted,
+}
+
+/// A name of the policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// The name; it may hold `*`.
+    pub name: Box<str>,
+    /// How its targets share the requests.
+    pub strategy: Strategy,
+    /// Indices into [`Policy::targets`](crate::Policy::targets), in the order of the file. Never empty.
+    pub targets: Vec<usize>,
+}
+
+/// What a requested name means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resolved<'p, 'a> {
+    /// The policy's name for it; empty for `provider/model`.
+    pub name: &'p str,
+    /// How its targets share the requests.
+    pub strategy: Strategy,
+    /// Indices into [`Policy::targets`](crate::Policy::targets). Never empty.
+    pub targets: &'p [usize],
+    /// What `*` in a target's model stands for.
+    pub asked: &'a str,
+}
+
+/// All names of a policy.
+#[derive(Clone, Debug, Default)]
+pub struct Models {
+    list: Vec<Model>,
+    names: HashMap<Box<str>, usize>,
+    patterns: Vec<(Pattern, usize)>,
+    direct: HashMap<Box<str>, Direct>,
+    /// `[0, 1, 2, …]`: a slice of it is a list of one target.
+    targets: Vec<usize>,
+    offered: Vec<(Box<str>, Box<str>)>,
+}
+
+/// What `provider/…` means.
+#[derive(Clone, Debug)]
+struct Direct {
+    offers: Vec<Pattern>,
+    /// The target that takes any model.
+    any: usize,
+    /// Targets of the policy with a fixed model.
+    named: HashMap<Box<str>, usize>,
+}
+
+impl Models {
+    /// What `name` means; `None` when nothing answers to it.
+    #[must_use]
+    pub fn resolve<'a>(&self, name: &'a str) -> Option<Resolved<'_, 'a>> {
+        if let Some(&index) = self.names.get(name) {
+            return Some(self.resolved(index, name));
+        }
+        if let Some(found) = self.resolve_direct(name) {
+            return Some(found);
+        }
+        let (_, index) = self.patterns.iter().find(|(pattern, _)| pattern.matches(name))?;
+        Some(self.resolved(*index, name))
+    }
+
+    /// The names that `caller` may use, each with its owner: those without `*`.
+    pub fn offered<'p>(
+        &'p self,
+        caller: Option<&'p Caller>,
+    ) -> impl Iterator<Item = (&'p str, &'p str)> {
+        self.offered
+            .iter()
+            .map(|(id, owner)| (&**id, &**owner))
+            .filter(move |(id, _)| caller.is_none_or(|caller| caller.may_use(id)))
+    }
+
+    /// All names of the policy, those with `*` included.
+    #[must_use]
+    pub fn list(&self) -> &[Model] {
+        &self.list
+    }
+
+    fn resolved<'a>(&self, index: usize, asked: &'a str) -> Resolved<'_, 'a> {
+        let model = &self.list[index];
+        Resolved { name: &model.name, strategy: model.strategy, targets: &model.targets, asked }
+    }
+
+    fn resolve_direct<'a>(&self, name: &'a str) -> Option<Resolved<'_, 'a>> {
+        let (provider, asked) = name.split_once('/')?;
+        let direct = self.direct.get(provider)?;
+        if asked.is_empty() || !direct.offers.iter().any(|pattern| pattern.matches(asked)) {
+            return None;
+        }
+        let target = direct.named.get(asked).copied().unwrap_or(direct.any);
+        Some(Resolved {
+            name: "",
+            strategy: Strategy::Order,
+            targets: &self.targets[target..=target],
+            asked,
+        })
+    }
+}
