@@ -1,7 +1,7 @@
 //! Bytes to meaning: HTTP/1.1 heads, framing, chunks, SSE events and JSON spans.
 //! Every decision, without I/O and without a clock.
 #![forbid(unsafe_code)]
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking"))]
+#![cfg_attr(test, expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking"))]
 
 pub mod body;
 #[cfg(any(test, feature = "check"))]

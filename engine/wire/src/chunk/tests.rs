@@ -178,7 +178,7 @@ fn trailers_are_bounded_for_the_whole_message() {
 #[test]
 fn framing_may_not_outweigh_the_data() {
     let padded = b"0000000000000001\r\na\r\n";
-    let wire = padded.repeat(CHUNK_WASTE_BYTES_MAX as usize / 2 + 1);
+    let wire = padded.repeat(usize::try_from(CHUNK_WASTE_BYTES_MAX).unwrap() / 2 + 1);
     assert_eq!(read(&wire), Err(BadChunk::TooMuchFraming));
     check::chunks(&wire);
     let plain = b"1\r\na\r\n".repeat(100_000);

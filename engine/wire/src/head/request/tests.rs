@@ -487,7 +487,7 @@ fn a_limit_is_an_error_as_soon_as_it_is_passed() {
     with(longest.as_bytes(), |head| assert_eq!(head.path.len(), TARGET_BYTES_MAX));
 
     let endless_line = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}");
-    check_refused(endless_line[..HEAD_BYTES_MAX].as_bytes(), HeadError::TooLong, 431);
+    check_refused(&endless_line.as_bytes()[..HEAD_BYTES_MAX], HeadError::TooLong, 431);
     assert_eq!(outcome(&endless_line.as_bytes()[..HEAD_BYTES_MAX - 1]), Ok(None));
     let start = "GET / HTTP/1.1\r\nHost: a\r\nX: ";
     let fitting = format!("{start}{}\r\n\r\n", &long[..HEAD_BYTES_MAX - start.len() - 4]);
