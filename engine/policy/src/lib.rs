@@ -8,14 +8,24 @@
 
 mod atomic;
 pub mod caller;
+pub mod environment;
+mod file;
 pub mod health;
 pub mod key;
+pub mod known;
 pub mod models;
+mod nearest;
 pub mod pattern;
 pub mod policy;
 pub mod problem;
 pub mod rate;
+pub mod reference;
+mod starter;
+pub mod summary;
+#[cfg(test)]
+mod tests;
 pub mod time;
+pub mod units;
 
 pub use caller::Caller;
 pub use key::KeyHash;
