@@ -8,19 +8,28 @@
 
 mod atomic;
 pub mod caller;
+pub mod exchange;
+pub mod fault;
 pub mod health;
 pub mod key;
+pub mod metric;
 pub mod models;
 pub mod pattern;
+pub mod phase;
 pub mod policy;
 pub mod problem;
 pub mod rate;
+pub mod retry;
+pub mod route;
 pub mod time;
 
 pub use caller::Caller;
+pub use exchange::Exchange;
+pub use fault::{Fault, Refusal};
 pub use key::KeyHash;
 pub use models::{Model, Models, Resolved, Strategy};
 pub use pattern::Pattern;
+pub use phase::Phase;
 pub use policy::{Limit, LimitKind, Policy, Provider, Scope, Target};
 pub use problem::{Problem, Problems};
 pub use time::Nanos;
