@@ -106,7 +106,11 @@ fn read(
     let mut book = callers::Book::new(reader, &models, cores, previous);
     book.read(root, &table, &server.listen);
     let (keys, scopes) = book.close();
-    Policy { server, providers, targets, models, keys, scopes, retries, breaker, warnings: vec![] }
+    let retry_budget = previous.map_or_else(
+        || std::sync::Arc::new(crate::retry::RetryBudget::new(cores)),
+        |policy| std::sync::Arc::clone(&policy.retry_budget),
+    );
+    Policy { server, providers, targets, models, keys, scopes, retries, breaker, retry_budget, warnings: vec![] }
 }
 
 impl<'d> Reader<'d> {

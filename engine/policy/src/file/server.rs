@@ -70,6 +70,7 @@ pub(super) fn breaker(section: &Section<'_, '_>) -> BreakerSettings {
         failures: section.number("failures").map_or(1, narrow),
         window: section.duration("window"),
         open: section.duration("open"),
+        ..BreakerSettings::default()
     }
 }
 
