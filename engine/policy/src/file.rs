@@ -13,13 +13,14 @@ mod section;
 mod server;
 mod url;
 
-use std::{cell::RefCell, ops::Range};
+use std::{cell::RefCell, ops::Range, sync::Arc};
 
 use toml::de::DeTable;
 
 use crate::{
     policy::Policy,
     problem::{Problem, Problems},
+    retry::RetryBudget,
 };
 use section::Section;
 
@@ -99,14 +100,29 @@ fn read(
     let table = root.table("server");
     let mut server = server::read(reader, &table);
     let retries = server::retries(reader, &root.table("retries"));
-    let breaker = server::breaker(&root.table("breaker"));
+    let breaker = server::breaker(reader, &root.table("breaker"));
     let providers = providers::read(reader, root, &server);
     server.passthrough = providers::passthrough(reader, &table, &providers);
     let (models, targets) = models::read(reader, root, &providers, breaker, previous);
     let mut book = callers::Book::new(reader, &models, cores, previous);
     book.read(root, &table, &server.listen);
     let (keys, scopes) = book.close();
-    Policy { server, providers, targets, models, keys, scopes, retries, breaker, warnings: vec![] }
+    let retry_budget = match previous {
+        Some(previous) => Arc::clone(&previous.retry_budget),
+        None => Arc::new(RetryBudget::new(cores)),
+    };
+    Policy {
+        server,
+        providers,
+        targets,
+        models,
+        keys,
+        scopes,
+        retries,
+        retry_budget,
+        breaker,
+        warnings: Vec::new(),
+    }
 }
 
 impl<'d> Reader<'d> {

@@ -10,6 +10,7 @@ use crate::{
     pattern::Pattern,
     problem::{Problem, Problems},
     rate::Pool,
+    retry::RetryBudget,
 };
 
 /// A whole policy, as every core sees it until the next one takes its place.
@@ -29,6 +30,8 @@ pub struct Policy {
     pub scopes: Vec<Scope>,
     /// What may be tried again.
     pub retries: Retries,
+    /// Retries that the process has left. Taken over from the policy before.
+    pub retry_budget: Arc<RetryBudget>,
     /// When a target counts as down.
     pub breaker: BreakerSettings,
     /// What is allowed and yet worth a look.

@@ -9,6 +9,7 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -349,14 +350,14 @@ pub const SECTIONS: &[Section] = &[
             ),
             key(
                 "backoff",
-                Kind::Duration(MS, HOUR),
+                Kind::Duration(MS, MINUTE),
                 "250ms",
                 "\"250ms\"",
                 "wait before a target is tried again, doubled each time and spread",
             ),
             key(
                 "backoff_max",
-                Kind::Duration(MS, HOUR),
+                Kind::Duration(MS, MINUTE),
                 "8s",
                 "\"8s\"",
                 "the longest wait, also for a provider's Retry-After",
@@ -371,12 +372,25 @@ pub const SECTIONS: &[Section] = &[
             key(
                 "failures",
                 Kind::Count(1, 10_000),
-                "5",
-                "5",
-                "failures within the window that open it",
+                "10",
+                "10",
+                "failures that open it, successes in between taken off",
             ),
-            key("window", duration(HOUR), "30s", "\"30s\"", "time over which failures are counted"),
-            key("open", duration(HOUR), "15s", "\"15s\"", "time until it is probed"),
+            key(
+                "window",
+                duration(HOUR),
+                "10s",
+                "\"10s\"",
+                "a failure is forgotten when so much time passes without another",
+            ),
+            key(
+                "open",
+                duration(HOUR),
+                "1s",
+                "\"1s\"",
+                "time until the first probe, doubled each time",
+            ),
+            key("open_max", duration(HOUR), "1m", "\"1m\"", "the longest time until a probe"),
         ],
     },
     Section {

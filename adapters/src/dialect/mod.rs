@@ -1,0 +1,3 @@
+//! The dialects, one a file.
+
+pub mod openai;

@@ -1,0 +1,13 @@
+//! The OpenAI API as OpenAI and the many that follow it spell it.
+//!
+//! Format: <https://platform.openai.com/docs/api-reference>
+
+mod error;
+mod request;
+mod stream;
+mod usage;
+
+pub use error::{ErrorBody, write_error, write_error_event, write_model, write_models};
+pub use request::{Asked, FIELDS, Invalid, field, include_usage_edit, read};
+pub use stream::{Seen, inspect};
+pub use usage::{UsageMeter, usage};

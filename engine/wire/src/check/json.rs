@@ -1,0 +1,1 @@
+//! The scanner and a full parser agree.

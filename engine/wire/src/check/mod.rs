@@ -1,0 +1,4 @@
+//! What the parsers promise, as functions that take any bytes: called by property tests and by fuzz targets.
+
+pub mod json;
+pub mod sse;

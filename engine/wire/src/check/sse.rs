@@ -1,0 +1,1 @@
+//! Events do not depend on where the input was split.
