@@ -1,8 +1,9 @@
 //! Client keys: how they are minted, recognised and hashed.
 //!
-//! A minted key is `fg-`, 43 characters that hold 256 random bits, and 6 that hold the CRC-32 of those 43, so that a
-//! mistyped key, or one found by a scanner for leaked secrets, is told from any other text without asking anybody.
-//! Keys of any other form work too: a policy holds the hash of what the client sends.
+//! A minted key is `fg-`, 43 characters that hold 256 random bits, and 6 that hold the CRC-32 of
+//! those 43, so that a mistyped key, or one found by a scanner for leaked secrets, is told from any
+//! other text without asking anybody. Keys of any other form work too: a policy holds the hash of
+//! what the client sends.
 
 use std::fmt;
 
@@ -19,7 +20,8 @@ const CHECKSUM_CHARS: usize = 6;
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// SHA-256 of a client key: all that a policy holds of it. Displayed as the policy spells it: `sha256:…`.
+/// SHA-256 of a client key: all that a policy holds of it. Displayed as the policy spells it:
+/// `sha256:…`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyHash(pub [u8; 32]);
 

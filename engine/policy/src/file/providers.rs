@@ -158,7 +158,8 @@ fn look_twice(
 ) {
     if provider.insecure_skip_verify {
         let reason = format!(
-            "provider {} is not verified: whoever is on the way to it can read and change everything, its key included",
+            "provider {} is not verified: whoever is on the way to it can read and change \
+             everything, its key included",
             name.text
         );
         let span = section.given("insecure_skip_verify");
@@ -236,7 +237,8 @@ fn replicas(reader: &Reader<'_>, section: &Section<'_, '_>, known: Option<&Known
                 let name = section.path.rsplit('.').next().unwrap_or_default();
                 let help = match nearest(name, names) {
                     Some(near) => format!(
-                        "did you mean [providers.{near}]? else: base_url = \"https://api.example.com/v1\""
+                        "did you mean [providers.{near}]? else: base_url = \
+                         \"https://api.example.com/v1\""
                     ),
                     None => "for example: base_url = \"https://api.example.com/v1\"".to_owned(),
                 };

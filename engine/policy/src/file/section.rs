@@ -1,6 +1,7 @@
 //! A table of the file, read key by key as the reference says.
 //!
-//! A value that is not what its key takes is noted, and the default stands in for it, so that reading goes on.
+//! A value that is not what its key takes is noted, and the default stands in for it, so that
+//! reading goes on.
 
 use std::time::Duration;
 
@@ -199,7 +200,8 @@ impl<'r, 'd> Section<'r, 'd> {
         row.default
     }
 
-    /// A number: a count, a share, or a size in bytes; `None` when it is neither there nor has a default.
+    /// A number: a count, a share, or a size in bytes; `None` when it is neither there nor has a
+    /// default.
     pub(crate) fn number(&self, key: &str) -> Option<u64> {
         let row = self.key(key);
         let (min, max, read): (u64, u64, fn(&str) -> Result<u64, NotAQuantity>) = match row.kind {
@@ -342,7 +344,8 @@ impl<'r, 'd> Section<'r, 'd> {
                 "" => format!("unknown key `{word}`"),
                 _ => format!("unknown key `{word}` in {}", self.called()),
             };
-            self.reader.wrong(&name.span(), reason, self.meant_by(word));
+            let help = self.reader.help(|| self.meant_by(word));
+            self.reader.wrong(&name.span(), reason, help);
         }
     }
 

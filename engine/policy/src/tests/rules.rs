@@ -272,11 +272,13 @@ fn what_contradicts_itself_is_refused() {
             "2: body is longer than total, and so without effect",
         ),
         (
-            "[server.deadlines]\ntotal = \"1m\"\n[providers.x]\nbase_url = \"http://x\"\ndeadlines = { connect = \"2m\" }",
+            "[server.deadlines]\ntotal = \"1m\"\n[providers.x]\nbase_url = \"http://x\"\ndeadlines \
+             = { connect = \"2m\" }",
             "5: connect is longer than server.deadlines.total, and so without effect",
         ),
         (
-            "[providers.x]\nbase_url = \"http://x\"\ndeadlines = { first_byte = \"9s\", first_token = \"8s\" }",
+            "[providers.x]\nbase_url = \"http://x\"\ndeadlines = { first_byte = \"9s\", \
+             first_token = \"8s\" }",
             "3: first_byte is longer than first_token, and so without effect",
         ),
         ("[retries]\nbackoff = \"9s\"", "2: backoff is longer than backoff_max"),
