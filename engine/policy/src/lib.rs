@@ -1,27 +1,38 @@
 //! Every decision, without I/O and without a clock.
 //!
-//! In: the policy as text, the head and the wish of a request, what became of an attempt, and the present as an argument.
-//! Out: who is calling, what may pass, where it goes, when it is tried again, and what is counted.
+//! In: the policy as text, the head and the wish of a request, what became of an attempt, and the
+//! present as an argument. Out: who is calling, what may pass, where it goes, when it is tried
+//! again, and what is counted.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking"))]
 
 mod atomic;
 pub mod caller;
+pub mod environment;
 pub mod exchange;
 pub mod fault;
+mod file;
 pub mod health;
 pub mod key;
+pub mod known;
 pub mod metric;
 pub mod models;
+mod nearest;
 pub mod pattern;
 pub mod phase;
 pub mod policy;
 pub mod problem;
 pub mod rate;
+pub mod reference;
 pub mod retry;
 pub mod route;
+mod starter;
+pub mod summary;
+#[cfg(all(test, not(loom)))]
+mod tests;
 pub mod time;
+pub mod units;
 
 pub use caller::Caller;
 pub use exchange::Exchange;
