@@ -170,9 +170,12 @@ impl<'d> Reader<'d> {
         if self.room[0].get() == 0 { String::new() } else { find() }
     }
 
-    /// Masks a part of the text in every message.
+    /// Masks a value of the text, but for its quotes, in every message.
     pub(crate) fn hide(&self, span: &Span) {
-        self.secrets.borrow_mut().push(span.clone());
+        let quote = |at: usize| matches!(self.text.as_bytes().get(at), Some(b'"' | b'\''));
+        let start = span.start + usize::from(quote(span.start));
+        let end = span.end - usize::from(span.end > start && quote(span.end - 1));
+        self.secrets.borrow_mut().push(start..end);
     }
 
     /// Whether the text was made of the environment.

@@ -90,7 +90,7 @@ impl<'r, 'd> Book<'r, 'd> {
             match entry {
                 Entry::Table(section) => self.key(&section),
                 Entry::Text(word) => {
-                    self.reader.hide(&(word.span.start + 1..word.span.end.saturating_sub(1)));
+                    self.reader.hide(&word.span);
                     let help = "write a [[keys]] table with name and hash for each key";
                     self.reader.wrong(&word.span, "an entry of keys must be a table", help);
                 }
@@ -204,14 +204,14 @@ impl<'r, 'd> Book<'r, 'd> {
         let hex = word.text.bytes().all(|b| b.is_ascii_hexdigit());
         let (reason, help) =
             if key::looks_minted(word.text.as_bytes()) || word.text.starts_with("sk-") {
-                self.reader.hide(&(word.span.start + 1..word.span.end.saturating_sub(1)));
+                self.reader.hide(&word.span);
                 ("this is a key itself, not its hash", HASH_HELP.to_owned())
             } else if hex && word.text.len() == 64 {
                 ("the kind of hash is missing", format!("hash = \"sha256:{}\"", word.text))
             } else if word.text.starts_with("sha256:") {
                 ("a SHA-256 has 64 hex digits", HASH_HELP.to_owned())
             } else {
-                self.reader.hide(&(word.span.start + 1..word.span.end.saturating_sub(1)));
+                self.reader.hide(&word.span);
                 ("this is no SHA-256 of a key", HASH_HELP.to_owned())
             };
         self.reader.wrong(&word.span, reason, help);

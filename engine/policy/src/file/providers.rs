@@ -223,7 +223,7 @@ fn replicas(reader: &Reader<'_>, section: &Section<'_, '_>, known: Option<&Known
             Ok(url) => urls.push(url),
             Err(BadUrl { reason, help, hide }) => {
                 if hide {
-                    reader.hide(&(word.span.start + 1..word.span.end.saturating_sub(1)));
+                    reader.hide(&word.span);
                 }
                 reader.wrong(&word.span, reason, help);
             }
@@ -258,7 +258,7 @@ fn secret(reader: &Reader<'_>, word: &Word<'_>) -> Option<Secret> {
             None
         }
         None => {
-            reader.hide(&(word.span.start + 1..word.span.end.saturating_sub(1)));
+            reader.hide(&word.span);
             reader.wrong(&word.span, "a secret does not stand in the policy", SECRET_HELP);
             None
         }

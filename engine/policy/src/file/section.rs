@@ -17,6 +17,9 @@ use crate::{
     units::{self, NotAQuantity},
 };
 
+/// What the names of secrets contain.
+const SECRET_WORDS: &[&str] = &["key", "token", "secret", "pass", "auth"];
+
 type Value<'d> = Spanned<DeValue<'d>>;
 
 /// A table of the file, or the absence of one.
@@ -333,8 +336,12 @@ impl<'r, 'd> Section<'r, 'd> {
 
     fn refuse_unknown(&self) {
         let Some(table) = self.table else { return };
-        for (name, _) in table.iter().filter(|(name, _)| self.keys.key(name.get_ref()).is_none()) {
+        let unknown = table.iter().filter(|(name, _)| self.keys.key(name.get_ref()).is_none());
+        for (name, value) in unknown {
             let word: &str = name.get_ref();
+            if SECRET_WORDS.iter().any(|part| word.to_ascii_lowercase().contains(part)) {
+                self.reader.hide(&value.span());
+            }
             if LATER.contains(&word) {
                 let reason = format!("`{word}` is not part of this version");
                 self.reader.wrong(&name.span(), reason, "take it out: it would have no effect");

@@ -120,6 +120,16 @@ fn a_secret_does_not_come_back_in_a_message() {
 }
 
 #[test]
+fn a_secret_in_the_wrong_place_or_spelling_does_not_come_back_either() {
+    for line in
+        ["key = \"hunter2\"", "API_KEY = 'hunter2'", "api_key = hunter2", "api_key = \"hunter2"]
+    {
+        let shown = read(&format!("[providers.openai]\n{line}\n")).unwrap_err().to_string();
+        assert!(!shown.contains("unter"), "{shown}");
+    }
+}
+
+#[test]
 fn head_fields_are_plain_or_secret() {
     let text =
         "[providers.openai]\nheaders = { X-A = \"b\", Authorization = \"$T\", x-c = \"env:C\" }\n";
