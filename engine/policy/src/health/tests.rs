@@ -44,7 +44,11 @@ fn more_than_half_failing_opens_and_fewer_do_not() {
         (0..2000_u64).any(|turn| {
             let now = millis(turn * 10);
             let Ok(pass) = breaker.pass(now) else { return true };
-            if turn * 7 % 10 < failing { breaker.failed(pass, now) } else { breaker.succeeded(pass, now) }
+            if turn * 7 % 10 < failing {
+                breaker.failed(pass, now)
+            } else {
+                breaker.succeeded(pass, now)
+            }
             false
         })
     };

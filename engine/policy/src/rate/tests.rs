@@ -87,7 +87,11 @@ fn ops(cores: usize, amount: u64, period: u64) -> impl Strategy<Value = Vec<Op>>
 }
 
 fn case() -> impl Strategy<Value = (usize, u64, u64, Vec<Op>)> {
-    let shape = (1..5_usize, prop_oneof![1..20_u64, 100..5000_u64], prop_oneof![Just(MINUTE), 7..1_000_003_u64]);
+    let shape = (
+        1..5_usize,
+        prop_oneof![1..20_u64, 100..5000_u64],
+        prop_oneof![Just(MINUTE), 7..1_000_003_u64],
+    );
     shape.prop_flat_map(|(cores, amount, period)| {
         (Just(cores), Just(amount), Just(period), ops(cores, amount, period))
     })
