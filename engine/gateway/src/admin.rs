@@ -27,7 +27,6 @@ use crate::{
 #[derive(Clone)]
 struct Desk {
     shared: Arc<Shared>,
-    reloads: Arc<Reloads>,
     scrapes: tokio::sync::mpsc::Sender<tokio::sync::oneshot::Sender<String>>,
 }
 
@@ -39,13 +38,19 @@ const SCRAPES_MAX: usize = 16;
 /// # Errors
 ///
 /// When the address is taken or no thread can be started.
-pub(crate) fn start(address: SocketAddr, shared: Arc<Shared>, reloads: Arc<Reloads>) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind(address)
-        .map_err(|e| io::Error::new(e.kind(), format!("admin listener {address}: {e}; change server.admin")))?;
+pub(crate) fn start(
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    reloads: Arc<Reloads>,
+) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind(address).map_err(|e| {
+        io::Error::new(e.kind(), format!("admin listener {address}: {e}; change server.admin"))
+    })?;
     listener.set_nonblocking(true)?;
     let bound = listener.local_addr()?;
     thread::Builder::new().name("admin".to_owned()).spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
         match runtime {
             Ok(runtime) => runtime.block_on(serve(listener, shared, reloads)),
             Err(error) => tracing::error!(%error, "the admin listener does not run"),
@@ -55,8 +60,9 @@ pub(crate) fn start(address: SocketAddr, shared: Arc<Shared>, reloads: Arc<Reloa
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>, reloads: Arc<Reloads>) {
-    let (scrapes, mut asked) = tokio::sync::mpsc::channel::<tokio::sync::oneshot::Sender<String>>(SCRAPES_MAX);
-    let desk = Desk { shared: Arc::clone(&shared), reloads: Arc::clone(&reloads), scrapes };
+    let (scrapes, mut asked) =
+        tokio::sync::mpsc::channel::<tokio::sync::oneshot::Sender<String>>(SCRAPES_MAX);
+    let desk = Desk { shared: Arc::clone(&shared), scrapes };
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/health", get(readiness))
@@ -84,12 +90,16 @@ async fn refuse_rebinding(
     next: axum::middleware::Next,
 ) -> Response {
     let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
-    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok();
+    let name = host
+        .rsplit_once(':')
+        .map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
+    let address =
+        name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok();
     if address || name == "localhost" || !name.contains('.') {
         return next.run(request).await;
     }
-    (StatusCode::FORBIDDEN, "the admin listener answers to an address or a bare host name\n").into_response()
+    (StatusCode::FORBIDDEN, "the admin listener answers to an address or a bare host name\n")
+        .into_response()
 }
 
 async fn metrics(State(desk): State<Desk>) -> Response {
@@ -117,28 +127,40 @@ async fn policy(State(desk): State<Desk>) -> Response {
     let body = format!(
         "{{\"generation\":{},\"providers\":{},\"models\":{},\"keys\":{},\"driver\":\"{}\"}}\n",
         live.generation,
-        live.policy.providers().len(),
-        live.policy.models().len(),
-        live.policy.keys(),
+        live.policy.providers.len(),
+        live.policy.models.list().len(),
+        live.policy.keys.len(),
         desk.shared.driver.name()
     );
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 fn gauges(shared: &Shared, reloads: &Reloads) -> Vec<Gauge> {
-    let one = |name, kind, help, value| Gauge { name, kind, help, values: vec![(String::new(), value)] };
+    let one =
+        |name, kind, help, value| Gauge { name, kind, help, values: vec![(String::new(), value)] };
     let connections = (0..)
         .zip(&shared.cores)
-        .map(|(n, desk): (usize, _)| (format!("{{core=\"{n}\"}}"), u64::from(desk.connections.load(Ordering::Relaxed))))
+        .map(|(n, desk): (usize, _)| {
+            (format!("{{core=\"{n}\"}}"), u64::from(desk.connections.load(Ordering::Relaxed)))
+        })
         .collect();
     vec![
-        Gauge { name: "faregate_connections", kind: "gauge", help: "Open client connections.", values: connections },
+        Gauge {
+            name: "faregate_connections",
+            kind: "gauge",
+            help: "Open client connections.",
+            values: connections,
+        },
         Gauge {
             name: "faregate_build_info",
             kind: "gauge",
             help: "Version and driver.",
             values: vec![(
-                format!("{{version=\"{}\",driver=\"{}\"}}", env!("CARGO_PKG_VERSION"), shared.driver.name()),
+                format!(
+                    "{{version=\"{}\",driver=\"{}\"}}",
+                    env!("CARGO_PKG_VERSION"),
+                    shared.driver.name()
+                ),
                 1,
             )],
         },

@@ -76,7 +76,8 @@ pub(crate) fn write_refusal(
         write_field(&mut fields, b"allow", refusal.allow.unwrap_or("GET, POST").as_bytes());
     }
     let status = refusal.fault.status();
-    Answer { status, content_type: JSON, fields: &fields, body: &body, close, head_only }.write(out);
+    Answer { status, content_type: JSON, fields: &fields, body: &body, close, head_only }
+        .write(out);
 }
 
 /// The error body of a refusal.
@@ -137,7 +138,9 @@ pub(crate) fn stream_message(fault: Fault) -> &'static str {
     match fault {
         Fault::FirstTokenTimeout => "the provider sent no content in time; the stream ends here",
         Fault::BetweenTokensTimeout => "the provider stopped sending content; the stream ends here",
-        Fault::TotalTimeout => "the request took longer than its total deadline; the stream ends here",
+        Fault::TotalTimeout => {
+            "the request took longer than its total deadline; the stream ends here"
+        }
         Fault::Draining => "the gateway is shutting down; the stream ends here",
         Fault::UpstreamProtocol => "the provider sent a malformed answer; the stream ends here",
         _ => "the provider broke the stream off before its end; what was received stands",

@@ -4,6 +4,7 @@
 //! exchange's decision.
 
 use std::{
+    fmt,
     future::Future,
     io,
     pin::pin,
@@ -77,6 +78,21 @@ pub(crate) enum Failure {
     Late(Late),
     /// The client has gone.
     ClientGone,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dial(error) => error.fmt(f),
+            Self::Reset { reused: true } => f.write_str("an idle connection was closed"),
+            Self::Reset { reused: false } => {
+                f.write_str("the connection was closed before an answer")
+            }
+            Self::Protocol => f.write_str("what came is no HTTP answer"),
+            Self::Late(late) => write!(f, "deadline: {late:?}"),
+            Self::ClientGone => f.write_str("the client has gone"),
+        }
+    }
 }
 
 /// The head of an answer, and what has arrived with it.
@@ -163,7 +179,9 @@ pub(crate) async fn connect(
     match dialled {
         None => Err(Failure::ClientGone),
         Some(Ok(stream)) => Ok((stream, false)),
-        Some(Err(DialError::Timeout)) if core.now() >= deadlines.end => Err(Failure::Late(Late::Total)),
+        Some(Err(DialError::Timeout)) if core.now() >= deadlines.end => {
+            Err(Failure::Late(Late::Total))
+        }
         Some(Err(DialError::Timeout)) => Err(Failure::Late(Late::Connect)),
         Some(Err(error)) => Err(Failure::Dial(error)),
     }
@@ -293,7 +311,10 @@ async fn receive(
     }
 }
 
-fn settle_receive(received: (io::Result<usize>, Vec<u8>), reused: bool) -> Result<Vec<u8>, Failure> {
+fn settle_receive(
+    received: (io::Result<usize>, Vec<u8>),
+    reused: bool,
+) -> Result<Vec<u8>, Failure> {
     match received {
         (Ok(n), buf) if n > 0 => Ok(buf),
         _ => Err(Failure::Reset { reused }),
@@ -311,7 +332,11 @@ pub(crate) enum Event {
 }
 
 /// The first of: the upstream, the client's leaving, the deadline.
-pub(crate) fn poll_answer(client: &mut Client, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<Event> {
+pub(crate) fn poll_answer(
+    client: &mut Client,
+    stream: &mut Stream,
+    cx: &mut Context<'_>,
+) -> Poll<Event> {
     if let Poll::Ready(received) = stream.poll(cx) {
         return Poll::Ready(Event::Received(received));
     }
@@ -334,7 +359,8 @@ fn read_head(buf: &[u8], out: &mut Vec<u8>, order: &Order<'_>) -> Result<Option<
     let downstream = reply::downstream(&head, order.client_is_http11, rewrites);
     reply::write_status(out, head.status);
     let returned = reply::write_returned(out, &head, downstream);
-    let text = |value: Option<&[u8]>| value.and_then(|v| std::str::from_utf8(v).ok()).map(Box::from);
+    let text =
+        |value: Option<&[u8]>| value.and_then(|v| std::str::from_utf8(v).ok()).map(Box::from);
     Ok(Some(Info {
         len: head.len,
         status: head.status,
@@ -342,7 +368,9 @@ fn read_head(buf: &[u8], out: &mut Vec<u8>, order: &Order<'_>) -> Result<Option<
         framing: head.framing,
         downstream,
         events,
-        coded: head.content_encoding.is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")),
+        coded: head
+            .content_encoding
+            .is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")),
         retry_after: text(head.retry_after),
         retry_after_ms: text(head.retry_after_ms),
         has_request_id: returned.request_id,
@@ -362,4 +390,3 @@ pub(crate) fn late(core: &Core, deadlines: &Deadlines, phase: Late) -> Failure {
         (false, false) => phase,
     })
 }
-

@@ -5,11 +5,7 @@ mod doctor;
 mod init;
 mod key;
 
-use std::{
-    io::Write,
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -94,7 +90,9 @@ enum KeyCommand {
 
 /// Runs the command of the command line.
 pub(crate) fn run() -> ExitCode {
-    let Err(Stop { message, code }) = perform(Cli::parse().command) else { return ExitCode::SUCCESS };
+    let Err(Stop { message, code }) = perform(Cli::parse().command) else {
+        return ExitCode::SUCCESS;
+    };
     let _ = writeln!(std::io::stderr(), "faregate: {}", message.trim_end());
     ExitCode::from(code)
 }
@@ -123,7 +121,9 @@ fn perform(command: Command) -> Result<(), Stop> {
         Command::Check { file } => check::run(&file),
         Command::Init { file, force } => init::run(&file, force),
         Command::Doctor { config } => doctor::run(config),
-        Command::Key { command: KeyCommand::New { name, team } } => key::mint(&name, team.as_deref()),
+        Command::Key { command: KeyCommand::New { name, team } } => {
+            key::mint(&name, team.as_deref())
+        }
         Command::Key { command: KeyCommand::Hash } => key::hash(),
         Command::Explain { key } => check::explain(key.as_deref()),
     }

@@ -37,7 +37,7 @@ pub(crate) enum NoMore {
     /// The client has closed its side.
     Closed,
     /// The connection broke.
-    Broken(io::Error),
+    Broken,
     /// The deadline passed.
     Deadline,
 }
@@ -92,9 +92,9 @@ impl Client {
                 Err(NoMore::Closed)
             }
             Ok(_) => Ok(()),
-            Err(error) => {
+            Err(_) => {
                 self.gone = true;
-                Err(NoMore::Broken(error))
+                Err(NoMore::Broken)
             }
         }
     }
@@ -122,7 +122,7 @@ impl Client {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(NoMore::Broken(error)),
+                Err(_) => return Err(NoMore::Broken),
             }
         }
         Ok(true)
@@ -164,15 +164,6 @@ impl Client {
         }
     }
 
-    /// Gives the request's memory back while its answer streams; the first `used` bytes are not needed any more.
-    pub(crate) fn release(&mut self, used: usize) -> usize {
-        if self.received.len() > used {
-            return used;
-        }
-        self.received = Vec::new();
-        0
-    }
-
     /// Sends all of `parts`, waiting for room until the deadline that is armed.
     ///
     /// # Errors
@@ -182,11 +173,6 @@ impl Client {
         let result = self.stream.send(parts, &self.slot).await;
         self.gone |= result.is_err();
         result
-    }
-
-    /// Whether the client has gone.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.gone
     }
 
     /// Ends the connection so that the last answer arrives: finish, then read away a bounded rest.

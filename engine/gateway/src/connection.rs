@@ -48,13 +48,16 @@ pub(crate) enum Next {
 /// Serves a client until its connection ends.
 pub(crate) async fn serve(core: Rc<Core>, stream: Stream, slot: Slot) {
     let fd = stream.socket().fd();
-    let mut connection = Connection { core: Rc::clone(&core), client: Client::new(stream, slot), answered: false };
+    let mut connection =
+        Connection { core: Rc::clone(&core), client: Client::new(stream, slot), answered: false };
     let panicked = {
         let mut run = pin!(connection.run());
-        std::future::poll_fn(|cx| match std::panic::catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(cx))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(())) => Poll::Ready(false),
-            Err(_) => Poll::Ready(true),
+        std::future::poll_fn(|cx| {
+            match std::panic::catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(cx))) {
+                Ok(Poll::Pending) => Poll::Pending,
+                Ok(Poll::Ready(())) => Poll::Ready(false),
+                Err(_) => Poll::Ready(true),
+            }
         })
         .await
     };
@@ -108,7 +111,11 @@ impl Connection {
     async fn next_request(&mut self, first: bool) -> Option<Opened> {
         let mut begun = !self.client.received.is_empty();
         let live = self.core.live();
-        self.arm(if begun || first { live.policy.server.deadlines.head } else { live.policy.server.deadlines.idle });
+        self.arm(if begun || first {
+            live.policy.server.deadlines.head
+        } else {
+            live.policy.server.deadlines.idle
+        });
         loop {
             if let Some(opened) = exchange::open(self) {
                 return Some(opened);
@@ -125,7 +132,9 @@ impl Connection {
                     begun = true;
                     self.arm(self.core.live().policy.server.deadlines.head);
                 }
-                Err(NoMore::Deadline) if begun => return Some(exchange::head_timed_out(&self.core.random)),
+                Err(NoMore::Deadline) if begun => {
+                    return Some(exchange::head_timed_out(&self.core.random));
+                }
                 Err(_) => return None,
             }
         }

@@ -143,13 +143,15 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         Err(error) => return refused(not_served(error, head.path), id, "none", None),
     };
     if loops(head, &core.shared.via) {
-        let refusal = Refusal::new(Fault::LoopDetected, "the request has passed this gateway before");
+        let refusal =
+            Refusal::new(Fault::LoopDetected, "the request has passed this gateway before");
         return refused(refusal, id, surface.name(), None);
     }
     let now = Nanos(started.nanos());
     let mut exchange = Exchange::open(Rc::clone(&live.policy), core.index, now);
     let wall = core.shared.clock.wall();
-    if let Err(refusal) = exchange.identify(head.bearer(), wall).and_then(|()| exchange.admit(now)) {
+    if let Err(refusal) = exchange.identify(head.bearer(), wall).and_then(|()| exchange.admit(now))
+    {
         return refused(refusal, id, surface.name(), Some(exchange));
     }
     let mut forwarded = Vec::with_capacity(head.len);
@@ -167,7 +169,9 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         http11: head.version == Version::Http11,
         expects: head.expect_continue,
         json: head.content_type.is_none_or(is_json),
-        coded: head.content_encoding.is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")),
+        coded: head
+            .content_encoding
+            .is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")),
         forwarded,
         trace: Trace::continue_from(head.traceparent, &core.random),
         id,
@@ -210,7 +214,9 @@ fn not_served(error: NotServed, path: &str) -> Refusal {
     match error {
         NotServed::Path => Refusal::new(
             Fault::PathUnknown,
-            format!("nothing is served at {path}; the OpenAI API is at /v1, as in /v1/chat/completions"),
+            format!(
+                "nothing is served at {path}; the OpenAI API is at /v1, as in /v1/chat/completions"
+            ),
         ),
         NotServed::Method(allow) => {
             let mut refusal = Refusal::new(
@@ -229,8 +235,9 @@ fn not_served(error: NotServed, path: &str) -> Refusal {
 
 /// Whether one of our own requests has come back to us: `base_url` points at this gateway.
 fn loops(head: &RequestHead<'_, '_>, our_name: &str) -> bool {
-    head.header(b"via")
-        .is_some_and(|via| via.split(|b| *b == b',').any(|hop| hop.trim_ascii() == our_name.as_bytes()))
+    head.header(b"via").is_some_and(|via| {
+        via.split(|b| *b == b',').any(|hop| hop.trim_ascii() == our_name.as_bytes())
+    })
 }
 
 fn is_json(content_type: &[u8]) -> bool {

@@ -172,7 +172,12 @@ impl Passage<'_> {
         self.send(&[], &[], forward).await
     }
 
-    async fn send(&mut self, head: &[u8], input: &[u8], forward: Result<Forward, Broken>) -> Result<(), End> {
+    async fn send(
+        &mut self,
+        head: &[u8],
+        input: &[u8],
+        forward: Result<Forward, Broken>,
+    ) -> Result<(), End> {
         let (body, broken) = match &forward {
             Ok(Forward::Nothing) | Err(_) => (&[][..], forward.as_ref().err().copied()),
             Ok(Forward::Input(range)) => (&input[range.clone()], None),
@@ -181,7 +186,11 @@ impl Passage<'_> {
         if !(head.is_empty() && body.is_empty()) {
             self.client.slot.arm(self.core.now().after(self.pace.stall).min(self.pace.end));
             let parts = [head, body];
-            let parts = if head.is_empty() { &parts[1..] } else { &parts[..1 + usize::from(!body.is_empty())] };
+            let parts = if head.is_empty() {
+                &parts[1..]
+            } else {
+                &parts[..1 + usize::from(!body.is_empty())]
+            };
             if self.client.send(parts).await.is_err() {
                 return Err(End::ClientGone);
             }
@@ -206,8 +215,11 @@ impl Passage<'_> {
     }
 
     fn content_due(&self) -> Instant {
-        let within =
-            if self.first_content.is_some() { self.pace.between_tokens } else { self.pace.first_token };
+        let within = if self.first_content.is_some() {
+            self.pace.between_tokens
+        } else {
+            self.pace.first_token
+        };
         self.last_content.after(within)
     }
 
@@ -221,7 +233,8 @@ impl Passage<'_> {
             return Err(End::Late(Late::Total));
         }
         if now >= self.content_due() {
-            let late = if self.first_content.is_some() { Late::BetweenTokens } else { Late::FirstToken };
+            let late =
+                if self.first_content.is_some() { Late::BetweenTokens } else { Late::FirstToken };
             return Err(End::Late(late));
         }
         let mut comment = Vec::with_capacity(32);
@@ -299,4 +312,3 @@ pub(crate) struct OwnFields<'a> {
     /// Whether the connection ends with this answer.
     pub(crate) close: bool,
 }
-

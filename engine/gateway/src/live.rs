@@ -112,13 +112,7 @@ pub(crate) struct Builder {
 impl Builder {
     /// A builder for a process with `cores` cores that calls itself `via`.
     pub(crate) fn new(resolver: Resolver, cores: usize, via: String) -> Self {
-        Self {
-            resolver,
-            cores,
-            via,
-            generation: AtomicU64::new(0),
-            next_id: AtomicU64::new(0),
-        }
+        Self { resolver, cores, via, generation: AtomicU64::new(0), next_id: AtomicU64::new(0) }
     }
 
     /// Compiles a policy file and makes what it needs.
@@ -126,7 +120,12 @@ impl Builder {
     /// # Errors
     ///
     /// A report of everything that is wrong, for a person.
-    pub(crate) fn build(&self, text: &str, file: &str, before: Option<&Live>) -> Result<Live, String> {
+    pub(crate) fn build(
+        &self,
+        text: &str,
+        file: &str,
+        before: Option<&Live>,
+    ) -> Result<Live, String> {
         let policy = Policy::compile(text, file, self.cores, before.map(|live| &*live.policy))
             .map_err(|problems| problems.to_string())?;
         self.make(policy, before)
@@ -149,7 +148,9 @@ impl Builder {
             policy.providers.iter().map(|provider| work.upstreams(provider)).collect();
         let server_tls = policy.server.tls.as_ref().and_then(|files| {
             work.files.extend([files.cert.clone(), files.key.clone()]);
-            tls::server_config(&files.cert, &files.key).map_err(|e| work.problem("server.tls", &e)).ok()
+            tls::server_config(&files.cert, &files.key)
+                .map_err(|e| work.problem("server.tls", &e))
+                .ok()
         });
         let Work { places, files, problems, .. } = work;
         if !problems.is_empty() {
@@ -202,7 +203,6 @@ impl Work<'_> {
             match self.shared(provider, url) {
                 Ok(shared) => upstreams.push(Arc::new(Upstream {
                     id: shared.id,
-                    provider: provider.name.to_string(),
                     host: authority(url),
                     path_prefix: url.path_prefix.clone(),
                     field_names: fields.0.clone(),
@@ -241,8 +241,9 @@ impl Work<'_> {
 
     fn secret(&mut self, place: &str, secret: &Secret) -> Option<String> {
         let found = match secret {
-            Secret::Env(name) => std::env::var(name)
-                .map_err(|_| format!("environment variable {name} is not set; set it, or name another one")),
+            Secret::Env(name) => std::env::var(name).map_err(|_| {
+                format!("environment variable {name} is not set; set it, or name another one")
+            }),
             Secret::File(path) => {
                 self.files.push(path.clone());
                 std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))
@@ -268,7 +269,8 @@ impl Work<'_> {
         let secured = url.scheme == Scheme::Https;
         let ca_file = provider.ca_file.as_deref();
         let tls = secured.then(|| self.authorities(ca_file)).transpose()?;
-        let identity = Identity { place: place.clone(), tls: tls.map(|t| (t, provider.insecure_skip_verify)) };
+        let identity =
+            Identity { place: place.clone(), tls: tls.map(|t| (t, provider.insecure_skip_verify)) };
         if let Some(known) = self.places.get(&identity).or_else(|| self.before?.get(&identity)) {
             let known = known.clone();
             self.places.insert(identity, known.clone());

@@ -69,21 +69,34 @@ pub(crate) async fn serve(connection: &mut Connection, local: Local) -> Next {
 /// The models that the caller may use: all of them, or one. `None` when the one is not among them.
 pub(crate) fn models(walk: &Walk) -> Option<Vec<u8>> {
     let caller = walk.exchange.caller();
-    let offered = walk.live.policy.offered(caller);
     let mut body = Vec::with_capacity(1024);
     if walk.surface == Surface::Models {
-        openai::write_models(&mut body, offered.iter().map(|(id, owner)| (&**id, &**owner)), 0);
+        openai::write_models(&mut body, walk.live.policy.models.offered(caller), 0);
         return Some(body);
     }
     let wanted = walk.path.strip_prefix("/models/")?;
-    let (id, owner) = offered.iter().find(|(id, _)| **id == *wanted)?;
+    let (id, owner) = walk.live.policy.models.offered(caller).find(|(id, _)| *id == wanted)?;
     openai::write_model(&mut body, id, owner, 0);
     Some(body)
 }
 
 /// Appends the whole answer that lists models.
-pub(crate) fn write_models_answer(out: &mut Vec<u8>, body: &[u8], id: &RequestId, close: bool, head_only: bool) {
+pub(crate) fn write_models_answer(
+    out: &mut Vec<u8>,
+    body: &[u8],
+    id: &RequestId,
+    close: bool,
+    head_only: bool,
+) {
     let mut fields = Vec::with_capacity(96);
     crate::reply::write_field(&mut fields, b"x-request-id", id.as_bytes());
-    Answer { status: 200, content_type: "application/json", fields: &fields, body, close, head_only }.write(out);
+    Answer {
+        status: 200,
+        content_type: "application/json",
+        fields: &fields,
+        body,
+        close,
+        head_only,
+    }
+    .write(out);
 }

@@ -69,7 +69,11 @@ struct Histogram<const N: usize> {
 
 impl<const N: usize> Default for Histogram<N> {
     fn default() -> Self {
-        Self { buckets: std::array::from_fn(|_| Cell::default()), over: Cell::default(), sum_nanos: Cell::default() }
+        Self {
+            buckets: std::array::from_fn(|_| Cell::default()),
+            over: Cell::default(),
+            sum_nanos: Cell::default(),
+        }
     }
 }
 
@@ -238,7 +242,8 @@ impl CoreMetrics {
     fn series(&self, sample: &Sample<'_>) -> Arc<Series> {
         let mut table = self.series.borrow_mut();
         let full = table.len() >= SERIES_MAX;
-        let hash = self.hash(sample.surface, sample.team, sample.model, sample.target, sample.status);
+        let hash =
+            self.hash(sample.surface, sample.team, sample.model, sample.target, sample.status);
         let same = |series: &Arc<Series>| {
             let l = &series.labels;
             (l.status, l.surface, l.code) == (sample.status, sample.surface, sample.code)
@@ -249,7 +254,11 @@ impl CoreMetrics {
         if let Some(series) = table.find(hash, same) {
             return Arc::clone(series);
         }
-        let (team, model, target) = if full { ("other", "other", "other") } else { (sample.team, sample.model, sample.target) };
+        let (team, model, target) = if full {
+            ("other", "other", "other")
+        } else {
+            (sample.team, sample.model, sample.target)
+        };
         let series = Arc::new(Series {
             labels: Labels {
                 surface: sample.surface,
@@ -318,7 +327,9 @@ impl Scraper {
             let _ = write!(labels, ",status=\"{}\",code=\"{}\"", l.status, l.code);
             labels
         };
-        self.sum(out, "faregate_requests_total", "Requests that ended.", by_all, |s| s.requests.get());
+        self.sum(out, "faregate_requests_total", "Requests that ended.", by_all, |s| {
+            s.requests.get()
+        });
         self.sum(
             out,
             "faregate_upstream_requests_total",
@@ -355,19 +366,28 @@ impl Scraper {
     fn histograms(&self, out: &mut String) {
         self.histogram(
             out,
-            ("gen_ai_server_request_duration_seconds", "From the request's head to the end of the answer."),
+            (
+                "gen_ai_server_request_duration_seconds",
+                "From the request's head to the end of the answer.",
+            ),
             &DURATION_BUCKETS,
             |s| &s.duration,
         );
         self.histogram(
             out,
-            ("gen_ai_server_time_to_first_token_seconds", "From the request's head to the first content token."),
+            (
+                "gen_ai_server_time_to_first_token_seconds",
+                "From the request's head to the first content token.",
+            ),
             &TTFT_BUCKETS,
             |s| &s.ttft,
         );
         self.histogram(
             out,
-            ("faregate_overhead_seconds", "Time the gateway itself took: decisions before, head of the answer after."),
+            (
+                "faregate_overhead_seconds",
+                "Time the gateway itself took: decisions before, head of the answer after.",
+            ),
             &OVERHEAD_BUCKETS,
             |s| &s.overhead,
         );
@@ -399,7 +419,12 @@ impl Scraper {
             }
             total += over;
             let _ = writeln!(out, "{name}_bucket{{{labels},le=\"+Inf\"}} {total}");
-            let _ = writeln!(out, "{name}_sum{{{labels}}} {}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
+            let _ = writeln!(
+                out,
+                "{name}_sum{{{labels}}} {}.{:09}",
+                nanos / 1_000_000_000,
+                nanos % 1_000_000_000
+            );
             let _ = writeln!(out, "{name}_count{{{labels}}} {total}");
         }
     }

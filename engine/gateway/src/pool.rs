@@ -61,7 +61,9 @@ impl Pool {
         let mut cx = Context::from_waker(Waker::noop());
         let idle_max = u64::try_from(idle_max.as_nanos()).unwrap_or(u64::MAX);
         self.idle.borrow_mut().retain(|_, waiting| {
-            waiting.retain_mut(|idle| now.since(idle.since) < idle_max && idle.stream.poll(&mut cx).is_pending());
+            waiting.retain_mut(|idle| {
+                now.since(idle.since) < idle_max && idle.stream.poll(&mut cx).is_pending()
+            });
             !waiting.is_empty()
         });
     }

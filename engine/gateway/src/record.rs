@@ -143,7 +143,9 @@ fn write_line(line: &mut Vec<u8>, core: &Core, walk: &Walk, ending: &Ending<'_>,
     field(line, "path", &walk.path);
     if let Some(caller) = walk.exchange.caller() {
         field(line, "key", &caller.key);
-        for (name, value) in [("team", &caller.team), ("project", &caller.project), ("agent", &caller.agent)] {
+        for (name, value) in
+            [("team", &caller.team), ("project", &caller.project), ("agent", &caller.agent)]
+        {
             if let Some(value) = value {
                 field(line, name, value);
             }

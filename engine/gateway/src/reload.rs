@@ -150,7 +150,8 @@ impl Watch {
     /// Whether every core has seen `generation`, waiting for a bounded time.
     fn wait_for_cores(&self, generation: u64) -> bool {
         let cores = &self.shared.cores;
-        let seen = || cores.iter().all(|desk| desk.generation.load(Ordering::Acquire) >= generation);
+        let seen =
+            || cores.iter().all(|desk| desk.generation.load(Ordering::Acquire) >= generation);
         for _ in 0..1000 {
             if seen() {
                 return true;
@@ -214,7 +215,8 @@ impl Folders {
     fn watch(&mut self, policy: &Path, files: &[PathBuf]) {
         let Some(watcher) = &mut self.watcher else { return };
         for file in std::iter::once(policy).chain(files.iter().map(PathBuf::as_path)) {
-            let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let folder =
+                file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
             if self.watched.contains(folder) {
                 continue;
             }

@@ -8,8 +8,14 @@ use faregate_wire::{Framing, Known, RequestHead, ResponseHead};
 use crate::{relay::Downstream, trace::Trace, upstream::Upstream};
 
 /// Client fields that never reach a provider: they would pick whom we pay for, or carry state of another site.
-const NOT_FORWARDED: [&[u8]; 6] =
-    [b"cookie", b"openai-organization", b"openai-project", b"accept-encoding", b"traceparent", b"x-request-id"];
+const NOT_FORWARDED: [&[u8]; 6] = [
+    b"cookie",
+    b"openai-organization",
+    b"openai-project",
+    b"accept-encoding",
+    b"traceparent",
+    b"x-request-id",
+];
 
 /// Provider fields that never reach a client.
 const NOT_RETURNED: [&[u8]; 3] = [b"set-cookie", b"alt-svc", b"strict-transport-security"];
@@ -25,7 +31,10 @@ pub(crate) fn write_status(out: &mut Vec<u8>, status: u16) {
 
 /// Appends `name: value` and CRLF. The value must hold no line ends: it is ours or was parsed.
 pub(crate) fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    debug_assert!(!value.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)), "a field value is one line");
+    debug_assert!(
+        !value.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)),
+        "a field value is one line"
+    );
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
@@ -113,7 +122,11 @@ fn write_all_but(out: &mut Vec<u8>, forwarded: &[u8], taken: &[String]) {
 }
 
 /// How a provider's answer to this client is framed.
-pub(crate) fn downstream(head: &ResponseHead<'_, '_>, client_is_http11: bool, rewrites: bool) -> Downstream {
+pub(crate) fn downstream(
+    head: &ResponseHead<'_, '_>,
+    client_is_http11: bool,
+    rewrites: bool,
+) -> Downstream {
     match head.framing {
         Framing::None => Downstream::Empty,
         Framing::Length(_) if !rewrites => Downstream::Length,
@@ -123,7 +136,11 @@ pub(crate) fn downstream(head: &ResponseHead<'_, '_>, client_is_http11: bool, re
 }
 
 /// Appends what a provider's fields become on the way to the client, and the framing.
-pub(crate) fn write_returned(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, downstream: Downstream) -> Returned {
+pub(crate) fn write_returned(
+    out: &mut Vec<u8>,
+    head: &ResponseHead<'_, '_>,
+    downstream: Downstream,
+) -> Returned {
     let mut returned = Returned::default();
     for (name, value) in head.forwardable() {
         if NOT_RETURNED.iter().any(|kept| name.eq_ignore_ascii_case(kept)) {
@@ -135,7 +152,9 @@ pub(crate) fn write_returned(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, dow
         write_field(out, name, value);
     }
     match (downstream, head.framing) {
-        (Downstream::Length, Framing::Length(length)) => write_number_field(out, b"content-length", length),
+        (Downstream::Length, Framing::Length(length)) => {
+            write_number_field(out, b"content-length", length)
+        }
         (Downstream::Chunked, _) => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         _ => {}
     }

@@ -87,7 +87,8 @@ pub(crate) fn load(source: &Source, cores: usize) -> Result<(Policy, String), St
             }
         }
         Source::Environment => {
-            let policy = Policy::from_environment(std::env::vars(), cores).map_err(|p| p.to_string())?;
+            let policy =
+                Policy::from_environment(std::env::vars(), cores).map_err(|p| p.to_string())?;
             Ok((policy, String::new()))
         }
     }
@@ -117,12 +118,14 @@ pub(crate) fn start(source: Source) -> Result<Running, String> {
     let mut wakes = Vec::with_capacity(cores);
     let mut desks = Vec::with_capacity(cores);
     for _ in 0..cores {
-        let (desk, wake) = CoreDesk::new().map_err(|e| format!("descriptors: {e}; raise `ulimit -n`"))?;
+        let (desk, wake) =
+            CoreDesk::new().map_err(|e| format!("descriptors: {e}; raise `ulimit -n`"))?;
         desks.push(CachePadded::new(desk));
         wakes.push(wake);
     }
     let log = open_log(&server.access_log)?;
-    let shared = Arc::new(shared(live, desks, driver, log.as_ref().map(|(sink, _)| Arc::clone(sink)), via));
+    let shared =
+        Arc::new(shared(live, desks, driver, log.as_ref().map(|(sink, _)| Arc::clone(sink)), via));
     let reloads = Arc::new(Reloads::default());
     let admin = server
         .admin
@@ -207,9 +210,13 @@ impl Bound {
     fn take_over(&self) {
         for (address, sockets) in self.addresses.iter().zip(&self.sockets) {
             match io::steer_to_newest(*address, sockets) {
-                Ok(true) => tracing::info!(%address, "another process listens here too; new connections come to us"),
+                Ok(true) => {
+                    tracing::info!(%address, "another process listens here too; new connections come to us")
+                }
                 Ok(false) => {}
-                Err(error) => tracing::warn!(%address, %error, "new connections are shared with another process"),
+                Err(error) => {
+                    tracing::warn!(%address, %error, "new connections are shared with another process")
+                }
             }
         }
     }
@@ -231,7 +238,12 @@ fn open_log(wanted: &AccessLog) -> Result<Option<(Arc<Sink>, thread::JoinHandle<
     Ok(Some((sink, writer)))
 }
 
-fn spawn_cores(shared: &Arc<Shared>, bound: &mut Bound, wakes: Vec<Wake>, pin: bool) -> Result<(), String> {
+fn spawn_cores(
+    shared: &Arc<Shared>,
+    bound: &mut Bound,
+    wakes: Vec<Wake>,
+    pin: bool,
+) -> Result<(), String> {
     for (index, wake) in wakes.into_iter().enumerate() {
         let listeners = bound.next_core();
         let shared = Arc::clone(shared);
@@ -244,17 +256,15 @@ fn spawn_cores(shared: &Arc<Shared>, bound: &mut Bound, wakes: Vec<Wake>, pin: b
                 shared.cores[index].done.store(true, Ordering::Release);
             }
         };
-        thread::Builder::new().name(format!("core-{index}")).spawn(run).map_err(|e| format!("core: {e}"))?;
+        thread::Builder::new()
+            .name(format!("core-{index}"))
+            .spawn(run)
+            .map_err(|e| format!("core: {e}"))?;
     }
     Ok(())
 }
 
 impl Running {
-    /// What the cores share.
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
     /// Waits for signals until one says to end, then drains. True when nothing had to be cut.
     pub(crate) fn until_signal(self) -> bool {
         loop {

@@ -12,7 +12,8 @@ pub(crate) struct Random(Cell<u64>);
 impl Random {
     /// Seeds from the process's own random source.
     pub(crate) fn new() -> Self {
-        let seed = std::collections::hash_map::RandomState::new().hash_one(std::thread::current().id());
+        let seed =
+            std::collections::hash_map::RandomState::new().hash_one(std::thread::current().id());
         Self(Cell::new(seed | 1))
     }
 

@@ -3,7 +3,7 @@
 //! Names are resolved by a thread of their own (`resolve`), never on a core; the last good answer stays in use.
 
 use std::{
-    io,
+    fmt, io,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     sync::{
@@ -46,8 +46,6 @@ pub(crate) enum Place {
 pub(crate) struct Upstream {
     /// Key of the idle connections.
     pub(crate) id: UpstreamId,
-    /// `provider` as in the policy, for logs and headers.
-    pub(crate) provider: String,
     /// The `Host` field.
     pub(crate) host: String,
     /// Put before every path, without a slash at its end.
@@ -84,6 +82,17 @@ pub(crate) enum DialError {
     Tls(io::Error),
 }
 
+impl fmt::Display for DialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name => f.write_str("the name has no address"),
+            Self::Timeout => f.write_str("no connection in time"),
+            Self::Connect(error) => write!(f, "connect: {error}"),
+            Self::Tls(error) => write!(f, "TLS: {error}"),
+        }
+    }
+}
+
 impl Upstream {
     /// Connects, TLS handshake included, before `slot` expires.
     ///
@@ -95,13 +104,18 @@ impl Upstream {
         let Some((config, name)) = &self.tls else { return Ok(Stream::plain(socket)) };
         let session = Session::client(config, name.clone()).map_err(DialError::Tls)?;
         let mut stream = Stream::secured(socket, session);
-        within(slot, stream.handshake()).await.ok_or(DialError::Timeout)?.map_err(DialError::Tls)?;
+        within(slot, stream.handshake())
+            .await
+            .ok_or(DialError::Timeout)?
+            .map_err(DialError::Tls)?;
         Ok(stream)
     }
 
     async fn connect(&self) -> Result<Socket, DialError> {
         if let Place::Unix(path) = &self.name.place {
-            return Socket::connect(&Endpoint::Unix(path.clone())).await.map_err(DialError::Connect);
+            return Socket::connect(&Endpoint::Unix(path.clone()))
+                .await
+                .map_err(DialError::Connect);
         }
         let addresses = self.name.addresses().await.ok_or(DialError::Name)?;
         let first = self.name.next.fetch_add(1, Ordering::Relaxed);
@@ -135,7 +149,9 @@ impl Name {
         let known = match &place {
             Place::Host(host, port) => {
                 let bare = host.trim_start_matches('[').trim_end_matches(']');
-                bare.parse::<IpAddr>().map(|ip| vec![SocketAddr::new(ip, *port)]).unwrap_or_default()
+                bare.parse::<IpAddr>()
+                    .map(|ip| vec![SocketAddr::new(ip, *port)])
+                    .unwrap_or_default()
             }
             Place::Unix(_) => Vec::new(),
         };
@@ -145,11 +161,6 @@ impl Name {
             failed: AtomicBool::new(false),
             next: AtomicUsize::new(0),
         })
-    }
-
-    /// The place itself.
-    pub(crate) fn place(&self) -> &Place {
-        &self.place
     }
 
     /// The addresses; waits for the first answer of the resolver, `None` when that was a failure.

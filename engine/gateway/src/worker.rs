@@ -179,8 +179,12 @@ pub(crate) fn run(
             shared,
         });
         core.desk().generation.store(generation, Ordering::Release);
-        let listeners =
-            listeners.into_iter().map(Listener::adopt).collect::<Result<Vec<_>, _>>()?.into_iter().map(Rc::new);
+        let listeners = listeners
+            .into_iter()
+            .map(Listener::adopt)
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter()
+            .map(Rc::new);
         let listeners: Vec<Rc<Listener>> = listeners.collect();
         io::spawn(Rc::clone(&core.timers).sweep(core.shared.clock));
         io::spawn(housekeeping(Rc::clone(&core)));

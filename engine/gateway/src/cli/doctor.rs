@@ -71,16 +71,20 @@ impl Report {
 fn machine(report: &mut Report) {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     report.ok("kernel", kernel.trim());
-    let (driver, refused) = io::probe(std::env::var_os("FAREGATE_DRIVER").is_some_and(|v| v == "epoll"));
+    let (driver, refused) =
+        io::probe(std::env::var_os("FAREGATE_DRIVER").is_some_and(|v| v == "epoll"));
     match driver {
         Driver::UringDefer => report.ok("driver", driver.name()),
         _ => report.note("driver", &format!("{} ({})", driver.name(), refused.join("; "))),
     }
     if driver == Driver::Epoll {
-        let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
+        let disabled =
+            std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
         let reason = match disabled.trim() {
             "1" | "2" => "the kernel forbids it: sysctl kernel.io_uring_disabled",
-            _ => "a container's seccomp profile refuses it, or the kernel lacks it; epoll costs a few percent",
+            _ => {
+                "a container's seccomp profile refuses it, or the kernel lacks it; epoll costs a few percent"
+            }
         };
         report.note("io_uring", reason);
     }
@@ -88,16 +92,24 @@ fn machine(report: &mut Report) {
     let files = io::file_limit();
     match files {
         n if n >= FILES_WANTED => report.ok("open files", &n.to_string()),
-        n => report.note("open files", &format!("{n}; raise `ulimit -n` to {FILES_WANTED} for many connections")),
+        n => report.note(
+            "open files",
+            &format!("{n}; raise `ulimit -n` to {FILES_WANTED} for many connections"),
+        ),
     }
     let clock = Clock::start();
     match clock.wall() {
-        now if now >= EARLIEST_NANOS => report.ok("clock", &format!("{} s since 1970", now / 1_000_000_000)),
-        _ => report.fail("clock", "far in the past: TLS certificates and expiry dates will be refused"),
+        now if now >= EARLIEST_NANOS => {
+            report.ok("clock", &format!("{} s since 1970", now / 1_000_000_000))
+        }
+        _ => report
+            .fail("clock", "far in the past: TLS certificates and expiry dates will be refused"),
     }
     let roots = crate::tls::system_roots();
     match roots {
-        0 => report.fail("TLS authorities", "none found; install ca-certificates, or name a ca_file"),
+        0 => {
+            report.fail("TLS authorities", "none found; install ca-certificates, or name a ca_file")
+        }
         n => report.ok("TLS authorities", &format!("{n} of the system")),
     }
 }
@@ -126,7 +138,9 @@ fn policy_facts(report: &mut Report, policy: &Policy) {
 fn port(report: &mut Report, address: SocketAddr) {
     match TcpListener::bind(address) {
         Ok(_) => report.ok("port", &format!("{address} is free")),
-        Err(error) => report.note("port", &format!("{address}: {error} (faregate may run there already)")),
+        Err(error) => {
+            report.note("port", &format!("{address}: {error} (faregate may run there already)"))
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use faregate_adapters::surface::Surface;
 use faregate_policy::{
     Nanos,
     exchange::{Refusal, Settlement},
@@ -36,7 +37,7 @@ impl Walk {
             Err(stop) => return self.stop(connection, stop).await,
         };
         self.times.read = core.now();
-        if !self.surface.is_forwarded() {
+        if matches!(self.surface, Surface::Models | Surface::Model) {
             return self.list_models(connection).await;
         }
         if let Err(refusal) = self.decide(&body, core.now()) {
@@ -51,7 +52,12 @@ impl Walk {
         self.relay(connection, obtained, end).await
     }
 
-    async fn relay(mut self: Box<Self>, connection: &mut Connection, obtained: Obtained, end: Instant) -> Next {
+    async fn relay(
+        mut self: Box<Self>,
+        connection: &mut Connection,
+        obtained: Obtained,
+        end: Instant,
+    ) -> Next {
         let Obtained { mut answer, target, replica } = obtained;
         let live = Rc::clone(&self.live);
         let place = &live.targets[target];
@@ -64,7 +70,8 @@ impl Walk {
         let pace = self.pace(place, plan.events, end);
         let upstream = &place.upstreams[replica];
         let forwarded =
-            forward::forward(&core, &mut connection.client, upstream, answer, plan, pace, &self.id).await;
+            forward::forward(&core, &mut connection.client, upstream, answer, plan, pace, &self.id)
+                .await;
         self.settle_answer(&core, &info, &forwarded);
         match (forwarded.reusable, close) {
             (true, false) => {
@@ -138,10 +145,20 @@ impl Walk {
             None => "",
         };
         let usage = learned.usage.as_ref();
-        record::record(core, self, &Ending { status, code, usage, bytes: learned.bytes, delivered });
+        record::record(
+            core,
+            self,
+            &Ending { status, code, usage, bytes: learned.bytes, delivered },
+        );
     }
 
-    fn settle(&mut self, core: &crate::worker::Core, learned: &Learned, delivered: bool, fault: Option<Fault>) {
+    fn settle(
+        &mut self,
+        core: &crate::worker::Core,
+        learned: &Learned,
+        delivered: bool,
+        fault: Option<Fault>,
+    ) {
         let settlement = Settlement {
             usage: learned.usage.clone(),
             delivered,
@@ -172,17 +189,35 @@ impl Walk {
         }
     }
 
-    async fn refuse(&mut self, connection: &mut Connection, refusal: &Refusal, mut rest: Rest) -> Next {
+    async fn refuse(
+        &mut self,
+        connection: &mut Connection,
+        refusal: &Refusal,
+        mut rest: Rest,
+    ) -> Next {
         let core = Rc::clone(&connection.core);
         self.settle(&core, &Learned::default(), false, Some(refusal.fault));
         let mut out = Vec::with_capacity(1024);
         let head_only = self.method == Method::Head;
-        answer::write_refusal(&mut out, refusal, &self.id, self.live.generation, rest.closes(), head_only);
+        answer::write_refusal(
+            &mut out,
+            refusal,
+            &self.id,
+            self.live.generation,
+            rest.closes(),
+            head_only,
+        );
         self.record_stop(&core, refusal.fault.status(), refusal.fault.code(), out.len());
         rest.answer(connection, &out).await
     }
 
-    fn record_stop(&self, core: &crate::worker::Core, status: u16, code: &'static str, bytes: usize) {
+    fn record_stop(
+        &self,
+        core: &crate::worker::Core,
+        status: u16,
+        code: &'static str,
+        bytes: usize,
+    ) {
         let ending = Ending { status, code, usage: None, bytes: bytes as u64, delivered: false };
         record::record(core, self, &ending);
     }
@@ -211,7 +246,8 @@ impl Refused {
     pub(super) async fn serve(mut self: Box<Self>, connection: &mut Connection) -> Next {
         let core = Rc::clone(&connection.core);
         if let Some(exchange) = &mut self.exchange {
-            let settlement = Settlement { fault: Some(self.refusal.fault), ..Settlement::default() };
+            let settlement =
+                Settlement { fault: Some(self.refusal.fault), ..Settlement::default() };
             exchange.settle(settlement, Nanos(core.now().nanos()));
         }
         let known_head = self.head_len != usize::MAX;
@@ -222,8 +258,21 @@ impl Refused {
         };
         let mut out = Vec::with_capacity(1024);
         let generation = core.live().generation;
-        answer::write_refusal(&mut out, &self.refusal, &self.id, generation, rest.closes(), self.head_only);
-        record::record_refused(&core, &self.refusal, &self.id, self.surface, self.exchange.as_ref());
+        answer::write_refusal(
+            &mut out,
+            &self.refusal,
+            &self.id,
+            generation,
+            rest.closes(),
+            self.head_only,
+        );
+        record::record_refused(
+            &core,
+            &self.refusal,
+            &self.id,
+            self.surface,
+            self.exchange.as_ref(),
+        );
         rest.answer(connection, &out).await
     }
 }

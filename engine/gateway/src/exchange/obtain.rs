@@ -44,9 +44,8 @@ impl Walk {
     /// Takes every decision that needs no provider.
     pub(super) fn decide(&mut self, body: &Body, now: Instant) -> Result<(), Refusal> {
         let asked = match &body.peek {
-            Some(peek) => {
-                openai::read(peek, body.bytes(), self.surface).map_err(|invalid| invalid_field(&invalid))?
-            }
+            Some(peek) => openai::read(peek, body.bytes(), self.surface)
+                .map_err(|invalid| invalid_field(&invalid))?,
             None => openai::Asked::default(),
         };
         self.streams = asked.stream && self.surface.can_stream();
@@ -72,7 +71,7 @@ impl Walk {
 
     /// A caller that may use some models only cannot use paths where the model cannot be seen.
     fn may_name_no_model(&self) -> Result<(), Refusal> {
-        match self.exchange.caller().is_some_and(|caller| caller.models.is_some()) {
+        match self.exchange.caller().is_some_and(|caller| !caller.models.is_empty()) {
             true => Err(Refusal::new(
                 Fault::ModelForbidden,
                 "this key may use some models only, and the request names none that can be checked",
@@ -101,6 +100,7 @@ impl Walk {
                     match self.attempt(connection, body, place, upstream, end).await {
                         Err(Failure::ClientGone) => return Err(Stop::ClientGone),
                         Err(failure) => {
+                            tracing::debug!(target = &*self.live.policy.targets[target].name, %failure, "attempt failed");
                             let outcome = Outcome::Failed(answer::fault(&failure));
                             self.exchange.report(outcome, Nanos(core.now().nanos()));
                         }
@@ -132,7 +132,12 @@ impl Walk {
     }
 
     /// Waits before the next attempt, and watches the client meanwhile.
-    async fn wait(&mut self, connection: &mut Connection, until: Instant, end: Instant) -> Result<(), Stop> {
+    async fn wait(
+        &mut self,
+        connection: &mut Connection,
+        until: Instant,
+        end: Instant,
+    ) -> Result<(), Stop> {
         let client = &mut connection.client;
         client.watch(true);
         client.slot.arm(until.min(end));
@@ -182,7 +187,8 @@ impl Walk {
         self.times.sent.get_or_insert(core.now());
         match attempt::ask(&core, client, stream, reused, &order, &deadlines).await {
             Err(Failure::Reset { reused: true }) => {
-                let (stream, _) = attempt::connect(&core, client, upstream, &deadlines, true).await?;
+                let (stream, _) =
+                    attempt::connect(&core, client, upstream, &deadlines, true).await?;
                 attempt::ask(&core, client, stream, false, &order, &deadlines).await
             }
             result => result,

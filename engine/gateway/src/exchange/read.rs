@@ -68,17 +68,25 @@ impl Walk {
     fn read_nothing(&mut self, connection: &mut Connection) -> Result<Body, Stop> {
         connection.client.consume(self.head_len);
         if self.surface.has_model() && self.scans() {
-            return Err(Stop::Refused(Refusal::new(Fault::BodyMalformed, "the request has no body")));
+            return Err(Stop::Refused(Refusal::new(
+                Fault::BodyMalformed,
+                "the request has no body",
+            )));
         }
         Ok(Body { buf: Vec::new(), start: 0, peek: None })
     }
 
-    async fn read_length(&mut self, connection: &mut Connection, length: u64) -> Result<Body, Stop> {
+    async fn read_length(
+        &mut self,
+        connection: &mut Connection,
+        length: u64,
+    ) -> Result<Body, Stop> {
         let max = self.live.policy.server.body_bytes;
         if length > max {
             return Err(Stop::Unread(too_large(max)));
         }
-        let Some(total) = usize::try_from(length).ok().and_then(|n| n.checked_add(self.head_len)) else {
+        let Some(total) = usize::try_from(length).ok().and_then(|n| n.checked_add(self.head_len))
+        else {
             return Err(Stop::Unread(too_large(max)));
         };
         let mut scanner = self.scanner();
@@ -134,7 +142,9 @@ impl Walk {
 
     fn finish_body(&mut self, mut body: Body, scanner: Option<Scanner>) -> Result<Body, Stop> {
         self.body_bytes = body.bytes().len() as u64;
-        if let Some(scanner) = scanner.filter(|_| !(body.bytes().is_empty() && !self.surface.has_model())) {
+        if let Some(scanner) =
+            scanner.filter(|_| !(body.bytes().is_empty() && !self.surface.has_model()))
+        {
             let peek = scanner.finish(body.bytes()).map_err(|e| Stop::Refused(bad_json(e)))?;
             body.peek = Some(peek);
         }
@@ -164,7 +174,7 @@ impl Walk {
 
 fn no_more(reason: NoMore) -> Stop {
     match reason {
-        NoMore::Closed | NoMore::Broken(_) => Stop::ClientGone,
+        NoMore::Closed | NoMore::Broken => Stop::ClientGone,
         NoMore::Deadline => Stop::Unread(Refusal::new(
             Fault::BodyTimeout,
             "the body of the request did not arrive within server.deadlines.body",
@@ -181,7 +191,10 @@ fn unread(error: JsonError) -> Stop {
 }
 
 fn bad_chunk() -> Stop {
-    Stop::Unread(Refusal::new(Fault::MalformedRequest, "the chunked coding of the body is malformed"))
+    Stop::Unread(Refusal::new(
+        Fault::MalformedRequest,
+        "the chunked coding of the body is malformed",
+    ))
 }
 
 fn too_large(max: u64) -> Refusal {

@@ -24,7 +24,12 @@ pub(crate) struct Rest {
 
 impl Rest {
     /// The rest of a request whose head was read.
-    pub(crate) fn of(connection: &Connection, head_len: usize, framing: Framing, close: bool) -> Self {
+    pub(crate) fn of(
+        connection: &Connection,
+        head_len: usize,
+        framing: Framing,
+        close: bool,
+    ) -> Self {
         let body = match framing {
             Framing::None => Some(0),
             Framing::Length(n) => usize::try_from(n).ok(),

@@ -150,11 +150,6 @@ impl Slot {
         }
         Poll::Pending
     }
-
-    /// Waits until the deadline has fired; for ever when none is armed.
-    pub(crate) async fn expired(&self) {
-        std::future::poll_fn(|cx| self.poll_expired(cx)).await;
-    }
 }
 
 impl Drop for Slot {
