@@ -1,0 +1,4 @@
+//! Server-sent events: the same events wherever the network cut them.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| faregate_wire::check::sse(bytes));
