@@ -3,7 +3,25 @@
 //! In: a body that grows, and the names of the top-level members of interest. Out: the byte range of each member's value.
 //! State between calls: where the scan stopped, in which state, and the kinds of the open containers.
 //! Format: RFC 8259 <https://www.rfc-editor.org/rfc/rfc8259>
+//!
+//! A body is accepted when it is one object in the grammar of the RFC and in UTF-8, whatever is in it at any depth, so
+//! that no parser behind us reads other members than we do. That is what `serde_json` accepts, with these differences:
+//!
+//! - names of interest must not occur twice at the top level, or be spelled with escapes there;
+//! - numbers have no range (`1e999` is refused by `serde_json`), since nobody here reads their values;
+//! - an escape may be half of a surrogate pair (`"\ud83d"`, which JavaScript writes for a text cut in two); such a text
+//!   is refused only by [`Peek::string`];
+//! - [`DEPTH_MAX`] containers may be open, one more than there.
+
+mod scan;
+#[cfg(test)]
+mod tests;
+mod text;
+mod words;
+
 use std::{borrow::Cow, ops::Range};
+
+use scan::{State, Text};
 
 /// The most names a scanner can look for.
 pub const NAMES_MAX: usize = 16;
@@ -18,6 +36,25 @@ pub const DEPTH_MAX: usize = 128;
 #[derive(Clone, Debug)]
 pub struct Scanner {
     names: &'static [&'static str],
+    /// Which of the names have this many bytes, one bit each.
+    names_of_len: [u16; NAME_BYTES_MAX + 1],
+    /// Where to go on.
+    at: usize,
+    state: State,
+    /// The string that is being read.
+    text: Text,
+    /// Open containers.
+    depth: usize,
+    /// One bit for each of them, the innermost lowest: whether it is an object.
+    kinds: u128,
+    object_start: usize,
+    object_end: usize,
+    has_members: bool,
+    /// The name of interest whose value is being read.
+    current: Option<usize>,
+    /// One bit for each name that has been read.
+    seen: u16,
+    spans: [Range<usize>; NAMES_MAX],
 }
 
 /// Why a body is refused.
@@ -44,7 +81,10 @@ pub enum JsonError {
 /// Where the members of interest are in a body.
 #[derive(Clone, Debug)]
 pub struct Peek {
-    names: &'static [&'static str],
+    object: Range<usize>,
+    has_members: bool,
+    seen: u16,
+    spans: [Range<usize>; NAMES_MAX],
 }
 
 impl Scanner {
@@ -55,17 +95,40 @@ impl Scanner {
     /// With more than [`NAMES_MAX`] names, or a name longer than [`NAME_BYTES_MAX`].
     #[must_use]
     pub fn new(names: &'static [&'static str]) -> Self {
-        Self { names }
+        assert!(names.len() <= NAMES_MAX, "a name that is not looked for would not be checked");
+        let mut names_of_len = [0; NAME_BYTES_MAX + 1];
+        for (index, name) in names.iter().enumerate() {
+            names_of_len[name.len()] |= 1 << index;
+        }
+        Self {
+            names,
+            names_of_len,
+            at: 0,
+            state: State::Start,
+            text: Text::at(0),
+            depth: 0,
+            kinds: 0,
+            object_start: 0,
+            object_end: 0,
+            has_members: false,
+            current: None,
+            seen: 0,
+            spans: [const { 0..0 }; NAMES_MAX],
+        }
     }
 
     /// Scans what is new in `body`, which is everything received so far.
     ///
     /// # Errors
     ///
-    /// [`JsonError`] as soon as the body cannot become one that is accepted.
+    /// [`JsonError`] as soon as the body cannot become one that is accepted; there is no way on from there.
+    ///
+    /// # Panics
+    ///
+    /// When `body` is shorter than before.
     pub fn feed(&mut self, body: &[u8]) -> Result<(), JsonError> {
-        let _ = (self.names, body);
-        Ok(())
+        assert!(self.at <= body.len(), "a body that shrinks is not the body that was checked");
+        self.run(body)
     }
 
     /// Scans to the end of `body`, which is complete.
@@ -73,18 +136,31 @@ impl Scanner {
     /// # Errors
     ///
     /// [`JsonError`] when the body is not exactly one object, or what [`Scanner::feed`] reports.
+    ///
+    /// # Panics
+    ///
+    /// When `body` is shorter than before.
     pub fn finish(mut self, body: &[u8]) -> Result<Peek, JsonError> {
         self.feed(body)?;
-        Ok(Peek { names: self.names })
+        match self.state {
+            State::Done => Ok(Peek {
+                object: self.object_start..self.object_end,
+                has_members: self.has_members,
+                seen: self.seen,
+                spans: self.spans,
+            }),
+            State::Start => Err(JsonError::NotAnObject),
+            _ => Err(JsonError::Unbalanced),
+        }
     }
 }
 
 impl Peek {
-    /// The value of the member with this index.
+    /// Where the value of the member with this index is.
     #[must_use]
     pub fn span(&self, index: usize) -> Option<Range<usize>> {
-        let _ = (index, self.names);
-        None
+        let is_there = index < NAMES_MAX && self.seen & 1 << index != 0;
+        is_there.then(|| self.spans[index].clone())
     }
 
     /// The text of a string member. `None` when it is absent.
@@ -98,8 +174,11 @@ impl Peek {
         body: &'a [u8],
         index: usize,
     ) -> Option<Result<Cow<'a, str>, JsonError>> {
-        let _ = (body, index);
-        None
+        let span = self.span(index)?;
+        let [b'"', literal @ .., b'"'] = &body[span.clone()] else {
+            return Some(Err(JsonError::Mistyped(index)));
+        };
+        Some(text::decode(literal).ok_or(JsonError::Malformed(span.start)))
     }
 
     /// The value of a boolean member. `None` when it is absent.
@@ -109,8 +188,11 @@ impl Peek {
     /// [`JsonError::Mistyped`] when it is something else.
     #[must_use]
     pub fn bool(&self, body: &[u8], index: usize) -> Option<Result<bool, JsonError>> {
-        let _ = (body, index);
-        None
+        Some(match &body[self.span(index)?] {
+            b"true" => Ok(true),
+            b"false" => Ok(false),
+            _ => Err(JsonError::Mistyped(index)),
+        })
     }
 
     /// The value of a member that is a whole number. `None` when it is absent.
@@ -120,8 +202,8 @@ impl Peek {
     /// [`JsonError::Mistyped`] when it is something else, has a sign, a fraction or an exponent, or is too large.
     #[must_use]
     pub fn number_u64(&self, body: &[u8], index: usize) -> Option<Result<u64, JsonError>> {
-        let _ = (body, index);
-        None
+        let digits = std::str::from_utf8(&body[self.span(index)?]).ok();
+        Some(digits.and_then(|d| d.parse().ok()).ok_or(JsonError::Mistyped(index)))
     }
 
     /// Whether the member is there and `null`.
@@ -130,22 +212,22 @@ impl Peek {
         self.span(index).is_some_and(|span| &body[span] == b"null")
     }
 
-    /// The object, braces included.
+    /// Where the object is, braces included.
     #[must_use]
     pub fn object(&self) -> Range<usize> {
-        0..0
+        self.object.clone()
     }
 
     /// Where a member can be inserted: right before the closing brace.
     #[must_use]
     pub fn insert_at(&self) -> usize {
-        self.object().end - 1
+        self.object.end - 1
     }
 
     /// Whether the object has no member.
     #[must_use]
     pub fn is_empty_object(&self) -> bool {
-        false
+        !self.has_members
     }
 }
 
