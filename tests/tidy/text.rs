@@ -8,7 +8,10 @@ const LINES_MAX: usize = 700;
 #[test]
 fn every_file_says_what_it_is_before_anything_else() {
     let silent = |(path, text): (String, String)| (!text.starts_with("//!")).then_some(path);
-    none(rust_files("").into_iter().filter_map(silent).collect(), "files that do not open with //!");
+    none(
+        rust_files("").into_iter().filter_map(silent).collect(),
+        "files that do not open with //!",
+    );
 }
 
 #[test]
@@ -58,7 +61,8 @@ fn every_link_between_documents_leads_somewhere() {
                 continue;
             }
             let wanted = resolve(folder, target);
-            let there = all.keys().any(|file| *file == wanted || file.starts_with(&format!("{wanted}/")));
+            let there =
+                all.keys().any(|file| *file == wanted || file.starts_with(&format!("{wanted}/")));
             if !there {
                 dead.push(format!("{path}: {target}"));
             }

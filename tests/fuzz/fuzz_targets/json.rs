@@ -1,4 +1,10 @@
-//! The JSON scanner against a full parser, and patches of what it found.
+//! The JSON scanner against a full parser, however the body arrived.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| faregate_wire::check::json(bytes));
+use faregate_wire::check::json;
+
+libfuzzer_sys::fuzz_target!(|body: &[u8]| {
+    json::agrees_with_a_full_parser(body);
+    json::does_not_depend_on_pieces(body, &[1]);
+    json::does_not_depend_on_pieces(body, &[2, 3, 7]);
+});
