@@ -128,6 +128,20 @@ fn the_example_policy_is_one_and_leaves_no_key_out() {
 }
 
 #[test]
+fn the_policies_in_the_readme_are_right() {
+    let readme = read("README.md");
+    let policies = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let mut count = 0;
+    for policy in policies {
+        count += 1;
+        if let Err(problems) = Policy::compile(policy, "README.md", 2, None) {
+            panic!("{problems}");
+        }
+    }
+    assert!(count > 0, "the README shows a policy");
+}
+
+#[test]
 fn the_walk_in_the_documents_is_the_codes() {
     let names: Vec<_> = Phase::ALL.iter().map(|phase| phase.name().replace('_', " ")).collect();
     let walk = names.join(", ");
