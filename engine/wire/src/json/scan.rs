@@ -178,8 +178,10 @@ impl Scanner {
         if byte == b'"' {
             return self.in_text(body, at + 1, Text::at(at + 1));
         }
+        if byte == b'{' {
+            return self.open(at, true);
+        }
         match byte {
-            b'{' => self.open(at, true),
             b'[' => self.open(at, false),
             b'1'..=b'9' => Ok(Go(State::InNumber(Part::Integer), at + 1)),
             b'0' => Ok(Go(State::InNumber(Part::Zero), at + 1)),
@@ -210,7 +212,8 @@ impl Scanner {
                 (Part::Zero | Part::Integer, b'.') => Part::Point,
                 (Part::Zero | Part::Integer | Part::Fraction, b'e' | b'E') => Part::E,
                 (Part::Zero | Part::Integer | Part::Fraction | Part::Exponent, _) => {
-                    if byte == b',' && !self.is_in_object() {
+                    let is_whole = matches!(part, Part::Zero | Part::Integer);
+                    if byte == b',' && is_whole && !self.is_in_object() {
                         at = last_comma_of_integers(body, at);
                     }
                     return Ok(self.value_ends(at));
@@ -381,23 +384,32 @@ impl Text {
     #[inline(always)]
     fn skip(&mut self, body: &[u8], mut at: usize) -> usize {
         for _ in 0..WORDS_BEFORE_BLOCKS {
-            let Some(bytes) = body[at..].first_chunk() else { return self.skip_bytes(body, at) };
-            let word = u64::from_le_bytes(*bytes);
-            let special = words::special(word);
-            if words::high(word) != 0 {
-                self.note_high(word, at, at + words::first(special));
-            }
-            if special != 0 {
-                return at + words::first(special);
+            let Some(bytes) = body[at..].first_chunk() else { break };
+            if let Some(len) = self.special_in(bytes, at) {
+                return at + len;
             }
             at += WORD_BYTES;
         }
-        self.skip_blocks(body, at)
+        self.skip_far(body, at)
     }
 
-    /// The same for long strings.
+    /// The place of the first special byte among these, which are at `at`.
+    #[inline(always)]
+    fn special_in(&mut self, bytes: &[u8; WORD_BYTES], at: usize) -> Option<usize> {
+        let word = u64::from_le_bytes(*bytes);
+        if !words::matters(word) {
+            return None;
+        }
+        let special = words::special(word);
+        if words::high(word) != 0 {
+            self.note_high(&bytes[..words::first(special)], at);
+        }
+        (special != 0).then(|| words::first(special))
+    }
+
+    /// The same for long strings, and where less than a word is left.
     #[inline(never)]
-    fn skip_blocks(&mut self, body: &[u8], mut at: usize) -> usize {
+    fn skip_far(&mut self, body: &[u8], mut at: usize) -> usize {
         while let Some(block) = body[at..].first_chunk::<BLOCK_BYTES>() {
             let (mut special, mut high) = (0, 0);
             for bytes in block.as_chunks().0 {
@@ -409,49 +421,34 @@ impl Text {
                 break;
             }
             if high != 0 {
-                self.note_high(high, at, at + BLOCK_BYTES);
+                self.note_high(block, at);
             }
             at += BLOCK_BYTES;
         }
         while let Some(bytes) = body[at..].first_chunk() {
-            let word = u64::from_le_bytes(*bytes);
-            let special = words::special(word);
-            if words::high(word) != 0 {
-                self.note_high(word, at, at + words::first(special));
-            }
-            if special != 0 {
-                return at + words::first(special);
+            if let Some(len) = self.special_in(bytes, at) {
+                return at + len;
             }
             at += WORD_BYTES;
         }
-        self.skip_bytes(body, at)
-    }
-
-    /// The same where less than a word is left.
-    #[inline(never)]
-    fn skip_bytes(&mut self, body: &[u8], mut at: usize) -> usize {
-        while let Some(&byte) = body.get(at) {
-            if matches!(byte, b'"' | b'\\' | ..=0x1f) {
-                break;
-            }
-            if byte >= 0x80 {
-                self.note_high(0x80, at, at + 1);
-            }
+        let start = at;
+        while body.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | ..=0x1f)) {
             at += 1;
         }
+        self.note_high(&body[start..at], start);
         at
     }
 
-    /// Bytes beyond ASCII may be between `from` and `to`, which `word` tells for the first eight.
+    /// Notes whether there are bytes beyond ASCII in this part of the string, which is at `at`.
     #[cold]
-    fn note_high(&mut self, word: u64, from: usize, to: usize) {
-        if to - from < WORD_BYTES && words::below(words::high(word), to - from) == 0 {
-            return; // all of them behind the end
+    fn note_high(&mut self, part: &[u8], at: usize) {
+        if part.is_ascii() {
+            return;
         }
         if self.high_end == 0 {
-            self.high_start = from;
+            self.high_start = at;
         }
-        self.high_end = to;
+        self.high_end = at + part.len();
     }
 
     /// Whether the string is UTF-8.
