@@ -6,9 +6,6 @@
 /// Bytes in a word.
 pub(super) const WORD_BYTES: usize = 8;
 
-/// Bytes in two words.
-pub(super) const PAIR_BYTES: usize = 2 * WORD_BYTES;
-
 const HIGH: u64 = all(0x80);
 
 const fn all(byte: u8) -> u64 {
@@ -47,19 +44,6 @@ pub(super) const fn high(word: u64) -> u64 {
 #[inline]
 pub(super) const fn first(marks: u64) -> usize {
     marks.trailing_zeros() as usize / 8
-}
-
-/// The place of the lowest mark in a pair that has one.
-#[inline]
-pub(super) const fn first_of(marks: [u64; 2]) -> usize {
-    if marks[0] != 0 { first(marks[0]) } else { WORD_BYTES + first(marks[1]) }
-}
-
-/// Both words of a pair.
-#[inline]
-pub(super) fn pair(bytes: &[u8; PAIR_BYTES]) -> [u64; 2] {
-    let word = |at: usize| bytes[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-    [word(0), word(WORD_BYTES)]
 }
 
 /// The place of the highest mark. There must be one.
