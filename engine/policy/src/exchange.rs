@@ -49,6 +49,10 @@ use hold::Limits;
 /// One request.
 #[derive(Debug)]
 pub struct Exchange {
+    #[expect(
+        clippy::redundant_allocation,
+        reason = "a request counts its core's Rc; the Arc is counted by other cores too"
+    )]
     policy: Rc<Arc<Policy>>,
     core: usize,
     opened: Nanos,
