@@ -182,7 +182,7 @@ impl Exchange {
                     Fault::KeyMissing,
                     "no key: send it as Authorization: Bearer KEY, or as x-api-key",
                 ),
-                Some(_) => Refusal::new(Fault::KeyUnknown, "the key is not known here"),
+                Some(credential) => Refusal::new(Fault::KeyUnknown, key::why_unknown(credential)),
             });
         };
         let caller = &keys.callers[index];
