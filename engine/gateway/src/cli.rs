@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod demo;
 mod doctor;
 mod init;
 mod key;
@@ -33,6 +34,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// See it at work: a built-in provider, the gateway, real traffic, a report. Needs nothing.
+    Demo {
+        /// Stay up afterwards, for playing.
+        #[arg(long)]
+        serve: bool,
+    },
     /// Serve: with a policy file, or with the providers whose usual environment variables are set.
     Serve {
         /// The policy file; saved changes take effect at once.
@@ -117,6 +124,7 @@ impl<E: ToString> From<E> for Stop {
 
 fn perform(command: Command) -> Result<(), Stop> {
     match command {
+        Command::Demo { serve } => demo::run(serve),
         Command::Serve { config } => serve_until_signal(config),
         Command::Check { file } => check::run(&file),
         Command::Init { file, force } => init::run(&file, force),

@@ -145,3 +145,24 @@ impl Connection {
         self.client.slot.arm(self.core.now().after(within));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use faregate_wire::{Framing, HeadLimits, Method, Slots, parse_response};
+
+    use super::{NO_ROOM, PANICKED};
+
+    #[test]
+    fn canned_answers_are_whole_answers_with_json_in_them() {
+        for answer in [NO_ROOM, PANICKED] {
+            let mut slots = Slots::new();
+            let head = parse_response(answer, &mut slots, &HeadLimits::default(), Method::Post)
+                .expect("well-formed")
+                .expect("complete");
+            let body = &answer[head.len..];
+            assert_eq!(head.framing, Framing::Length(body.len() as u64));
+            let parsed: serde_json::Value = serde_json::from_slice(body).expect("JSON");
+            assert!(parsed["error"]["code"].is_string(), "{parsed}");
+        }
+    }
+}

@@ -8,19 +8,38 @@
 
 mod atomic;
 pub mod caller;
+pub mod environment;
+pub mod exchange;
+pub mod fault;
+mod file;
 pub mod health;
 pub mod key;
+pub mod known;
+pub mod metric;
 pub mod models;
+mod nearest;
 pub mod pattern;
+pub mod phase;
 pub mod policy;
 pub mod problem;
 pub mod rate;
+pub mod reference;
+pub mod retry;
+pub mod route;
+mod starter;
+pub mod summary;
+#[cfg(test)]
+mod tests;
 pub mod time;
+pub mod units;
 
 pub use caller::Caller;
+pub use exchange::Exchange;
+pub use fault::{Fault, Refusal};
 pub use key::KeyHash;
 pub use models::{Model, Models, Resolved, Strategy};
 pub use pattern::Pattern;
+pub use phase::Phase;
 pub use policy::{Limit, LimitKind, Policy, Provider, Scope, Target};
 pub use problem::{Problem, Problems};
 pub use time::Nanos;

@@ -5,7 +5,10 @@
 
 use hashbrown::HashMap;
 
-use crate::{caller::Caller, pattern::Pattern};
+use crate::{caller::Caller, pattern::Pattern, policy::Provider};
+
+/// Who owns the names of the policy in `GET /v1/models`.
+pub const OWNER: &str = "faregate";
 
 /// How the targets of a model share its requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +67,42 @@ struct Direct {
 }
 
 impl Models {
+    /// Adds a name of the policy.
+    pub(crate) fn add(&mut self, model: Model) {
+        if model.name.contains('*') {
+            self.patterns.push((Pattern::new(&model.name), self.list.len()));
+        } else {
+            self.names.insert(model.name.clone(), self.list.len());
+            self.offered.push((model.name.clone(), OWNER.into()));
+        }
+        self.list.push(model);
+    }
+
+    /// Adds `provider/…`: `any` is the target that takes any model, `named` are those with a fixed one.
+    pub(crate) fn add_provider(
+        &mut self,
+        provider: &Provider,
+        any: usize,
+        named: HashMap<Box<str>, usize>,
+    ) {
+        for pattern in provider.models.iter().filter(|pattern| pattern.is_plain()) {
+            let id = format!("{}/{pattern}", provider.name);
+            if !self.names.contains_key(id.as_str()) {
+                self.offered.push((id.into(), provider.name.clone()));
+            }
+        }
+        let offers = provider.models.clone();
+        self.direct.insert(provider.name.clone(), Direct { offers, any, named });
+    }
+
+    /// Puts the names with `*` in order, the one that fixes most characters first; `targets` is how many there are.
+    pub(crate) fn finish(&mut self, targets: usize) {
+        self.patterns.sort_by(|(a, _), (b, _)| {
+            b.weight().cmp(&a.weight()).then_with(|| a.as_str().cmp(b.as_str()))
+        });
+        self.targets = (0..targets).collect();
+    }
+
     /// What `name` means; `None` when nothing answers to it.
     #[must_use]
     pub fn resolve<'a>(&self, name: &'a str) -> Option<Resolved<'_, 'a>> {
@@ -86,6 +125,11 @@ impl Models {
             .iter()
             .map(|(id, owner)| (&**id, &**owner))
             .filter(move |(id, _)| caller.is_none_or(|caller| caller.may_use(id)))
+    }
+
+    /// Every name without `*`, whoever asks.
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.offered.iter().map(|(id, _)| &**id)
     }
 
     /// All names of the policy, those with `*` included.

@@ -40,10 +40,7 @@ impl Pattern {
     /// Whether every name that `prefix` begins is meant.
     #[must_use]
     pub fn covers_prefix(&self, prefix: &str) -> bool {
-        self.0.strip_suffix('*').is_some_and(|head| {
-            matches(head.as_bytes(), prefix.as_bytes())
-                || self.matches(prefix) && prefix.starts_with(head)
-        }) || &*self.0 == "*"
+        self.0.ends_with('*') && self.matches(prefix)
     }
 }
 
@@ -73,4 +70,59 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
         }
     }
     pattern[p..].iter().all(|&b| b == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(pattern: &str, name: &str, expected: bool) {
+        assert_eq!(Pattern::new(pattern).matches(name), expected, "{pattern} {name}");
+    }
+
+    #[test]
+    fn a_star_stands_for_any_run_of_characters() {
+        check("gpt-5", "gpt-5", true);
+        check("gpt-5", "gpt-5-mini", false);
+        check("gpt-*", "gpt-", true);
+        check("gpt-*", "gpt-5-mini", true);
+        check("*-mini", "gpt-5-mini", true);
+        check("*-mini", "gpt-5-minis", false);
+        check("a*b*c", "a-b-b-c", true);
+        check("a*b*c", "acb", false);
+        check("*", "", true);
+        check("", "", true);
+        check("", "a", false);
+        check("GPT-*", "gpt-5", false);
+    }
+
+    #[test]
+    fn a_prefix_is_covered_when_all_that_begins_with_it_is_meant() {
+        let covers = |pattern, prefix| Pattern::new(pattern).covers_prefix(prefix);
+        assert!(
+            covers("*", "openai/") && covers("openai/*", "openai/") && covers("open*", "openai/")
+        );
+        assert!(!covers("openai/gpt-*", "openai/") && !covers("openai/", "openai/"));
+        assert!(!covers("*-mini", "openai/") && !covers("groq/*", "openai/"));
+    }
+
+    /// The obvious way: a star takes nothing, or one byte and stays.
+    fn naive(pattern: &[u8], name: &[u8]) -> bool {
+        match (pattern.split_first(), name.split_first()) {
+            (None, _) => name.is_empty(),
+            (Some((b'*', rest)), None) => naive(rest, name),
+            (Some((b'*', rest)), Some((_, behind))) => naive(rest, name) || naive(pattern, behind),
+            (Some((p, rest)), Some((n, behind))) => p == n && naive(rest, behind),
+            (Some(_), None) => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn matching_equals_the_obvious_way(pattern in "[ab*]{0,8}", name in "[ab]{0,10}") {
+            let expected = naive(pattern.as_bytes(), name.as_bytes());
+            prop_assert_eq!(Pattern::new(&pattern).matches(&name), expected);
+        }
+    }
 }

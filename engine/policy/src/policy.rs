@@ -3,12 +3,14 @@
 use std::{borrow::Cow, fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
-    caller::Keys,
+    caller::{Caller, Keys},
     health::{Breaker, BreakerSettings},
+    key,
     models::Models,
     pattern::Pattern,
     problem::{Problem, Problems},
     rate::Pool,
+    retry::RetryBudget,
 };
 
 /// A whole policy, as every core sees it until the next one takes its place.
@@ -28,6 +30,8 @@ pub struct Policy {
     pub scopes: Vec<Scope>,
     /// What may be tried again.
     pub retries: Retries,
+    /// Retries that the process has left. Taken over from the policy before.
+    pub retry_budget: Arc<RetryBudget>,
     /// When a target counts as down.
     pub breaker: BreakerSettings,
     /// What is allowed and yet worth a look.
@@ -333,15 +337,77 @@ pub struct Retries {
 impl Policy {
     /// Reads a policy. `file` is its name in the diagnostics; `cores` share the limits.
     ///
+    /// Limits of the same scope, kind and period as in `previous`, and targets of the same name, go on counting where they
+    /// are. Nothing of `previous` changes before [`Policy::take_effect`].
+    ///
     /// # Errors
     ///
     /// Everything that is wrong with it.
     pub fn compile(
-        _text: &str,
-        _file: &str,
-        _cores: usize,
-        _previous: Option<&Self>,
+        text: &str,
+        file: &str,
+        cores: usize,
+        previous: Option<&Self>,
     ) -> Result<Self, Problems> {
-        Err(Problems(Vec::new()))
+        crate::file::compile(text, file, cores, previous)
+    }
+
+    /// The policy of an environment, for `serve` without a file: every known provider whose usual variables are there. A
+    /// key in `FAREGATE_KEY` or `LITELLM_MASTER_KEY` is asked of clients.
+    ///
+    /// # Errors
+    ///
+    /// No provider is there, or a variable is wrong.
+    pub fn from_environment(
+        vars: impl Iterator<Item = (String, String)>,
+        cores: usize,
+    ) -> Result<Self, Problems> {
+        crate::environment::compile(vars, cores)
+    }
+
+    /// The policy that `faregate init` writes.
+    #[must_use]
+    pub fn starter() -> &'static str {
+        crate::starter::STARTER
+    }
+
+    /// Every key that takes a value: where it stands, what it takes, its default, what it is for.
+    pub fn reference() -> impl Iterator<Item = crate::reference::Row> {
+        crate::reference::rows()
+    }
+
+    /// The policy in a few lines.
+    #[must_use]
+    pub fn describe(&self) -> crate::summary::Summary<'_> {
+        crate::summary::Summary(self)
+    }
+
+    /// Gives what was taken over from the policy before the amounts and settings of this one. Called once, when this policy
+    /// is put in force: a policy that is refused later (a secret is missing) must not have changed a limit.
+    pub fn take_effect(&self) {
+        for limit in self.scopes.iter().flat_map(|scope| &scope.limits) {
+            limit.pool.resize(limit.amount, crate::time::nanos(limit.period));
+        }
+        for target in &self.targets {
+            target.breaker.set(self.breaker);
+        }
+    }
+
+    /// The caller who shows `credential`, if it is a key of the policy.
+    #[must_use]
+    pub fn caller_of(&self, credential: &[u8]) -> Option<&Caller> {
+        self.keys.find(&key::hash(credential)).map(|index| &self.keys.callers[index])
+    }
+
+    /// The name of the provider that takes the paths which name no model.
+    #[must_use]
+    pub fn passthrough_name(&self) -> Option<&str> {
+        self.server.passthrough.map(|index| &*self.providers[index].name)
+    }
+
+    /// The provider with this name.
+    #[must_use]
+    pub fn provider(&self, name: &str) -> Option<usize> {
+        self.providers.iter().position(|provider| &*provider.name == name)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fs::OpenOptions, io::Write, path::Path};
 
-use faregate_policy::starter;
+use faregate_policy::Policy;
 
 use super::{Stop, print};
 
@@ -21,7 +21,7 @@ pub(super) fn run(file: &Path, force: bool) -> Result<(), Stop> {
         }
         _ => format!("{}: {error}", file.display()),
     })?;
-    out.write_all(starter::TEXT.as_bytes())?;
+    out.write_all(Policy::starter().as_bytes())?;
     print(&format!(
         "wrote {0}\nnext: set the keys it names, then `faregate check {0}` and `faregate serve -c {0}`\n",
         file.display()

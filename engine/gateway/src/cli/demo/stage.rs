@@ -6,8 +6,8 @@ use std::{
     path::PathBuf,
 };
 
-use faregate_loadtest::provider::{Provider, Settings};
 use faregate_policy::key;
+use loadtest::provider::{Provider, Settings};
 
 use crate::{
     cli::Stop,

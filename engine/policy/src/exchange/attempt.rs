@@ -1,0 +1,277 @@
+//! Attempts: where the next one goes, what became of it, whether there is another.
+
+use std::time::Duration;
+
+use crate::{
+    Nanos, Phase,
+    fault::{Fault, Refusal},
+    health::{Breaker, Pass},
+    retry::{self, AMBIGUOUS_RETRIES_MAX, Class, WAITS_MAX},
+    route::{Cause, Pick, RouteReason, Why},
+};
+
+use super::{Exchange, Last, Sent, say};
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Send the request, and report what became of it.
+    Send {
+        /// Index into the policy's targets.
+        target: usize,
+        /// A random number to choose one of the target's places by.
+        replica_hint: u64,
+        /// Counts the request's attempts, from 1.
+        try_number: u32,
+    },
+    /// Wait until then and ask again.
+    Wait(Nanos),
+    /// There is no answer to be had.
+    Refuse(Refusal),
+}
+
+/// What became of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The head of an answer came.
+    Answered {
+        /// Its status.
+        status: u16,
+        /// How long the provider asks to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// No answer came.
+    Failed(Fault),
+}
+
+/// What to do with the outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The answer goes to the client.
+    Relay,
+    /// The answer, if there is one, is thrown away: call [`Exchange::step`].
+    Again,
+}
+
+impl Exchange {
+    /// What to do next. A refusal is final: it is what every further call says.
+    pub fn step(&mut self, now: Nanos, random: u64) -> Step {
+        assert!(self.under_way.is_none(), "the attempt under way has not been reported");
+        let is_ready = matches!(self.phase, Phase::Write | Phase::Route);
+        assert!(
+            is_ready,
+            "a step is taken once the request has been decided, not at {}",
+            self.phase
+        );
+        self.see(now);
+        self.phase = Phase::Route;
+        if let Some(fault) = self.ended {
+            return Step::Refuse(self.exhausted(fault));
+        }
+        if now < self.not_before {
+            return Step::Wait(self.not_before);
+        }
+        let again = self.attempts > 0;
+        match self.route.pick(&self.policy.targets, again, now, random) {
+            Pick::Take { place, pass, skipped } => self.send(Sent { place, pass }, skipped, random),
+            Pick::BackOff(round) => {
+                let backoff = retry::backoff(&self.policy.retries, round, random);
+                self.wait(now.after(backoff), now)
+            }
+            Pick::Later(until) if again => self.wait(until, now),
+            Pick::Later(until) => Step::Refuse(self.no_target(until.since(now))),
+            Pick::Nothing => self.end(Fault::NoTarget),
+        }
+    }
+
+    /// Notes what became of the attempt, for its target and for this request.
+    pub fn report(&mut self, outcome: Outcome, now: Nanos) -> Verdict {
+        let sent = self.under_way.take();
+        let sent = sent.expect("an outcome is reported of an attempt that a step has asked for");
+        self.see(now);
+        let (class, why) = match outcome {
+            Outcome::Answered { status, .. } => (Class::of_status(status), Why::Status(status)),
+            Outcome::Failed(fault) => (Class::of_fault(fault), Why::Failed(fault)),
+        };
+        let target = self.route.target(sent.place);
+        self.tell_breaker(&self.policy.targets[target].breaker, sent.pass, outcome, class, now);
+        if class == Class::Served {
+            self.phase = Phase::Relay;
+            return Verdict::Relay;
+        }
+        self.exclude(sent.place, outcome, class);
+        if class != Class::Ended && self.may_try_again(now) {
+            self.phase = Phase::Route;
+            self.cause = Some(Cause { target, why });
+            return Verdict::Again;
+        }
+        match outcome {
+            // The provider's words are about the gateway's key, and none of the client's business.
+            Outcome::Answered { status: 401, .. } => self.give_up(Fault::UpstreamKeyRefused),
+            Outcome::Answered { .. } => {
+                self.phase = Phase::Relay;
+                Verdict::Relay
+            }
+            Outcome::Failed(fault) => self.give_up(fault),
+        }
+    }
+
+    fn give_up(&mut self, fault: Fault) -> Verdict {
+        self.phase = Phase::Route;
+        self.ended = Some(fault);
+        Verdict::Again
+    }
+
+    fn tell_breaker(
+        &self,
+        breaker: &Breaker,
+        pass: Pass,
+        outcome: Outcome,
+        class: Class,
+        now: Nanos,
+    ) {
+        match class {
+            Class::Served => breaker.succeeded(pass, now),
+            Class::Busy => {
+                breaker.succeeded(pass, now);
+                if let Outcome::Answered { retry_after: Some(wait), .. } = outcome {
+                    breaker.rest(wait, now);
+                }
+            }
+            Class::Failing | Class::Broken => breaker.failed(pass, now),
+            Class::Ended if outcome == Outcome::Failed(Fault::TotalTimeout) => {
+                breaker.failed(pass, now)
+            }
+            Class::Ended => breaker.cancel(pass),
+        }
+    }
+
+    fn exclude(&mut self, place: usize, outcome: Outcome, class: Class) {
+        self.route.exclude(place);
+        let longest = retry::wait_max(&self.policy.retries);
+        let told = match outcome {
+            Outcome::Answered { retry_after, .. } => retry_after.unwrap_or_default(),
+            Outcome::Failed(fault) => {
+                self.ambiguous += u32::from(fault.may_have_worked());
+                Duration::ZERO
+            }
+        };
+        if class == Class::Broken || told > longest {
+            self.route.bar(place);
+        } else if !told.is_zero() && class == Class::Failing {
+            // A failing target that says when to come again is not asked before.
+            self.not_before_again(place, told);
+        }
+    }
+
+    fn not_before_again(&self, place: usize, told: Duration) {
+        self.policy.targets[self.route.target(place)].breaker.rest(told, self.now);
+    }
+
+    /// Whether the plan, the deadline, the targets and the process's budget allow another attempt. Pays for it.
+    fn may_try_again(&self, now: Nanos) -> bool {
+        let retries = &self.policy.retries;
+        let longest = now.after(retry::wait_max(retries));
+        let latest = Nanos(longest.0.min(self.deadline().0.saturating_sub(1)));
+        let backed_off = now.after(retry::backoff(retries, self.route.round() + 1, u64::MAX));
+        self.attempts < retries.attempts
+            && self.ambiguous <= AMBIGUOUS_RETRIES_MAX
+            && now < self.deadline()
+            && self.route.next_within(&self.policy.targets, now, backed_off, latest).is_some()
+            && self.policy.retry_budget.spend(self.core)
+    }
+
+    fn deadline(&self) -> Nanos {
+        self.opened.after(self.policy.server.deadlines.total)
+    }
+
+    fn send(&mut self, sent: Sent, skipped: Option<usize>, random: u64) -> Step {
+        let policy = std::rc::Rc::clone(&self.policy);
+        let index = self.route.target(sent.place);
+        let again = self.cause.is_some_and(|cause| cause.target == index);
+        let passed_over =
+            skipped.map(|place| Cause { target: self.route.target(place), why: Why::Skipped });
+        let reason = RouteReason {
+            strategy: self.route.strategy(),
+            place: sent.place,
+            of: self.route.len(),
+            cause: self.cause.or(passed_over),
+            again,
+        };
+        let model = &*policy.targets[index].model;
+        let composed = model != "*" && model.contains('*');
+        let composed = composed.then(|| policy.targets[index].model_for(self.asked()).into());
+        self.last = Some(Last { target: index, composed, reason });
+        self.under_way = Some(sent);
+        self.attempts += 1;
+        self.phase = Phase::Send;
+        Step::Send { target: index, replica_hint: random, try_number: self.attempts }
+    }
+
+    fn wait(&mut self, until: Nanos, now: Nanos) -> Step {
+        let longest = now.after(retry::wait_max(&self.policy.retries));
+        if self.waits >= WAITS_MAX || until > longest || until >= self.deadline() {
+            return self.end(Fault::NoTarget);
+        }
+        self.waits += 1;
+        self.not_before = until;
+        Step::Wait(until)
+    }
+
+    fn end(&mut self, fault: Fault) -> Step {
+        self.ended = Some(fault);
+        Step::Refuse(self.exhausted(fault))
+    }
+
+    /// Every target is failing or resting, and none was tried.
+    fn no_target(&self, wait: Duration) -> Refusal {
+        let message = format!(
+            "no target of {} can be used now: {}; try again in {}",
+            self.wanted_name(),
+            self.candidate_names(),
+            say::seconds(wait)
+        );
+        let mut refusal = Refusal::new(Fault::NoTarget, message);
+        refusal.retry_after = Some(wait);
+        refusal
+    }
+
+    /// Attempts were made and none is left.
+    fn exhausted(&self, fault: Fault) -> Refusal {
+        let name = self.target().map_or("", |target| &target.name);
+        let what = match self.cause {
+            Some(Cause { why: Why::Status(status), .. }) if fault == Fault::NoTarget => {
+                format!("it answered {status}")
+            }
+            _ => say::clause(fault),
+        };
+        let attempts = self.attempts;
+        let plural = if attempts == 1 { "" } else { "s" };
+        let mut refusal =
+            Refusal::new(fault, format!("{name}: {what}; {attempts} attempt{plural}"));
+        refusal.should_retry = (attempts > 1).then_some(false);
+        refusal
+    }
+
+    fn wanted_name(&self) -> &str {
+        if self.model().is_empty() { self.asked() } else { self.model() }
+    }
+
+    /// The first few targets, and how many more there are.
+    fn candidate_names(&self) -> String {
+        const NAMES_MAX: usize = 4;
+        let candidates = self.route.candidates();
+        let names =
+            candidates.iter().take(NAMES_MAX).map(|index| &*self.policy.targets[*index].name);
+        let mut out = names.collect::<Vec<_>>().join(", ");
+        if candidates.len() > NAMES_MAX {
+            out.push_str(&format!(" and {} more", candidates.len() - NAMES_MAX));
+        }
+        out.push_str(if candidates.len() == 1 {
+            " is failing or resting"
+        } else {
+            " are failing or resting"
+        });
+        out
+    }
+}

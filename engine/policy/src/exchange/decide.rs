@@ -1,0 +1,165 @@
+//! From a request that was read to a way for it: what it may use, where that is, what must be set aside.
+
+use crate::{
+    Nanos, Phase,
+    fault::{Fault, Refusal},
+    models::Strategy,
+    policy::Provider,
+    route::Route,
+};
+
+use super::Exchange;
+
+/// Tokens of output set aside for each choice when the client asks for no bound.
+pub const OUTPUT_TOKENS_SLICE: u64 = 1024;
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// The model, as the client spells it.
+    pub model: Option<&'a str>,
+    /// The provider, for paths that name no model.
+    pub provider: Option<&'a str>,
+    /// Whether there is nothing to do without a model.
+    pub needs_model: bool,
+    /// Tokens that the input cannot exceed.
+    pub input_tokens_bound: u64,
+    /// Tokens that an answer cannot exceed, if the client says so.
+    pub output_tokens_max: Option<u64>,
+    /// Answers asked for at once. At least 1.
+    pub choices: u64,
+    /// Whether tokens are counted.
+    pub metered: bool,
+}
+
+impl Exchange {
+    /// Decides everything that needs no provider: what may pass, where the request may go, and what is set aside for it.
+    ///
+    /// # Errors
+    ///
+    /// `ModelMissing`, `ModelForbidden`, `ModelUnknown`, `PathUnknown`, `TokenRate`, `RequestExceedsLimit`.
+    pub fn decide(&mut self, wanted: &Wanted<'_>, now: Nanos) -> Result<(), Refusal> {
+        assert_eq!(self.phase, Phase::Read, "a request is decided once, when it has been admitted");
+        self.see(now);
+        // Guards and caches have their places here and nothing in them yet.
+        self.phase = Phase::Guard;
+        self.phase = Phase::LookUp;
+        self.phase = Phase::Route;
+        self.find_way(wanted)?;
+        self.phase = Phase::Reserve;
+        if wanted.metered {
+            self.reserve(wanted, now)?;
+        }
+        self.phase = Phase::Write;
+        Ok(())
+    }
+
+    fn find_way(&mut self, wanted: &Wanted<'_>) -> Result<(), Refusal> {
+        match wanted.model {
+            Some(model) => self.find_model(model, wanted),
+            None if wanted.needs_model => {
+                Err(Refusal::new(Fault::ModelMissing, "the request names no model").about("model"))
+            }
+            None => self.find_provider(wanted.provider),
+        }
+    }
+
+    fn find_model(&mut self, model: &str, wanted: &Wanted<'_>) -> Result<(), Refusal> {
+        let policy = std::rc::Rc::clone(&self.policy);
+        if self.caller().is_some_and(|caller| !caller.may_use(model)) {
+            let message = format!("this key may not use the model {}", shown(model));
+            return Err(Refusal::new(Fault::ModelForbidden, message).about("model"));
+        }
+        if let Some(found) = policy.models.resolve(model) {
+            self.go(found.name, found.asked, Route::new(found.strategy, found.targets));
+            return Ok(());
+        }
+        let passed = if wanted.needs_model { None } else { self.passthrough(wanted.provider) };
+        match passed {
+            Some((index, provider)) if provider.models.iter().any(|own| own.matches(model)) => {
+                self.go_anywhere(index, model)
+            }
+            _ => {
+                let message = format!(
+                    "no model {}; GET /v1/models lists those that are served",
+                    shown(model)
+                );
+                Err(Refusal::new(Fault::ModelUnknown, message).about("model"))
+            }
+        }
+    }
+
+    /// A path that names no model goes to a provider; its caller must be allowed everything there.
+    fn find_provider(&mut self, name: Option<&str>) -> Result<(), Refusal> {
+        let Some((index, provider)) = self.passthrough(name) else {
+            let message = match name {
+                Some(name) => format!("no provider {} takes paths that name no model", shown(name)),
+                None => "no provider takes this path: name one in x-faregate-provider".to_owned(),
+            };
+            return Err(Refusal::new(Fault::PathUnknown, message));
+        };
+        if self.caller().is_some_and(|caller| !caller.may_use_all_of(&provider.name)) {
+            let message = format!(
+                "this key may use some models of {} only, and the request names none that can be checked",
+                provider.name
+            );
+            return Err(Refusal::new(Fault::ModelForbidden, message));
+        }
+        self.go_anywhere(index, "")
+    }
+
+    /// The provider of that name, or of the paths that name none, if it takes such paths.
+    fn passthrough(&self, name: Option<&str>) -> Option<(usize, &Provider)> {
+        let index = match name {
+            Some(name) => self.policy.providers.iter().position(|provider| *provider.name == *name),
+            None => self.policy.server.passthrough,
+        }?;
+        self.policy.providers.get(index).filter(|provider| provider.passthrough).map(|p| (index, p))
+    }
+
+    /// Goes to the provider's target for any model.
+    fn go_anywhere(&mut self, provider: usize, asked: &str) -> Result<(), Refusal> {
+        let own = |target: &crate::Target| target.provider == provider && *target.model == *"*";
+        let Some(target) = self.policy.targets.iter().position(own) else {
+            return Err(Refusal::new(Fault::Internal, "a provider has no target for any model"));
+        };
+        self.go("", asked, Route::new(Strategy::Order, &[target]));
+        Ok(())
+    }
+
+    fn go(&mut self, name: &str, asked: &str, route: Route) {
+        let mut names = String::with_capacity(name.len() + asked.len());
+        names.push_str(name);
+        names.push_str(asked);
+        self.name_len = name.len();
+        self.names = names.into_boxed_str();
+        self.route = route;
+    }
+
+    /// Sets aside what the request may use, in every limit on tokens or in none.
+    fn reserve(&mut self, wanted: &Wanted<'_>, now: Nanos) -> Result<(), Refusal> {
+        let limits = self.limits();
+        let Some(tokens_max) = limits.tokens_max() else { return Ok(()) };
+        let input = wanted.input_tokens_bound;
+        let choices = wanted.choices.max(1);
+        let output = match wanted.output_tokens_max {
+            Some(output) => output.saturating_mul(choices),
+            // No bound was asked for: the slice must not be what makes the request impossible.
+            None => {
+                OUTPUT_TOKENS_SLICE.saturating_mul(choices).min(tokens_max.saturating_sub(input))
+            }
+        };
+        let tokens = input.saturating_add(output).max(1);
+        limits.reserve(tokens, now)?;
+        self.reserved = tokens;
+        self.input_bound = input;
+        Ok(())
+    }
+}
+
+/// A name that the client sent, short enough for a message.
+fn shown(name: &str) -> String {
+    const CHARS_MAX: usize = 128;
+    let short: String = name.chars().take(CHARS_MAX).filter(|c| !c.is_control()).collect();
+    format!("`{short}`")
+}

@@ -1,0 +1,207 @@
+//! The policy file, read whole: every mistake of it is found at once.
+//!
+//! In: TOML. Out: a [`Policy`], or everything that is wrong with the text. Which keys there are and what they take says
+//! [`crate::reference`]; the files below this one say what the values mean together.
+//! Format: <https://toml.io/en/v1.1.0>
+
+mod callers;
+mod limits;
+mod models;
+mod moment;
+mod providers;
+mod section;
+mod server;
+mod url;
+
+use std::{cell::RefCell, ops::Range};
+
+use toml::de::DeTable;
+
+use crate::{
+    policy::Policy,
+    problem::{Problem, Problems},
+};
+use section::Section;
+
+/// Bytes of a policy file.
+const FILE_BYTES_MAX: usize = 64 << 20;
+
+/// Where something stands in the text.
+pub(crate) type Span = Range<usize>;
+
+/// A text of the file.
+#[derive(Clone, Debug)]
+pub(crate) struct Word<'d> {
+    /// Itself.
+    pub(crate) text: &'d str,
+    /// Where it stands, quotes included.
+    pub(crate) span: Span,
+}
+
+/// What has been found in a text so far.
+pub(crate) struct Reader<'d> {
+    file: &'d str,
+    text: &'d str,
+    drafts: RefCell<Vec<Draft>>,
+    /// What must not be repeated in a message.
+    secrets: RefCell<Vec<Span>>,
+}
+
+struct Draft {
+    /// `None`: the file as a whole.
+    span: Option<Span>,
+    reason: String,
+    help: Option<String>,
+    weight: Weight,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    /// Not TOML.
+    Syntax,
+    /// Wrong where it stands, whatever the rest says.
+    Wrong,
+    /// Wrong beside the rest; not worth saying of a text that is not TOML, where some of the rest is lost.
+    Together,
+    /// Allowed.
+    Warning,
+}
+
+/// Reads a policy.
+pub(crate) fn compile(
+    text: &str,
+    file: &str,
+    cores: usize,
+    previous: Option<&Policy>,
+) -> Result<Policy, Problems> {
+    if text.len() > FILE_BYTES_MAX {
+        let reason = format!("the file has {} bytes, more than {FILE_BYTES_MAX}", text.len());
+        return Err(Problems(vec![Problem::of_file(file, (reason, None))]));
+    }
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let reader = Reader::new(file, text);
+    for error in errors {
+        reader.syntax(error.span().unwrap_or_default(), error.message());
+    }
+    let policy = {
+        let root = Section::root(&reader, document.get_ref());
+        read(&reader, &root, cores, previous)
+    };
+    reader.finish(policy)
+}
+
+fn read(
+    reader: &Reader<'_>,
+    root: &Section<'_, '_>,
+    cores: usize,
+    previous: Option<&Policy>,
+) -> Policy {
+    let table = root.table("server");
+    let mut server = server::read(reader, &table);
+    let retries = server::retries(reader, &root.table("retries"));
+    let breaker = server::breaker(&root.table("breaker"));
+    let providers = providers::read(reader, root, &server);
+    server.passthrough = providers::passthrough(reader, &table, &providers);
+    let (models, targets) = models::read(reader, root, &providers, breaker, previous);
+    let mut book = callers::Book::new(reader, &models, cores, previous);
+    book.read(root, &table, &server.listen);
+    let (keys, scopes) = book.close();
+    let retry_budget = previous.map_or_else(
+        || std::sync::Arc::new(crate::retry::RetryBudget::new(cores)),
+        |policy| std::sync::Arc::clone(&policy.retry_budget),
+    );
+    Policy { server, providers, targets, models, keys, scopes, retries, breaker, retry_budget, warnings: vec![] }
+}
+
+impl<'d> Reader<'d> {
+    fn new(file: &'d str, text: &'d str) -> Self {
+        Self { file, text, drafts: RefCell::default(), secrets: RefCell::default() }
+    }
+
+    /// Notes what is wrong by itself. An empty help is none.
+    pub(crate) fn wrong(&self, span: &Span, reason: impl Into<String>, help: impl Into<String>) {
+        self.note(Some(span.clone()), reason.into(), help.into(), Weight::Wrong);
+    }
+
+    /// Notes what is wrong beside other parts of the file.
+    pub(crate) fn clash(&self, span: &Span, reason: impl Into<String>, help: impl Into<String>) {
+        self.note(Some(span.clone()), reason.into(), help.into(), Weight::Together);
+    }
+
+    /// Notes what the file lacks as a whole.
+    pub(crate) fn lacks(&self, reason: impl Into<String>, help: impl Into<String>) {
+        self.note(None, reason.into(), help.into(), Weight::Together);
+    }
+
+    /// Notes what is allowed and yet worth a look.
+    pub(crate) fn warn(
+        &self,
+        span: Option<&Span>,
+        reason: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.note(span.cloned(), reason.into(), help.into(), Weight::Warning);
+    }
+
+    /// Masks a part of the text in every message.
+    pub(crate) fn hide(&self, span: &Span) {
+        self.secrets.borrow_mut().push(span.clone());
+    }
+
+    fn syntax(&self, span: Span, message: &str) {
+        let reason = message.trim_end_matches(", expected nothing");
+        let help = match reason {
+            "duplicate key" => "a table or key is written once; put both parts together",
+            _ if reason.contains("basic string") => {
+                "close the text with \" on its line; \\ in it is written \\\\"
+            }
+            _ if reason.starts_with("string values must be quoted") => "put the text in quotes",
+            _ if reason.starts_with("invalid float") || reason.starts_with("invalid integer") => {
+                "a text stands in quotes, and so does a number with a unit: \"30s\""
+            }
+            _ => "",
+        };
+        self.note(Some(span), reason.to_owned(), help.to_owned(), Weight::Syntax);
+    }
+
+    fn note(&self, span: Option<Span>, reason: String, help: String, weight: Weight) {
+        let help = (!help.is_empty()).then_some(help);
+        self.drafts.borrow_mut().push(Draft { span, reason, help, weight });
+    }
+
+    fn finish(self, mut policy: Policy) -> Result<Policy, Problems> {
+        let mut drafts = self.drafts.take();
+        drafts.sort_by_key(|draft| draft.span.as_ref().map(|span| span.start));
+        let broken: Vec<usize> = drafts
+            .iter()
+            .filter(|draft| draft.weight == Weight::Syntax)
+            .filter_map(|draft| draft.span.as_ref().map(|span| self.line(span)))
+            .collect();
+        let secrets = self.secrets.take();
+        let place = (self.file, self.text);
+        let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+        for Draft { span, reason, help, weight } in drafts {
+            let on_broken = span.as_ref().is_some_and(|span| broken.contains(&self.line(span)));
+            match weight {
+                Weight::Together if !broken.is_empty() => continue,
+                Weight::Wrong if on_broken => continue,
+                _ => {}
+            }
+            let problem = match span {
+                Some(span) => Problem::at(place, span, &secrets, (reason, help)),
+                None => Problem::of_file(self.file, (reason, help)),
+            };
+            if weight == Weight::Warning { &mut warnings } else { &mut problems }.push(problem);
+        }
+        if !problems.is_empty() {
+            return Err(Problems(problems));
+        }
+        policy.warnings = warnings;
+        Ok(policy)
+    }
+
+    fn line(&self, span: &Span) -> usize {
+        let end = span.start.min(self.text.len());
+        self.text.as_bytes()[..end].iter().filter(|&&b| b == b'\n').count()
+    }
+}

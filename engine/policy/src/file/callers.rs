@@ -1,0 +1,340 @@
+//! The tables `organisation`, `teams.*` and `keys[]`: who may call, who pays, what is allowed.
+
+use std::net::SocketAddr;
+
+use hashbrown::HashMap;
+
+use super::{
+    Reader, Span, Word,
+    limits::{Scopes, allowed},
+    moment,
+    providers::{did_you_mean, is_name},
+    section::{Entry, Section},
+};
+use crate::{
+    caller::{ANONYMOUS, Caller, Keys, ScopeIndex},
+    key::{self, KeyHash},
+    models::Models,
+    pattern::Pattern,
+    policy::{Policy, Scope},
+};
+
+/// Everybody who may call, while the file is read.
+pub(super) struct Book<'r, 'd> {
+    reader: &'r Reader<'d>,
+    models: &'r Models,
+    scopes: Scopes<'r>,
+    keys: Keys,
+    organisation: Option<Box<str>>,
+    whole: Place,
+    teams: HashMap<Box<str>, Team>,
+    names: HashMap<&'d str, Span>,
+}
+
+/// What everybody of an organisation, a team, a project or an agent is bound to.
+#[derive(Clone, Default)]
+struct Place {
+    scopes: Vec<ScopeIndex>,
+    models: Vec<Vec<Pattern>>,
+}
+
+#[derive(Default)]
+struct Team {
+    place: Place,
+    projects: HashMap<Box<str>, Project>,
+}
+
+#[derive(Default)]
+struct Project {
+    place: Place,
+    agents: HashMap<Box<str>, Place>,
+}
+
+impl<'r, 'd> Book<'r, 'd> {
+    pub(super) fn new(
+        reader: &'r Reader<'d>,
+        models: &'r Models,
+        cores: usize,
+        previous: Option<&'r Policy>,
+    ) -> Self {
+        Self {
+            reader,
+            models,
+            scopes: Scopes::new(cores, previous),
+            keys: Keys::default(),
+            organisation: None,
+            whole: Place::default(),
+            teams: HashMap::new(),
+            names: HashMap::new(),
+        }
+    }
+
+    /// Reads all of it.
+    pub(super) fn read(
+        &mut self,
+        root: &Section<'_, 'd>,
+        server: &Section<'_, 'd>,
+        listen: &[SocketAddr],
+    ) {
+        let organisation = root.table("organisation");
+        self.organisation = organisation.text("name").map(|word| word.text.into());
+        self.whole = self.place(&organisation, &Place::default(), "organisation");
+        for (name, section) in root.named("teams") {
+            is_name(self.reader, &name, "a team");
+            let team = self.team(name.text, &section);
+            self.teams.insert(name.text.into(), team);
+        }
+        let entries = root.rows("keys");
+        let any = !entries.is_empty();
+        for entry in entries {
+            match entry {
+                Entry::Table(section) => self.key(&section),
+                Entry::Text(word) => {
+                    self.reader.hide(&(word.span.start + 1..word.span.end.saturating_sub(1)));
+                    let help = "write a [[keys]] table with name and hash for each key";
+                    self.reader.wrong(&word.span, "an entry of keys must be a table", help);
+                }
+            }
+        }
+        self.anonymous(server, listen, any);
+    }
+
+    pub(super) fn close(self) -> (Keys, Vec<Scope>) {
+        (self.keys, self.scopes.done())
+    }
+
+    fn team(&mut self, name: &str, section: &Section<'_, 'd>) -> Team {
+        let whole = self.whole.clone();
+        let place = self.place(section, &whole, &format!("team/{name}"));
+        let mut projects = HashMap::new();
+        for (project, section) in section.named("projects") {
+            is_name(self.reader, &project, "a project");
+            let path = format!("{name}/{}", project.text);
+            projects.insert(project.text.into(), self.project(&path, &section, &place));
+        }
+        Team { place, projects }
+    }
+
+    fn project(&mut self, path: &str, section: &Section<'_, 'd>, above: &Place) -> Project {
+        let place = self.place(section, above, &format!("project/{path}"));
+        let mut agents = HashMap::new();
+        for (agent, section) in section.named("agents") {
+            is_name(self.reader, &agent, "an agent");
+            let scope = format!("agent/{path}/{}", agent.text);
+            agents.insert(agent.text.into(), self.place(&section, &place, &scope));
+        }
+        Project { place, agents }
+    }
+
+    /// What a section adds to what holds above it.
+    fn place(&mut self, section: &Section<'_, 'd>, above: &Place, scope: &str) -> Place {
+        let mut place = above.clone();
+        place.scopes.extend(self.scopes.read(self.reader, section, scope));
+        place.models.extend(allowed(self.reader, section, &|name| self.known(name)));
+        place
+    }
+
+    /// Whether a model answers to this name; what was meant when not.
+    fn known(&self, name: &str) -> Result<(), String> {
+        match self.models.resolve(name) {
+            Some(_) => Ok(()),
+            None => Err(did_you_mean(name, self.models.names(), "models are")),
+        }
+    }
+
+    fn key(&mut self, section: &Section<'_, 'd>) {
+        let name = section.text("name");
+        for key in ["name", "hash"] {
+            if section.given(key).is_none() {
+                section.missing(key);
+            }
+        }
+        if let Some(name) = &name {
+            self.take_name(name);
+        }
+        let called = name.as_ref().map_or("", |name| name.text);
+        let above = self.belongs(section);
+        let place = self.place(section, &above.place, &format!("key/{called}"));
+        let caller = Caller {
+            key: called.into(),
+            agent: above.agent,
+            project: above.project,
+            team: above.team,
+            organisation: self.organisation.clone(),
+            scopes: place.scopes,
+            models: place.models,
+            expires: self.expires(section),
+            disabled: section.flag("disabled").unwrap_or(false),
+        };
+        let Some((hash, span)) = self.hash(section) else { return };
+        if let Some(other) = self.keys.find(&hash) {
+            let other = &self.keys.callers[other].key;
+            let reason = format!("key {other} has the same hash");
+            self.reader.wrong(
+                &span,
+                reason,
+                "each client needs a key of its own: faregate key new",
+            );
+            return;
+        }
+        self.keys.add(hash, caller);
+    }
+
+    fn take_name(&mut self, name: &Word<'d>) {
+        is_name(self.reader, name, "a key");
+        if name.text == ANONYMOUS {
+            let reason = format!("`{ANONYMOUS}` is the name of callers without a key");
+            self.reader.wrong(&name.span, reason, "choose another name");
+        } else if self.names.contains_key(name.text) {
+            let reason = format!("there is another key `{}`", name.text);
+            self.reader.wrong(&name.span, reason, "figures and logs tell keys by their names");
+        } else {
+            self.names.insert(name.text, name.span.clone());
+        }
+    }
+
+    fn hash(&self, section: &Section<'_, 'd>) -> Option<(KeyHash, Span)> {
+        let word = section.text("hash")?;
+        if let Some(hash) = KeyHash::parse(word.text) {
+            return Some((hash, word.span));
+        }
+        let hex = word.text.bytes().all(|b| b.is_ascii_hexdigit());
+        let (reason, help) =
+            if key::looks_minted(word.text.as_bytes()) || word.text.starts_with("sk-") {
+                self.reader.hide(&(word.span.start + 1..word.span.end.saturating_sub(1)));
+                ("this is a key itself, not its hash", HASH_HELP.to_owned())
+            } else if hex && word.text.len() == 64 {
+                ("the kind of hash is missing", format!("hash = \"sha256:{}\"", word.text))
+            } else if word.text.starts_with("sha256:") {
+                ("a SHA-256 has 64 hex digits", HASH_HELP.to_owned())
+            } else {
+                self.reader.hide(&(word.span.start + 1..word.span.end.saturating_sub(1)));
+                ("this is no SHA-256 of a key", HASH_HELP.to_owned())
+            };
+        self.reader.wrong(&word.span, reason, help);
+        None
+    }
+
+    fn expires(&self, section: &Section<'_, 'd>) -> Option<u64> {
+        let (text, span) = section.moment("expires")?;
+        let read = moment::parse(&text);
+        read.map_err(|help| {
+            self.reader.wrong(&span, format!("`{text}` is no moment"), help);
+        })
+        .ok()
+    }
+
+    /// The team, project and agent that a key names.
+    fn belongs(&self, section: &Section<'_, 'd>) -> Belongs {
+        let mut found = Belongs { place: self.whole.clone(), ..Belongs::default() };
+        let (team, project, agent) =
+            (section.text("team"), section.text("project"), section.text("agent"));
+        for (below, above, word) in [
+            ("project", "team", project.as_ref().filter(|_| team.is_none())),
+            ("agent", "project", agent.as_ref().filter(|_| project.is_none())),
+        ] {
+            if let Some(word) = word {
+                let reason = format!("{below} `{}` is named without its {above}", word.text);
+                self.reader.wrong(&word.span, reason, format!("add {above} = \"…\""));
+            }
+        }
+        let Some(team) = team else { return found };
+        let Some(known) = self.look(&self.teams, &team, "team") else { return found };
+        found.place = known.place.clone();
+        found.team = Some(team.text.into());
+        let Some(project) = project else { return found };
+        let Some(known) = self.look(&known.projects, &project, "project") else { return found };
+        found.place = known.place.clone();
+        found.project = Some(project.text.into());
+        let Some(agent) = agent else { return found };
+        let Some(known) = self.look(&known.agents, &agent, "agent") else { return found };
+        found.place = known.clone();
+        found.agent = Some(agent.text.into());
+        found
+    }
+
+    fn look<'t, T>(
+        &self,
+        known: &'t HashMap<Box<str>, T>,
+        word: &Word<'_>,
+        what: &str,
+    ) -> Option<&'t T> {
+        let found = known.get(word.text);
+        if found.is_none() {
+            let mut names: Vec<&str> = known.keys().map(|name| &**name).collect();
+            names.sort_unstable();
+            let reason = format!("there is no {what} `{}`", word.text);
+            let all_are = format!("{what}s are");
+            let help = did_you_mean(word.text, names.iter().copied(), &all_are);
+            self.reader.clash(&word.span, reason, help);
+        }
+        found
+    }
+
+    /// Whether callers without a key are served.
+    fn anonymous(&mut self, server: &Section<'_, 'd>, listen: &[SocketAddr], keys: bool) {
+        let given = server.given("anonymous");
+        let wish = server.flag("anonymous");
+        let local = listen.iter().all(|address| address.ip().is_loopback());
+        let team = server.text("anonymous_team");
+        let place = match &team {
+            Some(team) => self.look(&self.teams, team, "team").map(|team| team.place.clone()),
+            None => Some(self.whole.clone()),
+        };
+        let span = given.or_else(|| server.given("listen")).unwrap_or_else(|| server.span.clone());
+        match (wish, keys) {
+            (Some(true), _) if !local => self.reader.warn(
+                Some(&span),
+                "whoever can connect is served, at your cost, without a key",
+                "",
+            ),
+            (Some(true), _) => {}
+            (None, false) if local => self.reader.warn(
+                None,
+                "there are no [[keys]]: every program on this machine is served without one",
+                "make keys with faregate key new, or write anonymous = true below [server]",
+            ),
+            (None, false) => self.reader.clash(
+                &span,
+                "there are no [[keys]], and other machines can connect",
+                "make keys with faregate key new, listen at 127.0.0.1, or write anonymous = true below [server]",
+            ),
+            (Some(false), false) => self.reader.clash(
+                &span,
+                "nobody is served: there are no [[keys]], and callers without one are refused",
+                "make keys with faregate key new",
+            ),
+            (None | Some(false), true) => {
+                if let Some(team) = &team {
+                    let help = "add anonymous = true, or take anonymous_team out";
+                    let reason = "callers without a key are refused, so this is without effect";
+                    self.reader.clash(&team.span, reason, help);
+                }
+                return;
+            }
+        }
+        let place = place.unwrap_or_default();
+        self.keys.admit_anonymous(Caller {
+            key: ANONYMOUS.into(),
+            agent: None,
+            project: None,
+            team: team.map(|team| team.text.into()),
+            organisation: self.organisation.clone(),
+            scopes: place.scopes,
+            models: place.models,
+            expires: None,
+            disabled: false,
+        });
+    }
+}
+
+/// Who a key belongs to.
+#[derive(Default)]
+struct Belongs {
+    place: Place,
+    team: Option<Box<str>>,
+    project: Option<Box<str>>,
+    agent: Option<Box<str>>,
+}
+
+const HASH_HELP: &str = "faregate key new prints key and hash; of a key you have: printf %s \"$KEY\" | sha256sum, and sha256: in front";

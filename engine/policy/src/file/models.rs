@@ -1,0 +1,189 @@
+//! The tables `models.*`: names that clients ask for, and the targets behind them.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::{
+    Reader, Word,
+    providers::did_you_mean,
+    section::{Entry, Section},
+};
+use crate::{
+    health::{Breaker, BreakerSettings},
+    models::{Model, Models, Strategy},
+    policy::{Policy, Provider, Target},
+};
+
+/// Bytes of a model's name.
+const NAME_BYTES_MAX: usize = 256;
+
+/// The targets of a policy while it is read.
+struct Targets<'p> {
+    list: Vec<Target>,
+    settings: BreakerSettings,
+    /// Breakers by the name of their target, those of the policy in force included.
+    breakers: HashMap<Box<str>, Arc<Breaker>>,
+    providers: &'p [Provider],
+}
+
+/// Reads all models, and gives each provider a target of its own for `provider/model`.
+pub(super) fn read(
+    reader: &Reader<'_>,
+    root: &Section<'_, '_>,
+    providers: &[Provider],
+    settings: BreakerSettings,
+    previous: Option<&Policy>,
+) -> (Models, Vec<Target>) {
+    let before = previous.map_or(&[][..], |policy| &policy.targets);
+    let breakers = before.iter().map(|target| (target.name.clone(), Arc::clone(&target.breaker)));
+    let mut targets =
+        Targets { list: Vec::new(), settings, breakers: breakers.collect(), providers };
+    let mut models = Models::default();
+    for (name, section) in root.named("models") {
+        check_name(reader, &name, providers);
+        let model = model(reader, &name, &section, &mut targets);
+        models.add(model); // without targets it has been noted, and the policy is refused
+    }
+    for (index, provider) in providers.iter().enumerate() {
+        let any = targets.add(index, "*", 1);
+        let mut named: HashMap<Box<str>, usize> = HashMap::new();
+        for (at, target) in targets.list.iter().enumerate() {
+            if target.provider == index && !target.model.contains('*') {
+                named.entry(target.model.clone()).or_insert(at);
+            }
+        }
+        for offered in provider.models.iter().filter(|offered| offered.is_plain()) {
+            let name = offered.as_str();
+            named.entry(name.into()).or_insert_with(|| targets.add(index, name, 1));
+        }
+        models.add_provider(provider, any, named);
+    }
+    models.finish(targets.list.len());
+    (models, targets.list)
+}
+
+fn model(
+    reader: &Reader<'_>,
+    name: &Word<'_>,
+    section: &Section<'_, '_>,
+    targets: &mut Targets<'_>,
+) -> Model {
+    let strategy = match section.choice("strategy") {
+        "weighted" => Strategy::Weighted,
+        _ => Strategy::Order,
+    };
+    match section.given("targets") {
+        None => {
+            let help = "for example: targets = [\"openai/gpt-5-mini\"]";
+            reader.wrong(&section.span, format!("{} has no targets", section.called()), help);
+        }
+        Some(span) if section.is_empty_list("targets") => {
+            let help = "for example: targets = [\"openai/gpt-5-mini\"]";
+            reader.wrong(&span, format!("{} has nowhere to go", section.called()), help);
+        }
+        Some(_) => {}
+    }
+    let mut indices: Vec<usize> = Vec::new();
+    for entry in section.rows("targets") {
+        let (word, weight) = match &entry {
+            Entry::Text(word) => (Some(word.clone()), 1),
+            Entry::Table(table) => (table.text("target"), weight(reader, table, strategy)),
+        };
+        let Some(word) = word else {
+            if let Entry::Table(table) = &entry
+                && table.given("target").is_none()
+            {
+                table.missing("target");
+            }
+            continue;
+        };
+        let Some((provider, asked)) = parts(reader, &word, targets.providers) else { continue };
+        if indices.iter().any(|&index| &*targets.list[index].name == word.text) {
+            let help = "a target that fails is tried again by itself: see [retries]";
+            reader.wrong(&word.span, format!("`{}` is there twice", word.text), help);
+            continue;
+        }
+        indices.push(targets.add(provider, asked, weight));
+    }
+    Model { name: name.text.into(), strategy, targets: indices }
+}
+
+fn weight(reader: &Reader<'_>, table: &Section<'_, '_>, strategy: Strategy) -> u32 {
+    if strategy == Strategy::Order
+        && let Some(span) = table.given("weight")
+    {
+        let help = "add strategy = \"weighted\" to the model, or take the weight out";
+        reader.clash(&span, "a weight is without effect when targets are tried in order", help);
+    }
+    table.number("weight").and_then(|weight| u32::try_from(weight).ok()).unwrap_or(1)
+}
+
+/// The provider of a target and its name for the model.
+fn parts<'d>(
+    reader: &Reader<'_>,
+    word: &Word<'d>,
+    providers: &[Provider],
+) -> Option<(usize, &'d str)> {
+    let text = word.text;
+    let Some((provider, model)) = text.split_once('/') else {
+        let help = match providers.first() {
+            Some(provider) => format!("a target is provider/model: \"{}/{text}\"", provider.name),
+            None => "a target is provider/model".to_owned(),
+        };
+        reader.wrong(&word.span, format!("`{text}` does not name a provider"), help);
+        return None;
+    };
+    if model.is_empty() || model.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        let help = "a target is provider/model: \"openai/gpt-5-mini\"";
+        reader.wrong(&word.span, format!("`{text}` does not name a model"), help);
+        return None;
+    }
+    if model.bytes().filter(|&b| b == b'*').count() > 1 {
+        let help = "one `*` stands for the whole name that the client asked for";
+        reader.wrong(&word.span, format!("`{text}` holds more than one `*`"), help);
+        return None;
+    }
+    let found = providers.iter().position(|candidate| &*candidate.name == provider);
+    if found.is_none() {
+        let names = providers.iter().map(|provider| &*provider.name);
+        let reason = format!("there is no provider `{provider}`");
+        reader.clash(&word.span, reason, did_you_mean(provider, names, "providers are"));
+    }
+    Some((found?, model))
+}
+
+fn check_name(reader: &Reader<'_>, name: &Word<'_>, providers: &[Provider]) {
+    let fits = |c: char| !c.is_whitespace() && !c.is_control();
+    if name.text.is_empty() || name.text.len() > NAME_BYTES_MAX || !name.text.chars().all(fits) {
+        let reason = format!("`{}` cannot be the name of a model", name.text);
+        let help = format!("no white space, at most {NAME_BYTES_MAX} bytes");
+        reader.wrong(&name.span, reason, help);
+    }
+    let Some((prefix, rest)) = name.text.split_once('/') else { return };
+    let Some(provider) = providers.iter().find(|provider| &*provider.name == prefix) else {
+        return;
+    };
+    if !rest.contains('*') {
+        let reason = format!(
+            "model `{}` stands before what provider {prefix} has under that name",
+            name.text
+        );
+        reader.warn(Some(&name.span), reason, "");
+    } else if provider.models.iter().any(|pattern| pattern.covers_prefix("")) {
+        let reason =
+            format!("no request reaches model `{}`: provider {prefix} takes them first", name.text);
+        let help = format!("narrow what {prefix}/… reaches by models in [providers.{prefix}]");
+        reader.clash(&name.span, reason, help);
+    }
+}
+
+impl Targets<'_> {
+    fn add(&mut self, provider: usize, model: &str, weight: u32) -> usize {
+        let name: Box<str> = format!("{}/{model}", self.providers[provider].name).into();
+        let new = || Arc::new(Breaker::new(self.settings));
+        let breaker = Arc::clone(self.breakers.entry(name.clone()).or_insert_with(new));
+        self.list.push(Target { provider, model: model.into(), name, breaker, weight });
+        self.list.len() - 1
+    }
+}

@@ -1,0 +1,465 @@
+//! The keys, table by table.
+
+use std::time::Duration;
+
+use super::{Key, Kind, Section};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+const LIMITS: Key = key(
+    "limits",
+    Kind::Texts,
+    "",
+    "[\"600 requests/min\", \"2M tokens/min\", \"40 concurrent\"]",
+    "what everybody in it may use together: requests or tokens in a period of at most a day, requests at a time",
+);
+
+const ALLOWED: Key = key(
+    "models",
+    Kind::Texts,
+    "",
+    "[\"default\", \"openai/*\"]",
+    "the models that may be asked for, as clients spell them, * included; left out: all that the level above allows",
+);
+
+/// Every table.
+pub const SECTIONS: &[Section] = &[
+    Section {
+        path: "",
+        help: "the policy file",
+        keys: &[
+            table("server", "where Faregate listens and what it allows a client"),
+            named("providers", "who is spoken to"),
+            named("models", "names that clients ask for"),
+            table("retries", "what is tried again"),
+            table("breaker", "when a target counts as down"),
+            table("organisation", "everybody together"),
+            named("teams", "who pays"),
+            rows("keys", "who may call"),
+        ],
+    },
+    Section {
+        path: "server",
+        help: "where Faregate listens and what it allows a client",
+        keys: &[
+            key(
+                "listen",
+                Kind::Texts,
+                "127.0.0.1:4000",
+                "\"0.0.0.0:4000\"",
+                "addresses and ports for clients; read at the start only",
+            ),
+            key(
+                "admin",
+                Kind::Text,
+                "127.0.0.1:4001",
+                "\"127.0.0.1:4001\"",
+                "address and port for health, metrics and operators, or \"off\"; read at the start only",
+            ),
+            key(
+                "cores",
+                Kind::Count(1, 1024),
+                "",
+                "4",
+                "cores to serve with; left out: all that the process may use; read at the start only",
+            ),
+            key(
+                "pin",
+                Kind::Flag,
+                "true",
+                "true",
+                "keep each core's thread on its core; read at the start only",
+            ),
+            key(
+                "driver",
+                Kind::Choice(&["auto", "epoll"]),
+                "auto",
+                "\"auto\"",
+                "how cores wait for sockets: io_uring where the kernel allows it, or epoll; read at the start only",
+            ),
+            table("tls", "certificate for clients; left out: they speak in the clear"),
+            key(
+                "connections",
+                Kind::Count(1, 10_000_000),
+                "65536",
+                "65536",
+                "client connections at a time, over all cores",
+            ),
+            key(
+                "head_bytes",
+                Kind::Bytes(KIB, MIB),
+                "64 KiB",
+                "\"64 KiB\"",
+                "size of a request's head",
+            ),
+            key("headers", Kind::Count(8, 256), "256", "128", "fields of a request's head"),
+            key(
+                "body_bytes",
+                Kind::Bytes(KIB, GIB),
+                "32 MiB",
+                "\"32 MiB\"",
+                "size of a request's body",
+            ),
+            key(
+                "access_log",
+                Kind::Text,
+                "stdout",
+                "\"file:/var/log/faregate/access.jsonl\"",
+                "where a JSON line for each request goes: \"stdout\", \"stderr\", \"file:PATH\" or \"off\"; read at the start only",
+            ),
+            key(
+                "log_level",
+                Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
+                "info",
+                "\"info\"",
+                "what operators are told; read at the start only",
+            ),
+            key(
+                "anonymous",
+                Kind::Flag,
+                "",
+                "true",
+                "serve callers that show no key; left out: only when there are no keys and only this machine can connect",
+            ),
+            key(
+                "anonymous_team",
+                Kind::Text,
+                "",
+                "\"public\"",
+                "the team that callers without a key belong to",
+            ),
+            key(
+                "passthrough",
+                Kind::Text,
+                "",
+                "\"openai\"",
+                "the provider of the paths that name no model (files, batches, …); left out: the provider openai, else the only one",
+            ),
+            table("deadlines", "how long a client may take and may have to wait"),
+        ],
+    },
+    Section {
+        path: "server.tls",
+        help: "certificate for clients, read again when it changes",
+        keys: &[
+            key(
+                "cert",
+                Kind::Text,
+                "",
+                "\"/etc/faregate/cert.pem\"",
+                "PEM file: the certificate, then what vouches for it",
+            ),
+            key("key", Kind::Text, "", "\"/etc/faregate/key.pem\"", "PEM file: its private key"),
+        ],
+    },
+    Section {
+        path: "server.deadlines",
+        help: "how long a client may take and may have to wait",
+        keys: &[
+            key(
+                "head",
+                duration(HOUR),
+                "10s",
+                "\"10s\"",
+                "for a request's head, and for a TLS handshake",
+            ),
+            key("idle", duration(DAY), "75s", "\"75s\"", "between two requests of a connection"),
+            key("body", duration(HOUR), "30s", "\"30s\"", "between two pieces of a request's body"),
+            key(
+                "stall",
+                duration(HOUR),
+                "30s",
+                "\"30s\"",
+                "for the client to take a piece of the answer",
+            ),
+            key(
+                "total",
+                duration(DAY),
+                "10m",
+                "\"10m\"",
+                "from a request's head to the end of its answer",
+            ),
+            key(
+                "drain",
+                duration(DAY),
+                "30s",
+                "\"30s\"",
+                "for what is under way when the process ends",
+            ),
+            key(
+                "upstream_idle",
+                duration(DAY),
+                "60s",
+                "\"60s\"",
+                "for which an unused connection to a provider is kept",
+            ),
+            key(
+                "keep_alive_comment",
+                Kind::DurationOrOff(SECOND, HOUR),
+                "15s",
+                "\"15s\"",
+                "silence of a stream after which the client gets a comment, or \"off\"",
+            ),
+        ],
+    },
+    Section {
+        path: "providers.*",
+        help: "somebody who has models; the names openai, groq, mistral, deepseek, xai, openrouter, \
+         together, fireworks, cohere, gemini, cerebras, ollama, vllm and some more know their \
+         base_url",
+        keys: &[
+            key(
+                "dialect",
+                Kind::Choice(&["openai"]),
+                "openai",
+                "\"openai\"",
+                "how it is spoken to",
+            ),
+            key(
+                "base_url",
+                Kind::Text,
+                "",
+                "\"https://api.openai.com/v1\"",
+                "where it listens: an http, https or unix URL; one without a path gets /v1",
+            ),
+            key(
+                "replicas",
+                Kind::Texts,
+                "",
+                "[\"http://10.0.0.11:8000\", \"unix:/run/vllm.sock\"]",
+                "where it listens, when that is more than one place; instead of base_url",
+            ),
+            key(
+                "api_key",
+                Kind::Text,
+                "",
+                "\"env:OPENAI_API_KEY\"",
+                "where its key is kept: \"env:NAME\" or \"file:PATH\"; sent as a bearer token",
+            ),
+            key(
+                "headers",
+                Kind::TextsByName,
+                "",
+                "{ \"OpenAI-Organization\" = \"env:OPENAI_ORG\" }",
+                "head fields that every request to it carries; values as they are, or \"env:NAME\" or \"file:PATH\"",
+            ),
+            key(
+                "ca_file",
+                Kind::Text,
+                "",
+                "\"/etc/faregate/ca.pem\"",
+                "PEM file of who may vouch for it, instead of the system's authorities",
+            ),
+            key(
+                "insecure_skip_verify",
+                Kind::Flag,
+                "false",
+                "false",
+                "accept any certificate; whoever is on the way can then read and change everything",
+            ),
+            key(
+                "models",
+                Kind::Texts,
+                "*",
+                "[\"gpt-5\", \"gpt-5-*\"]",
+                "what provider/model reaches; those without * are listed by GET /v1/models",
+            ),
+            key(
+                "passthrough",
+                Kind::Flag,
+                "true",
+                "true",
+                "pass paths that Faregate does not know on to it",
+            ),
+            table("deadlines", "how long it may take"),
+        ],
+    },
+    Section {
+        path: "providers.*.deadlines",
+        help: "how long a provider may take",
+        keys: &[
+            key("connect", duration(HOUR), "5s", "\"5s\"", "to accept a connection, TLS included"),
+            key(
+                "first_byte",
+                duration(DAY),
+                "2m",
+                "\"2m\"",
+                "from the sent request to the first byte of the answer",
+            ),
+            key(
+                "first_token",
+                duration(DAY),
+                "2m",
+                "\"2m\"",
+                "from the sent request to the first content of a stream",
+            ),
+            key("between_tokens", duration(DAY), "1m", "\"1m\"", "between two events of a stream"),
+        ],
+    },
+    Section {
+        path: "models.*",
+        help: "a name that clients ask for; * in it stands for any characters",
+        keys: &[
+            rows("targets", "where its requests go"),
+            key(
+                "strategy",
+                Kind::Choice(&["order", "weighted"]),
+                "order",
+                "\"order\"",
+                "order: the first target that can answer; weighted: by lot, the others follow when it fails",
+            ),
+        ],
+    },
+    Section {
+        path: "models.*.targets[]",
+        help: "a target: \"provider/model\" by itself, or a table",
+        keys: &[
+            key(
+                "target",
+                Kind::Text,
+                "",
+                "\"openai/gpt-5-mini\"",
+                "provider and its name for the model; * in it stands for the whole name that the client asked for",
+            ),
+            key(
+                "weight",
+                Kind::Count(1, 1_000_000),
+                "1",
+                "3",
+                "its part of the requests, beside the weights of the others",
+            ),
+        ],
+    },
+    Section {
+        path: "retries",
+        help: "what is tried again, before a byte has reached the client",
+        keys: &[
+            key(
+                "attempts",
+                Kind::Count(1, 10),
+                "3",
+                "3",
+                "attempts of a request, the first one included, over all its targets",
+            ),
+            key(
+                "backoff",
+                Kind::Duration(MS, HOUR),
+                "250ms",
+                "\"250ms\"",
+                "wait before a target is tried again, doubled each time and spread",
+            ),
+            key(
+                "backoff_max",
+                Kind::Duration(MS, HOUR),
+                "8s",
+                "\"8s\"",
+                "the longest wait, also for a provider's Retry-After",
+            ),
+            key("budget", Kind::Percent(0, 100), "10%", "\"10%\"", "retries in a hundred requests"),
+        ],
+    },
+    Section {
+        path: "breaker",
+        help: "when a target counts as down and gets no requests but probes",
+        keys: &[
+            key(
+                "failures",
+                Kind::Count(1, 10_000),
+                "5",
+                "5",
+                "failures within the window that open it",
+            ),
+            key("window", duration(HOUR), "30s", "\"30s\"", "time over which failures are counted"),
+            key("open", duration(HOUR), "15s", "\"15s\"", "time until it is probed"),
+        ],
+    },
+    Section {
+        path: "organisation",
+        help: "everybody together",
+        keys: &[
+            key("name", Kind::Text, "", "\"acme\"", "its name in logs and figures"),
+            LIMITS,
+            ALLOWED,
+        ],
+    },
+    Section {
+        path: "teams.*",
+        help: "who pays",
+        keys: &[LIMITS, ALLOWED, named("projects", "parts of a team")],
+    },
+    Section {
+        path: "teams.*.projects.*",
+        help: "part of a team",
+        keys: &[LIMITS, ALLOWED, named("agents", "programs of a project")],
+    },
+    Section {
+        path: "teams.*.projects.*.agents.*",
+        help: "a program of a project",
+        keys: &[LIMITS, ALLOWED],
+    },
+    Section {
+        path: "keys[]",
+        help: "a key that clients show; faregate key new mints one",
+        keys: &[
+            key(
+                "name",
+                Kind::Text,
+                "",
+                "\"search-ci\"",
+                "its name in logs and figures; no two have the same",
+            ),
+            key(
+                "hash",
+                Kind::Text,
+                "",
+                "\"sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae\"",
+                "SHA-256 of the key as clients send it, in hex",
+            ),
+            key("team", Kind::Text, "", "\"search\"", "the team that pays"),
+            key("project", Kind::Text, "", "\"ranking\"", "the project of the team"),
+            key("agent", Kind::Text, "", "\"crawler\"", "the agent of the project"),
+            LIMITS,
+            ALLOWED,
+            key(
+                "expires",
+                Kind::Moment,
+                "",
+                "2027-01-01T00:00:00Z",
+                "when it ceases to be valid; a date means its first second in UTC",
+            ),
+            key("disabled", Kind::Flag, "false", "true", "refuse it"),
+        ],
+    },
+];
+
+const fn key(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    example: &'static str,
+    help: &'static str,
+) -> Key {
+    Key { name, kind, default, example, help }
+}
+
+const fn table(name: &'static str, help: &'static str) -> Key {
+    key(name, Kind::Table, "", "", help)
+}
+
+const fn named(name: &'static str, help: &'static str) -> Key {
+    key(name, Kind::Named, "", "", help)
+}
+
+const fn rows(name: &'static str, help: &'static str) -> Key {
+    key(name, Kind::Rows, "", "", help)
+}
+
+const fn duration(max: Duration) -> Kind {
+    Kind::Duration(MS, max)
+}

@@ -1,0 +1,219 @@
+//! Where a request may go: the targets of its model, and which of them is next.
+//!
+//! In: the targets of a model in the order of the policy, what became of earlier attempts, the present, a random number.
+//! Out: a [`Pick`], and the [`RouteReason`] behind it. Remembered: which targets this request has tried, and which it must
+//! not try again.
+//!
+//! A target that failed comes after all that did not. Among those that may be tried and whose breakers let them pass, the
+//! first one is taken, or one is drawn by weight.
+
+use crate::{
+    Nanos,
+    health::{Health, Pass},
+    models::Strategy,
+    policy::Target,
+};
+
+mod reason;
+
+pub use reason::{Cause, RouteReason, Why};
+
+/// Targets of one model that a request considers; those behind are not used.
+pub const CANDIDATES_MAX: usize = 64;
+
+/// The way of one request.
+#[derive(Clone, Debug, Default)]
+pub struct Route {
+    strategy: Strategy,
+    /// Indices into the policy's targets.
+    candidates: Vec<usize>,
+    /// One bit a candidate: failed once in this round.
+    tried: u64,
+    /// One bit a candidate: of no use for this request.
+    barred: u64,
+    /// How often all that may be tried have been.
+    round: u32,
+    /// The wait before a target is tried again has been made.
+    waited: bool,
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pick {
+    /// Send to this candidate.
+    Take {
+        /// Its place among the candidates.
+        place: usize,
+        /// Leave of its breaker, to be reported.
+        pass: Pass,
+        /// The first candidate that was passed over because its breaker is open, if any was.
+        skipped: Option<usize>,
+    },
+    /// Only targets that have failed already are left: wait as long as this round's backoff says, then ask again.
+    BackOff(u32),
+    /// No target may be used before this moment.
+    Later(Nanos),
+    /// No target is of use.
+    Nothing,
+}
+
+impl Route {
+    /// A way over `targets`, of which the first [`CANDIDATES_MAX`] count.
+    #[must_use]
+    pub fn new(strategy: Strategy, targets: &[usize]) -> Self {
+        let considered = targets.len().min(CANDIDATES_MAX);
+        Self { strategy, candidates: targets[..considered].to_vec(), ..Self::default() }
+    }
+
+    /// The next target. With `again`, targets that have failed may be tried once more.
+    pub fn pick(&mut self, targets: &[Target], again: bool, now: Nanos, random: u64) -> Pick {
+        let allowed = self.all() & !self.barred;
+        let soonest = match self.draw(targets, allowed & !self.tried, now, random) {
+            Ok(pick) => return self.taken(pick),
+            Err(soonest) => soonest,
+        };
+        let failed = if again { allowed & self.tried } else { 0 };
+        if failed != 0 && !self.waited {
+            self.waited = true;
+            self.round += 1;
+            return Pick::BackOff(self.round);
+        }
+        let later = match self.draw(targets, failed, now, random) {
+            Ok(pick) => return self.taken(pick),
+            Err(later) => later,
+        };
+        match soonest.into_iter().chain(later).min() {
+            Some(until) => Pick::Later(until),
+            None => Pick::Nothing,
+        }
+    }
+
+    /// The candidate failed: others first.
+    pub fn exclude(&mut self, place: usize) {
+        self.tried |= bit(place);
+        self.waited = false;
+    }
+
+    /// The candidate is of no more use to this request.
+    pub fn bar(&mut self, place: usize) {
+        self.barred |= bit(place);
+    }
+
+    /// When the next attempt could be made, if that is no later than `latest`. `backed_off` is the earliest moment for a
+    /// target that has failed already.
+    #[must_use]
+    pub fn next_within(
+        &self,
+        targets: &[Target],
+        now: Nanos,
+        backed_off: Nanos,
+        latest: Nanos,
+    ) -> Option<Nanos> {
+        let allowed = self.all() & !self.barred;
+        let moment = |place: usize| {
+            let earliest = if self.tried & bit(place) == 0 { now } else { backed_off };
+            match targets[self.candidates[place]].breaker.health(now) {
+                Health::Closed | Health::HalfOpen => Some(earliest),
+                Health::Open(until) | Health::Resting(until) => Some(until.max(earliest)),
+                Health::Probing => None,
+            }
+        };
+        let places = (0..self.candidates.len()).filter(|place| allowed & bit(*place) != 0);
+        places.filter_map(moment).min().filter(|moment| *moment <= latest)
+    }
+
+    /// The target at a place: index into the policy's targets.
+    #[must_use]
+    pub fn target(&self, place: usize) -> usize {
+        self.candidates[place]
+    }
+
+    /// How many candidates there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.candidates.len()
+    }
+
+    /// Whether there is no candidate.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.candidates.is_empty()
+    }
+
+    /// The candidates: indices into the policy's targets.
+    #[must_use]
+    pub fn candidates(&self) -> &[usize] {
+        &self.candidates
+    }
+
+    /// How the candidates share the requests.
+    #[must_use]
+    pub fn strategy(&self) -> Strategy {
+        self.strategy
+    }
+
+    /// The rounds of backoff so far.
+    #[must_use]
+    pub fn round(&self) -> u32 {
+        self.round
+    }
+
+    fn taken(&mut self, pick: Pick) -> Pick {
+        self.waited = false;
+        pick
+    }
+
+    /// One of the candidates in `set`, or when the first of them can be asked again.
+    fn draw(
+        &self,
+        targets: &[Target],
+        mut set: u64,
+        now: Nanos,
+        mut random: u64,
+    ) -> Result<Pick, Option<Nanos>> {
+        let (mut soonest, mut skipped): (Option<Nanos>, Option<usize>) = (None, None);
+        while set != 0 {
+            let place = match self.strategy {
+                Strategy::Order => set.trailing_zeros() as usize,
+                Strategy::Weighted => self.weigh(targets, set, random),
+            };
+            match targets[self.candidates[place]].breaker.pass(now) {
+                Ok(pass) => return Ok(Pick::Take { place, pass, skipped }),
+                Err(until) => soonest = Some(soonest.map_or(until, |at| at.min(until))),
+            }
+            skipped = skipped.or(Some(place));
+            set &= !bit(place);
+            random = random.rotate_left(23).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+        Err(soonest)
+    }
+
+    fn weigh(&self, targets: &[Target], set: u64, random: u64) -> usize {
+        let weight = |place: usize| u64::from(targets[self.candidates[place]].weight);
+        let places = || (0..self.candidates.len()).filter(|place| set & bit(*place) != 0);
+        let total: u64 = places().map(weight).sum();
+        let drawn = u64::try_from((u128::from(random) * u128::from(total)) >> 64).unwrap_or(0);
+        let mut below = 0;
+        let hit = places().find(|place| {
+            below += weight(*place);
+            drawn < below
+        });
+        hit.unwrap_or(set.trailing_zeros() as usize)
+    }
+
+    fn all(&self) -> u64 {
+        match self.candidates.len() {
+            CANDIDATES_MAX => u64::MAX,
+            count => (1 << count) - 1,
+        }
+    }
+}
+
+const _: () = assert!(CANDIDATES_MAX == u64::BITS as usize, "one bit a candidate");
+
+fn bit(place: usize) -> u64 {
+    1 << place
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

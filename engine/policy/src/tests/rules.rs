@@ -1,0 +1,364 @@
+//! What the values of a file mean together.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{read, reasons, right, warnings};
+use crate::{
+    caller::Caller,
+    models::Strategy,
+    policy::{HeaderValue, LimitKind, Policy, Scheme, Secret},
+    problem::Problems,
+};
+
+/// A table of a file that has one of each: its path in the reference, its header, its lines.
+type Table = (&'static str, &'static str, &'static [&'static str]);
+
+const WHOLE: &[Table] = &[
+    ("server", "[server]", &["anonymous = true"]),
+    ("server.tls", "[server.tls]", &["cert = \"c\"", "key = \"k\""]),
+    ("server.deadlines", "[server.deadlines]", &[]),
+    ("providers.*", "[providers.openai]", &[]),
+    ("providers.*.deadlines", "[providers.openai.deadlines]", &[]),
+    ("models.*", "[models.default]", &["strategy = \"weighted\""]),
+    ("models.*.targets[]", "[[models.default.targets]]", &["target = \"openai/x\""]),
+    ("retries", "[retries]", &[]),
+    ("breaker", "[breaker]", &[]),
+    ("organisation", "[organisation]", &[]),
+    ("teams.*", "[teams.search]", &[]),
+    ("teams.*", "[teams.public]", &[]),
+    ("teams.*.projects.*", "[teams.search.projects.ranking]", &[]),
+    ("teams.*.projects.*.agents.*", "[teams.search.projects.ranking.agents.crawler]", &[]),
+    (
+        "keys[]",
+        "[[keys]]",
+        &[
+            "name = \"a\"",
+            "hash = \"sha256:0000000000000000000000000000000000000000000000000000000000000000\"",
+            "team = \"search\"",
+            "project = \"ranking\"",
+        ],
+    ),
+];
+
+/// Reads a whole file in which a key of one table has this value.
+pub(super) fn takes(path: &str, key: &str, value: &str) -> Result<Policy, Problems> {
+    let mut text = String::new();
+    let mut done = false;
+    for (at, header, lines) in WHOLE {
+        text.push_str(&format!("{header}\n"));
+        let here = *at == path && !done;
+        for line in lines.iter().filter(|line| !(here && line.starts_with(&format!("{key} =")))) {
+            text.push_str(&format!("{line}\n"));
+        }
+        if here {
+            text.push_str(&format!("{key} = {value}\n"));
+            done = true;
+        }
+    }
+    assert!(done, "there is no table {path}");
+    read(&text)
+}
+
+const OPENAI: &str = "[providers.openai]\napi_key = \"env:K\"\n";
+
+fn hash(digit: char) -> String {
+    format!("sha256:{}", digit.to_string().repeat(64))
+}
+
+fn key(name: &str, digit: char, rest: &str) -> String {
+    format!("[[keys]]\nname = \"{name}\"\nhash = \"{}\"\n{rest}", hash(digit))
+}
+
+fn caller<'p>(policy: &'p Policy, name: &str) -> &'p Caller {
+    policy.keys.callers.iter().find(|caller| &*caller.key == name).unwrap()
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let policy = right(OPENAI);
+    assert_eq!(policy.server.listen, ["127.0.0.1:4000".parse().unwrap()]);
+    assert_eq!(policy.server.admin, Some("127.0.0.1:4001".parse().unwrap()));
+    assert_eq!(policy.server.body_bytes, 32 << 20);
+    assert_eq!(policy.server.deadlines.keep_alive_comment, Some(Duration::from_secs(15)));
+    assert_eq!(policy.retries.attempts, 3);
+    let provider = &policy.providers[0];
+    assert_eq!(provider.replicas[0].host, "api.openai.com");
+    assert_eq!(provider.replicas[0].path_prefix, "/v1");
+    assert_eq!(provider.deadlines.first_token, Duration::from_secs(120));
+    assert_eq!(policy.passthrough_name(), Some("openai"));
+    assert!(provider.passthrough && policy.server.pin);
+}
+
+#[test]
+fn secrets_are_named_as_other_gateways_name_them() {
+    for (written, expected) in [
+        ("env:K", Secret::Env("K".into())),
+        ("env::K", Secret::Env("K".into())),
+        ("env.K", Secret::Env("K".into())),
+        ("os.environ/K", Secret::Env("K".into())),
+        ("$K", Secret::Env("K".into())),
+        ("${K}", Secret::Env("K".into())),
+        ("file:/run/k", Secret::File("/run/k".into())),
+        ("file:///run/k", Secret::File("/run/k".into())),
+    ] {
+        let policy = right(&format!("[providers.openai]\napi_key = \"{written}\"\n"));
+        assert_eq!(policy.providers[0].api_key, Some(expected), "{written}");
+    }
+    for written in ["sk-abc", "env:", "env:A-B", "file:", "K"] {
+        let text = format!("[providers.openai]\napi_key = \"{written}\"\n");
+        assert_eq!(reasons(&text).len(), 1, "{written}");
+    }
+}
+
+#[test]
+fn a_secret_does_not_come_back_in_a_message() {
+    let text = "[providers.openai]\napi_key = \"hunter2\"\nheaders = { Authorization = \"pass7\" }\n\
+        [providers.a]\nbase_url = \"https://me:hunter2@a.b/v1\"\n[[keys]]\nname = \"x\"\nhash = \"hunter2\"\n";
+    let shown = read(text).unwrap_err().to_string();
+    assert!(!shown.contains("hunter2") && !shown.contains("pass7"), "{shown}");
+    assert_eq!(reasons(text).len(), 5, "{shown}");
+}
+
+#[test]
+fn head_fields_are_plain_or_secret() {
+    let text =
+        "[providers.openai]\nheaders = { X-A = \"b\", Authorization = \"$T\", x-c = \"env:C\" }\n";
+    let headers = &right(text).providers[0].headers;
+    assert_eq!(headers[0], ("x-a".into(), HeaderValue::Plain("b".into())));
+    assert_eq!(headers[1], ("authorization".into(), HeaderValue::Secret(Secret::Env("T".into()))));
+    assert_eq!(headers[2], ("x-c".into(), HeaderValue::Secret(Secret::Env("C".into()))));
+    for wrong in
+        ["Host = \"a\"", "\"a b\" = \"c\"", "a = \"b\\r\\nc: d\"", "a = 1", "a = \"b\", A = \"c\""]
+    {
+        let text = format!("[providers.openai]\nheaders = {{ {wrong} }}\n");
+        assert_eq!(reasons(&text).len(), 1, "{wrong}");
+    }
+}
+
+#[test]
+fn names_resolve_before_providers_and_providers_before_patterns() {
+    let policy = right(
+        "[providers.a]\nbase_url = \"http://a\"\nmodels = [\"m\", \"n-*\"]\n\
+         [providers.b]\nbase_url = \"unix:/run/b\"\nmodels = []\n\
+         [models.m]\ntargets = [\"a/m\", \"b/x\"]\n\
+         [models.\"n-*\"]\ntargets = [\"b/*\"]\n\
+         [models.\"n-1*\"]\ntargets = [\"b/one-*\"]\n\
+         [models.\"*\"]\ntargets = [\"b/rest\"]\n",
+    );
+    let to = |asked| {
+        let found = policy.models.resolve(asked).unwrap();
+        let names = found.targets.iter().map(|&index| {
+            let target = &policy.targets[index];
+            format!("{}={}", target.name, target.model_for(found.asked))
+        });
+        (found.name.to_owned(), names.collect::<Vec<_>>().join(" "))
+    };
+    let expect = |asked, name: &str, targets: &str| {
+        assert_eq!(to(asked), (name.to_owned(), targets.to_owned()), "{asked}");
+    };
+    expect("m", "m", "a/m=m b/x=x");
+    expect("a/m", "", "a/m=m");
+    expect("a/n-7", "", "a/*=n-7");
+    expect("n-7", "n-*", "b/*=n-7");
+    expect("n-17", "n-1*", "b/one-*=one-n-17");
+    expect("b/x", "*", "b/rest=rest");
+    expect("a/z", "*", "b/rest=rest");
+    assert_eq!(policy.providers[1].replicas[0].scheme, Scheme::Unix("/run/b".into()));
+    let offered: Vec<_> = policy.models.offered(None).collect();
+    assert_eq!(offered, [("m", "faregate"), ("a/m", "a")]);
+}
+
+#[test]
+fn targets_of_one_name_share_a_breaker() {
+    let policy = right(&format!(
+        "{OPENAI}[models.a]\ntargets = [\"openai/x\"]\n[models.b]\nstrategy = \"weighted\"\n\
+         targets = [{{ target = \"openai/x\", weight = 3 }}, \"openai/y\"]\n"
+    ));
+    let found = |name| policy.models.resolve(name).unwrap();
+    let target = |name, at: usize| &policy.targets[found(name).targets[at]];
+    assert!(Arc::ptr_eq(&target("a", 0).breaker, &target("b", 0).breaker));
+    assert!(Arc::ptr_eq(&target("a", 0).breaker, &target("openai/x", 0).breaker));
+    assert_eq!((target("a", 0).weight, target("b", 0).weight, target("b", 1).weight), (1, 3, 1));
+    assert_eq!((found("a").strategy, found("b").strategy), (Strategy::Order, Strategy::Weighted));
+}
+
+#[test]
+fn a_caller_is_bound_by_every_level_above_its_key() {
+    let policy = right(&format!(
+        "{OPENAI}[models.a]\ntargets = [\"openai/a\"]\n[organisation]\nname = \"acme\"\n\
+         limits = [\"1k requests/min\"]\n[teams.t]\nmodels = [\"a\", \"openai/*\"]\n\
+         [teams.t.projects.p]\nlimits = [\"9 concurrent\"]\n[teams.t.projects.p.agents.g]\n\
+         models = [\"openai/*\"]\n{}{}",
+        key("k", '1', "team = \"t\"\nproject = \"p\"\nagent = \"g\"\nlimits = [\"5 tokens/s\"]\n"),
+        key("l", '2', ""),
+    ));
+    let scopes = |caller: &Caller| {
+        let names = caller.scopes.iter().map(|&index| policy.scopes[index].name.to_string());
+        names.collect::<Vec<_>>()
+    };
+    let k = caller(&policy, "k");
+    assert_eq!(scopes(k), ["organisation", "project/t/p", "key/k"]);
+    assert!(k.may_use("openai/x") && !k.may_use("a") && !k.may_use("x"));
+    assert!(k.may_use_all_of("openai"));
+    assert_eq!(k.organisation.as_deref(), Some("acme"));
+    let l = caller(&policy, "l");
+    assert_eq!(scopes(l), ["organisation"]);
+    assert!(l.may_use("anything"));
+    let offered: Vec<_> = policy.models.offered(Some(k)).collect();
+    assert_eq!(offered, []);
+    let limit = &policy.scopes[k.scopes[2]].limits[0];
+    assert_eq!(
+        (limit.kind, limit.amount, limit.period),
+        (LimitKind::Tokens, 5, Duration::from_secs(1))
+    );
+}
+
+#[test]
+fn callers_without_a_key_are_served_when_nothing_else_can_be_meant() {
+    let anonymous = |text: &str| right(&format!("{text}\n{OPENAI}")).keys.anonymous.is_some();
+    assert!(anonymous(""));
+    assert!(anonymous("[server]\nlisten = \"[::1]:1\"\n"));
+    assert!(anonymous("[server]\nlisten = \"0.0.0.0:1\"\nanonymous = true\n"));
+    assert!(!anonymous(&key("k", '1', "")));
+    assert!(anonymous(&format!("[server]\nanonymous = true\n{}", key("k", '1', ""))));
+    let refused = |text: &str| reasons(&format!("{text}\n{OPENAI}"));
+    assert_eq!(
+        refused("[server]\nlisten = [\"127.0.0.1:1\", \"0.0.0.0:1\"]"),
+        ["2: there are no [[keys]], and other machines can connect"]
+    );
+    assert_eq!(
+        refused("[server]\nanonymous = false"),
+        ["2: nobody is served: there are no [[keys]], and callers without one are refused"]
+    );
+    assert_eq!(
+        refused("[server]\nlisten = \"0.0.0.0:1\"\nkeys = []"),
+        [
+            "2: there are no [[keys]], and other machines can connect",
+            "3: unknown key `keys` in `server`"
+        ]
+    );
+    let text = format!("[server]\nanonymous = true\nanonymous_team = \"t\"\n[teams.t]\n{OPENAI}");
+    assert_eq!(caller(&right(&text), "anonymous").team.as_deref(), Some("t"));
+}
+
+#[test]
+fn a_reload_keeps_what_is_counted_where_it_is() {
+    let text = |limit: &str| {
+        format!(
+            "{OPENAI}[models.m]\ntargets = [\"openai/m\"]\n[teams.t]\nlimits = [\"{limit}\", \"3 tokens/s\"]\n\
+             [teams.u]\nlimits = [\"5 requests/min\"]\n"
+        )
+    };
+    let before = right(&text("5 requests/min"));
+    let after = Policy::compile(&text("7 requests/min"), "p.toml", 2, Some(&before)).unwrap();
+    after.take_effect();
+    let pool = |policy: &Policy, scope: usize, limit: usize| {
+        Arc::clone(&policy.scopes[scope].limits[limit].pool)
+    };
+    assert!(Arc::ptr_eq(&pool(&before, 0, 0), &pool(&after, 0, 0)));
+    assert!(Arc::ptr_eq(&pool(&before, 0, 1), &pool(&after, 0, 1)));
+    assert!(!Arc::ptr_eq(&pool(&after, 0, 0), &pool(&after, 1, 0)));
+    assert_eq!(after.scopes[0].limits[0].amount, 7);
+    let hourly = Policy::compile(&text("5 requests/h"), "p.toml", 2, Some(&before)).unwrap();
+    assert!(!Arc::ptr_eq(&pool(&before, 0, 0), &pool(&hourly, 0, 0)));
+    assert!(Arc::ptr_eq(&before.targets[0].breaker, &after.targets[0].breaker));
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    for (text, expected) in [
+        (
+            "[server.deadlines]\nbody = \"11m\"",
+            "2: body is longer than total, and so without effect",
+        ),
+        (
+            "[server.deadlines]\ntotal = \"1m\"\n[providers.x]\nbase_url = \"http://x\"\ndeadlines = { connect = \"2m\" }",
+            "5: connect is longer than server.deadlines.total, and so without effect",
+        ),
+        (
+            "[providers.x]\nbase_url = \"http://x\"\ndeadlines = { first_byte = \"9s\", first_token = \"8s\" }",
+            "3: first_byte is longer than first_token, and so without effect",
+        ),
+        ("[retries]\nbackoff = \"9s\"", "2: backoff is longer than backoff_max"),
+        ("[server]\nadmin = \"127.0.0.1:4000\"", "2: 127.0.0.1:4000 is also an address of listen"),
+        (
+            "[providers.x]\nbase_url = \"http://x\"\nreplicas = [\"http://y\"]",
+            "3: base_url and replicas are both there",
+        ),
+        (
+            "[models.m]\ntargets = [{ target = \"openai/m\", weight = 2 }]",
+            "2: a weight is without effect when targets are tried in order",
+        ),
+        (
+            "[models.\"openai/*\"]\ntargets = [\"openai/m\"]",
+            "1: no request reaches model `openai/*`: provider openai takes them first",
+        ),
+        (
+            "[server]\nanonymous_team = \"t\"\n[teams.t]\n[[keys]]\nname = \"k\"\nhash = \"sha256:\
+             1111111111111111111111111111111111111111111111111111111111111111\"",
+            "2: callers without a key are refused, so this is without effect",
+        ),
+        (
+            "[teams.t]\nlimits = [\"5 requests/min\", \"6 requests/m\"]",
+            "2: `6 requests/m` limits the same as `5 requests/min`",
+        ),
+        ("[teams.t]\nmodels = []", "2: an empty list allows no model"),
+        ("[models.m]\ntargets = []", "2: `models.m` has nowhere to go"),
+        ("[models.m]\n", "1: `models.m` has no targets"),
+    ] {
+        assert_eq!(reasons(&format!("{text}\n{OPENAI}")), [expected], "{text}");
+    }
+}
+
+#[test]
+fn shorter_deadlines_shorten_the_defaults_behind_them() {
+    let policy = right(
+        "[server.deadlines]\ntotal = \"90s\"\n[providers.x]\nbase_url = \"http://x\"\n\
+         deadlines = { first_token = \"20s\" }\n",
+    );
+    let deadlines = policy.providers[0].deadlines;
+    assert_eq!(deadlines.first_byte, Duration::from_secs(20));
+    assert_eq!(deadlines.first_token, Duration::from_secs(20));
+    assert_eq!(deadlines.between_tokens, Duration::from_secs(60));
+}
+
+#[test]
+fn keys_are_told_apart() {
+    let text = format!("{OPENAI}{}{}{}", key("a", '1', ""), key("a", '2', ""), key("b", '1', ""));
+    assert_eq!(reasons(&text), ["7: there is another key `a`", "11: key a has the same hash"]);
+    let text = format!(
+        "{OPENAI}{}",
+        key("anonymous", '1', "agent = \"x\"\nexpires = 2027-02-30T00:00:00\n")
+    );
+    assert_eq!(reasons(&text).len(), 3, "{:?}", reasons(&text));
+    let policy = right(&format!("{OPENAI}{}", key("a", '1', "expires = 2027-01-01\n")));
+    let caller = &policy.keys.callers[0];
+    assert_eq!(caller.expires, Some(1_798_761_600_000_000_000));
+    assert!(caller.is_expired(1_798_761_600_000_000_000) && !caller.is_expired(0));
+}
+
+#[test]
+fn what_may_cost_a_secret_is_said() {
+    let text = "[server]\nlisten = \"0.0.0.0:4000\"\nadmin = \"0.0.0.0:4001\"\nanonymous = true\n\
+        [providers.x]\nbase_url = \"http://api.example.com\"\napi_key = \"env:K\"\n\
+        [providers.y]\nbase_url = \"https://10.0.0.1\"\ninsecure_skip_verify = true\n[providers.groq]\n";
+    let found = warnings(text);
+    assert_eq!(found.len(), 5, "{found:#?}");
+    assert!(warnings(OPENAI)[0].starts_with("there are no [[keys]]"));
+    assert_eq!(warnings(OPENAI).len(), 1);
+}
+
+#[test]
+fn a_policy_is_described_in_a_few_lines() {
+    let policy = right(super::example::EXAMPLE);
+    assert_eq!(
+        policy.describe().to_string(),
+        "providers  2: openai, fleet\n\
+         models     3: default, split, gpt-*\n\
+         keys       1; callers without a key are served\n\
+         limits     10 in 6: organisation, team/public, team/search, project/search/ranking, \
+         agent/search/ranking/crawler, key/search-ci\n\
+         listens    127.0.0.1:4000 by TLS, admin 127.0.0.1:4001\n\
+         access log stdout; a request may take 10m"
+    );
+}

@@ -1,0 +1,300 @@
+//! Quantities as people write them: `30s`, `32 MiB`, `2M`, `10%`, `600 requests/min`.
+//!
+//! In: text. Out: whole numbers; nothing is rounded, what would have to be is refused.
+
+use std::time::Duration;
+
+use crate::policy::LimitKind;
+
+/// The largest amount of a limit.
+pub const AMOUNT_MAX: u64 = 1_000_000_000_000;
+
+/// The longest period of a limit: what is counted lives in memory and begins anew with the process.
+pub const PERIOD_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Why a text is no quantity, and what would be one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotAQuantity {
+    /// Lower case, without a full stop.
+    pub reason: String,
+    /// Example of what is right.
+    pub help: String,
+}
+
+/// A limit as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amount {
+    /// What is counted.
+    pub kind: LimitKind,
+    /// How much of it.
+    pub amount: u64,
+    /// In what time; zero for [`LimitKind::Concurrent`].
+    pub period: Duration,
+}
+
+const DURATIONS: &[(&[&str], u64)] = &[
+    (&["ms", "millisecond", "milliseconds"], 1_000_000),
+    (&["s", "sec", "secs", "second", "seconds"], 1_000_000_000),
+    (&["m", "min", "mins", "minute", "minutes"], 60_000_000_000),
+    (&["h", "hour", "hours"], 3_600_000_000_000),
+    (&["d", "day", "days"], 86_400_000_000_000),
+    (&["w", "week", "weeks"], 604_800_000_000_000),
+];
+
+const SIZES: &[(&[&str], u64)] = &[
+    (&["B", "byte", "bytes"], 1),
+    (&["kB", "KB"], 1000),
+    (&["MB"], 1_000_000),
+    (&["GB"], 1_000_000_000),
+    (&["KiB"], 1 << 10),
+    (&["MiB"], 1 << 20),
+    (&["GiB"], 1 << 30),
+];
+
+const COUNTS: &[(&[&str], u64)] =
+    &[(&[""], 1), (&["k", "K"], 1000), (&["M"], 1_000_000), (&["G", "B"], 1_000_000_000)];
+
+const DURATION_HELP: &str = "write a number and a unit: 250ms, 30s, 5m, 1h, 1d or 1w";
+const SIZE_HELP: &str = "write a number and a unit: 512 KiB, 32 MiB or 1 GiB";
+const COUNT_HELP: &str = "write a whole number, with k, M or G for larger ones: 600, 40k, 2M";
+const LIMIT_HELP: &str = "for example: \"600 requests/min\", \"2M tokens/min\", \"40 concurrent\"";
+const PERIOD_HELP: &str = "a period is s, min, h or day: \"600 requests/min\", \"2M tokens/day\"";
+
+/// A duration: `30s`, `1h30m`, `250 ms`.
+///
+/// # Errors
+///
+/// Text without a unit, with an unknown one, or longer than 584 years.
+pub fn duration(text: &str) -> Result<Duration, NotAQuantity> {
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return no("an empty text is no duration", DURATION_HELP);
+    }
+    let mut total: u64 = 0;
+    while !rest.is_empty() {
+        let Some((number, behind)) = Number::read(rest) else {
+            return no(format!("`{text}` is no duration"), DURATION_HELP);
+        };
+        let behind = behind.trim_start();
+        let end = behind.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(behind.len());
+        let (unit, behind) = behind.split_at(end);
+        if unit.is_empty() {
+            return no(format!("`{text}` has no unit"), DURATION_HELP);
+        }
+        let Some(nanos) = find(DURATIONS, unit) else {
+            return no(format!("`{unit}` is no unit of time"), DURATION_HELP);
+        };
+        let sum = number.times(nanos).and_then(|nanos| total.checked_add(nanos));
+        let Some(sum) = sum else {
+            return no(format!("`{text}` is too long, or finer than a nanosecond"), DURATION_HELP);
+        };
+        total = sum;
+        rest = behind.trim_start();
+    }
+    Ok(Duration::from_nanos(total))
+}
+
+/// A number of bytes: `32 MiB`, `64KiB`, `1 GB`.
+///
+/// # Errors
+///
+/// Text without a unit, with an unknown one, or no whole number of bytes.
+pub fn bytes(text: &str) -> Result<u64, NotAQuantity> {
+    let Some((number, unit)) = Number::read(text.trim()) else {
+        return no(format!("`{text}` is no size"), SIZE_HELP);
+    };
+    let unit = unit.trim_start();
+    if unit.is_empty() {
+        return no(format!("`{text}` has no unit"), SIZE_HELP);
+    }
+    let Some(scale) = find(SIZES, unit) else {
+        return no(format!("`{unit}` is no unit of size"), SIZE_HELP);
+    };
+    whole(number.times(scale), text, SIZE_HELP)
+}
+
+/// A count: `600`, `40k`, `1.5M`.
+///
+/// # Errors
+///
+/// Anything but a whole number.
+pub fn count(text: &str) -> Result<u64, NotAQuantity> {
+    let Some((number, unit)) = Number::read(text.trim()) else {
+        return no(format!("`{text}` is no count"), COUNT_HELP);
+    };
+    let Some(scale) = find(COUNTS, unit.trim_start()) else {
+        return no(format!("`{text}` is no count"), COUNT_HELP);
+    };
+    whole(number.times(scale), text, COUNT_HELP)
+}
+
+/// A share in whole percent: `10%`.
+///
+/// # Errors
+///
+/// Anything but a whole number before a percent sign.
+pub fn percent(text: &str) -> Result<u64, NotAQuantity> {
+    let number = text.trim().strip_suffix('%').and_then(|n| n.trim_end().parse().ok());
+    number.map_or_else(|| no(format!("`{text}` is no share"), "write whole percent: \"10%\""), Ok)
+}
+
+/// A limit: `600 requests/min`, `2M tokens/day`, `40 concurrent`.
+///
+/// # Errors
+///
+/// What is not understood, an amount of zero or above [`AMOUNT_MAX`], a period above [`PERIOD_MAX`], and money, which this
+/// version does not limit.
+pub fn limit(text: &str) -> Result<Amount, NotAQuantity> {
+    let text = text.trim();
+    if is_money(text) {
+        return no(
+            format!("`{text}` limits money, which this version does not enforce"),
+            "limit requests, tokens or concurrency instead: \"600 requests/min\", \"2M tokens/day\"",
+        );
+    }
+    let (amount, what) = split_amount(text)?;
+    let (noun, period) = match what.split_once('/') {
+        Some((noun, period)) => (noun.trim(), Some(period.trim())),
+        None => (what, None),
+    };
+    let kind = match noun {
+        "request" | "requests" => LimitKind::Requests,
+        "token" | "tokens" => LimitKind::Tokens,
+        "concurrent" => LimitKind::Concurrent,
+        "rpm" | "rps" | "rpd" | "tpm" | "tps" | "tpd" => return spelled_out(text, amount, noun),
+        "" => return no(format!("`{text}` does not say of what"), LIMIT_HELP),
+        _ => return no(format!("`{noun}` is nothing that can be limited"), LIMIT_HELP),
+    };
+    if amount == 0 {
+        return no(
+            format!("`{text}` lets nothing pass"),
+            "to shut a key out write disabled = true; a limit is at least 1",
+        );
+    }
+    if amount > AMOUNT_MAX {
+        return no(format!("`{text}` is more than 1000G"), LIMIT_HELP);
+    }
+    Ok(Amount { kind, amount, period: limit_period(text, kind, period)? })
+}
+
+fn limit_period(
+    text: &str,
+    kind: LimitKind,
+    period: Option<&str>,
+) -> Result<Duration, NotAQuantity> {
+    match (kind, period) {
+        (LimitKind::Concurrent, None) => Ok(Duration::ZERO),
+        (LimitKind::Concurrent, Some(_)) => {
+            no(format!("`{text}`: what is concurrent has no period"), LIMIT_HELP)
+        }
+        (LimitKind::Requests | LimitKind::Tokens, None) => {
+            no(format!("`{text}` does not say in what time"), PERIOD_HELP)
+        }
+        (LimitKind::Requests | LimitKind::Tokens, Some(period)) => one_period(text, period),
+    }
+}
+
+fn one_period(text: &str, period: &str) -> Result<Duration, NotAQuantity> {
+    if matches!(period, "mo" | "month" | "months" | "M" | "quarter" | "Q" | "year" | "y") {
+        return no(
+            format!("`{text}`: calendar periods are not part of this version"),
+            "the longest period is a day: \"2M tokens/day\"",
+        );
+    }
+    let parsed = match find(DURATIONS, period) {
+        Some(nanos) => Duration::from_nanos(nanos),
+        None => match duration(period) {
+            Ok(parsed) => parsed,
+            Err(_) => return no(format!("`{period}` is no period"), PERIOD_HELP),
+        },
+    };
+    if parsed.is_zero() || parsed > PERIOD_MAX {
+        return no(
+            format!("`{text}`: a period is longer than nothing and at most a day"),
+            PERIOD_HELP,
+        );
+    }
+    Ok(parsed)
+}
+
+/// The amount in front, with its k, M or G, and what follows.
+fn split_amount(text: &str) -> Result<(u64, &str), NotAQuantity> {
+    let Some((_, behind)) = Number::read(text) else {
+        return no(format!("`{text}` is no limit"), LIMIT_HELP);
+    };
+    let number_len = text.len() - behind.len();
+    let word = behind.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(behind.len());
+    let scaled = find(COUNTS, &behind[..word]).is_some();
+    let at = if scaled { number_len + word } else { number_len };
+    Ok((count(&text[..at])?, text[at..].trim_start()))
+}
+
+fn spelled_out(text: &str, amount: u64, noun: &str) -> Result<Amount, NotAQuantity> {
+    let what = if noun.starts_with('r') { "requests" } else { "tokens" };
+    let period = match noun.as_bytes()[2] {
+        b'm' => "min",
+        b's' => "s",
+        _ => "day",
+    };
+    no(format!("`{text}` is not spelled out"), format!("write \"{amount} {what}/{period}\""))
+}
+
+fn is_money(text: &str) -> bool {
+    text.starts_with(['$', '€', '£'])
+        || text.split(['/', ' ']).any(|word| matches!(word, "usd" | "USD" | "eur" | "EUR"))
+}
+
+fn find(units: &[(&[&str], u64)], unit: &str) -> Option<u64> {
+    units.iter().find(|(names, _)| names.contains(&unit)).map(|(_, scale)| *scale)
+}
+
+fn whole(value: Option<u64>, text: &str, help: &str) -> Result<u64, NotAQuantity> {
+    value.map_or_else(|| no(format!("`{text}` is too large, or no whole number"), help), Ok)
+}
+
+fn no<T>(reason: impl Into<String>, help: impl Into<String>) -> Result<T, NotAQuantity> {
+    Err(NotAQuantity { reason: reason.into(), help: help.into() })
+}
+
+/// A decimal number, exactly.
+#[derive(Clone, Copy)]
+struct Number {
+    /// All digits, as if there were no point.
+    digits: u64,
+    /// Ten to the number of digits behind the point.
+    divisor: u64,
+}
+
+impl Number {
+    /// The number that `text` begins with, and what follows. `_` and `,` may stand between digits.
+    fn read(text: &str) -> Option<(Self, &str)> {
+        let mut number = Self { digits: 0, divisor: 1 };
+        let (mut point, mut last, mut end) = (false, b' ', 0);
+        for (at, &byte) in text.as_bytes().iter().enumerate() {
+            match byte {
+                b'0'..=b'9' => {
+                    number.digits =
+                        number.digits.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
+                    if point {
+                        number.divisor = number.divisor.checked_mul(10)?;
+                    }
+                }
+                b'.' if !point && last.is_ascii_digit() => point = true,
+                b'_' | b',' if !point && last.is_ascii_digit() => {}
+                _ => break,
+            }
+            last = byte;
+            end = at + 1;
+        }
+        last.is_ascii_digit().then_some((number, &text[end..]))
+    }
+
+    fn times(self, scale: u64) -> Option<u64> {
+        let product = u128::from(self.digits) * u128::from(scale);
+        let divisor = u128::from(self.divisor);
+        if product % divisor != 0 {
+            return None;
+        }
+        u64::try_from(product / divisor).ok()
+    }
+}

@@ -1,0 +1,468 @@
+//! One connection: requests in, replies out, one after the other.
+//!
+//! In: readiness and the time. Out: bytes on the socket, counters, and whether the connection lives
+//! on. Remembered: the unfinished request or reply. Buffers go back to the thread's pool while
+//! nothing waits in them, so thousands of slow streams cost little memory.
+
+use std::io::{self, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use rustix::net::{RecvFlags, recv};
+use socket2::SockRef;
+
+use super::counters::Abort;
+use super::head::{Framing, Head};
+use super::refusal::{Reason, Refusal};
+use super::reply::{Next, Reply};
+use super::script::{Fault, Script};
+use super::surface::{Desk, Request};
+use crate::clock::Nanos;
+use crate::http::Chunks;
+use crate::poll::{Interest, Ready};
+
+/// Room made in a buffer before reading into it.
+const READ_BYTES: usize = 16 << 10;
+
+/// Empty buffers kept by a thread.
+const SPARES_MAX: usize = 256;
+
+/// How long an ended connection waits for the peer to end it too.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// A connection of the provider.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) socket: TcpStream,
+    inbox: Vec<u8>,
+    out: Vec<u8>,
+    out_at: usize,
+    stage: Stage,
+    requests: u64,
+    /// When to be driven although nothing is ready.
+    pub(crate) wake: Option<Nanos>,
+    /// What the socket waits for.
+    pub(crate) interest: Interest,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Head,
+    Body(Box<Incoming>),
+    Reply(Box<Reply>, Option<Next>),
+    Stalled(Box<Reply>),
+    /// FIN is sent; what still arrives is thrown away until then.
+    Closing(Nanos),
+}
+
+/// A request whose head is read.
+#[derive(Debug)]
+struct Incoming {
+    head: Head,
+    chunked: Option<Chunked>,
+    slow: Option<(usize, Duration)>,
+}
+
+#[derive(Debug, Default)]
+struct Chunked {
+    chunks: Chunks,
+    body: Vec<u8>,
+    read: usize,
+}
+
+/// Whether a connection lives on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Keep,
+    Drop,
+}
+
+/// What all connections of a thread share.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    pub(crate) desk: Desk,
+    pub(crate) spares: Vec<Vec<u8>>,
+}
+
+impl Connection {
+    pub(crate) fn new(socket: TcpStream) -> Connection {
+        Connection {
+            socket,
+            inbox: Vec::new(),
+            out: Vec::new(),
+            out_at: 0,
+            stage: Stage::Head,
+            requests: 0,
+            wake: None,
+            interest: Interest::READ,
+        }
+    }
+
+    /// Whether no request has begun.
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.stage, Stage::Head) && self.inbox.is_empty()
+    }
+
+    /// Takes what the socket is ready for as far as it goes.
+    pub(crate) fn ready(&mut self, ready: Ready, bench: &mut Bench) -> Fate {
+        if ready.read || ready.broken {
+            match self.receive(bench) {
+                Ok(true) => {}
+                Ok(false) | Err(_) => return self.left(bench),
+            }
+        }
+        self.drive(bench, Nanos::now())
+    }
+
+    /// Goes on because the connection is new or its time has come.
+    pub(crate) fn woken(&mut self, bench: &mut Bench) -> Fate {
+        let due = self.wake.take();
+        if due.is_some() && self.is_idle() {
+            return Fate::Drop;
+        }
+        // Timers fire a little early; what was waited for is due all the same.
+        self.drive(bench, Nanos::now().max(due.unwrap_or_default()))
+    }
+
+    fn drive(&mut self, bench: &mut Bench, now: Nanos) -> Fate {
+        self.wake = None;
+        loop {
+            let step = match self.stage {
+                Stage::Head => self.read_head(bench, now),
+                Stage::Body(_) => self.read_body(bench, now),
+                Stage::Reply(..) => self.reply(bench, now),
+                Stage::Stalled(_) => return Fate::Keep,
+                Stage::Closing(until) if until <= now => return Fate::Drop,
+                Stage::Closing(until) => {
+                    self.wake = Some(until);
+                    return Fate::Keep;
+                }
+            };
+            match step {
+                Ok(Step::Again) => {}
+                Ok(Step::Wait) => return Fate::Keep,
+                Ok(Step::Drop) => return Fate::Drop,
+                Err(_) => return self.left(bench),
+            }
+        }
+    }
+
+    /// Reads once; false at the end of the stream.
+    fn receive(&mut self, bench: &mut Bench) -> io::Result<bool> {
+        if self.inbox.capacity() == 0 {
+            self.inbox = bench.spares.pop().unwrap_or_default();
+        }
+        let before = self.inbox.len();
+        let outcome = match &self.stage {
+            Stage::Body(incoming) if incoming.slow.is_some() => {
+                let (bytes, _) = incoming.slow.unwrap_or_default();
+                self.inbox.resize(before + bytes, 0);
+                let outcome = recv(&self.socket, &mut self.inbox[before..], RecvFlags::empty());
+                let read = outcome.map_or(0, |(read, _)| read);
+                self.inbox.truncate(before + read);
+                outcome.map(|(read, _)| read)
+            }
+            _ => {
+                if self.inbox.capacity() - before < READ_BYTES / 4 {
+                    self.inbox.reserve(READ_BYTES);
+                }
+                let spare = rustix::buffer::spare_capacity(&mut self.inbox);
+                recv(&self.socket, spare, RecvFlags::empty()).map(|(read, _)| read)
+            }
+        };
+        match outcome {
+            Ok(0) => Ok(false),
+            Ok(read) => {
+                bench.desk.counters().bytes_in.add(read as u64);
+                let unwanted = match &self.stage {
+                    Stage::Closing(_) => true,
+                    Stage::Reply(reply, _) => reply.closes,
+                    _ => false,
+                };
+                if unwanted {
+                    self.inbox.clear();
+                }
+                Ok(true)
+            }
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The peer has gone; an unfinished exchange is an abort.
+    fn left(&mut self, bench: &mut Bench) -> Fate {
+        let (request_id, sent_bytes) = match &self.stage {
+            Stage::Head | Stage::Closing(_) => return Fate::Drop,
+            Stage::Body(incoming) => {
+                let request = Request { head: &incoming.head, bytes: &self.inbox, body: &[] };
+                (request.request_id(), 0)
+            }
+            Stage::Reply(reply, _) | Stage::Stalled(reply) => {
+                note_sent(bench, reply, false);
+                (reply.request_id.clone(), reply.body_bytes())
+            }
+        };
+        let counters = bench.desk.counters();
+        counters.in_flight.sub(1);
+        counters.note_abort(Abort { at: Nanos::now(), request_id, sent_bytes });
+        Fate::Drop
+    }
+
+    fn read_head(&mut self, bench: &mut Bench, now: Nanos) -> io::Result<Step> {
+        if self.inbox.is_empty() {
+            self.rest(bench, now);
+            return Ok(Step::Wait);
+        }
+        let head = Head::read(&self.inbox, bench.desk.settings());
+        if matches!(head, Ok(None)) {
+            return Ok(Step::Wait);
+        }
+        let counters = bench.desk.counters();
+        counters.requests.add(1);
+        counters.in_flight.add(1);
+        self.requests += 1;
+        match head {
+            Err(refusal) => self.refuse(bench, &refusal, now),
+            Ok(head) => self.begin(head.expect("an incomplete head waits"), bench, now),
+        }
+    }
+
+    fn begin(&mut self, head: Head, bench: &mut Bench, now: Nanos) -> io::Result<Step> {
+        let request = Request { head: &head, bytes: &self.inbox, body: &[] };
+        let mut slow = None;
+        if request.script().is_some() || bench.desk.script.read_bytes.is_some() {
+            let script = match bench.desk.script_of(request) {
+                Ok(script) => script,
+                Err(refusal) => return self.refuse(bench, &refusal, now),
+            };
+            if script.early {
+                return Ok(self.answer_early(bench, script, now));
+            }
+            slow = script.read_bytes.map(|bytes| (bytes, script.read_wait));
+        }
+        let arrived = self.inbox.len() - head.len;
+        let chunked = match head.framing {
+            Framing::Chunked => Some(Chunked { read: head.len, ..Chunked::default() }),
+            Framing::Length(bytes) if bytes > bench.desk.settings().body_bytes_max => {
+                let message = format!("a body of {bytes} bytes");
+                let refusal = Refusal::new(Reason::BodyTooLarge, message);
+                return self.refuse(bench, &refusal, now);
+            }
+            Framing::Length(bytes) => {
+                self.inbox.reserve(bytes.saturating_sub(arrived));
+                None
+            }
+        };
+        if head.expects_continue && arrived == 0 {
+            self.out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        self.stage = Stage::Body(Box::new(Incoming { head, chunked, slow }));
+        Ok(Step::Again)
+    }
+
+    fn read_body(&mut self, bench: &mut Bench, now: Nanos) -> io::Result<Step> {
+        self.flush(None, bench, now)?;
+        let Stage::Body(incoming) = &mut self.stage else { return Ok(Step::Again) };
+        let end = match incoming.end(&self.inbox, bench.desk.settings().body_bytes_max) {
+            Ok(end) => end,
+            Err(refusal) => return self.refuse(bench, &refusal, now),
+        };
+        let Some(end) = end else {
+            // A slow reader looks away until it is woken.
+            if let Some((_, wait)) = incoming.slow {
+                self.interest.read = !self.interest.read;
+                self.wake = (!self.interest.read).then(|| now.after(wait));
+            }
+            return Ok(Step::Wait);
+        };
+        self.interest.read = true;
+        let head = &incoming.head;
+        let body = match &incoming.chunked {
+            Some(chunked) => &chunked.body,
+            None => &self.inbox[head.len..end],
+        };
+        let request = Request { head, bytes: &self.inbox, body };
+        let mut reply = bench.desk.answer(request, now);
+        reply.request_id = request.request_id();
+        reply.bodiless = &self.inbox[head.method.clone()] == b"HEAD";
+        let last = bench.desk.settings().requests_max == Some(self.requests);
+        if head.closes || last {
+            reply.close();
+        }
+        if end == self.inbox.len() {
+            self.inbox.clear();
+        } else {
+            self.inbox.drain(..end);
+            bench.desk.counters().pipelined.add(1);
+        }
+        self.stage = Stage::Reply(Box::new(reply), None);
+        Ok(Step::Again)
+    }
+
+    fn reply(&mut self, bench: &mut Bench, now: Nanos) -> io::Result<Step> {
+        let Stage::Reply(reply, after) = &mut self.stage else { return Ok(Step::Again) };
+        let next = match after.take() {
+            Some(next) => next,
+            None => reply.produce(now, &mut self.out),
+        };
+        let split = reply.script.split.map(|bytes| (bytes, reply.script.split_wait));
+        if !self.flush(split, bench, now)? {
+            if let Stage::Reply(_, after) = &mut self.stage {
+                *after = matches!(next, Next::Fault(_) | Next::Ended).then_some(next);
+            }
+            return Ok(Step::Wait);
+        }
+        match next {
+            Next::Sent => Ok(Step::Again),
+            Next::At(due) => {
+                self.recycle(bench);
+                self.wake = Some(due);
+                Ok(Step::Wait)
+            }
+            Next::Fault(fault) => self.strike(fault, bench, now),
+            Next::Ended => self.conclude(bench, now),
+        }
+    }
+
+    fn conclude(&mut self, bench: &mut Bench, now: Nanos) -> io::Result<Step> {
+        let Stage::Reply(reply, _) = std::mem::replace(&mut self.stage, Stage::Head) else {
+            return Ok(Step::Again);
+        };
+        note_sent(bench, &reply, true);
+        bench.desk.counters().in_flight.sub(1);
+        if reply.closes { self.end(now) } else { Ok(Step::Again) }
+    }
+
+    fn strike(&mut self, fault: Fault, bench: &mut Bench, now: Nanos) -> io::Result<Step> {
+        let stage = std::mem::replace(&mut self.stage, Stage::Closing(now));
+        let Stage::Reply(reply, _) = stage else { return Ok(Step::Drop) };
+        let counters = bench.desk.counters();
+        counters.faults.add(1);
+        if fault == Fault::Stall {
+            self.stage = Stage::Stalled(reply);
+            return Ok(Step::Wait);
+        }
+        counters.in_flight.sub(1);
+        note_sent(bench, &reply, false);
+        match fault {
+            Fault::Reset => {
+                SockRef::from(&self.socket).set_linger(Some(Duration::ZERO))?;
+                Ok(Step::Drop)
+            }
+            Fault::Close | Fault::Stall => self.end(now),
+        }
+    }
+
+    /// Sends FIN and waits for the peer's, so that the kernel does not make a RST of it.
+    fn end(&mut self, now: Nanos) -> io::Result<Step> {
+        self.socket.shutdown(Shutdown::Write)?;
+        self.stage = Stage::Closing(now.after(CLOSING));
+        Ok(Step::Again)
+    }
+
+    fn refuse(&mut self, bench: &mut Bench, refusal: &Refusal, now: Nanos) -> io::Result<Step> {
+        let mut reply = bench.desk.refuse(refusal, now);
+        reply.close();
+        self.inbox.clear();
+        self.stage = Stage::Reply(Box::new(reply), None);
+        Ok(Step::Again)
+    }
+
+    fn answer_early(&mut self, bench: &mut Bench, script: Script, now: Nanos) -> Step {
+        let mut reply = bench.desk.early(script, now);
+        reply.close();
+        self.inbox.clear();
+        self.stage = Stage::Reply(Box::new(reply), None);
+        Step::Again
+    }
+
+    /// Sends what is written; true when all of it is gone.
+    fn flush(
+        &mut self,
+        split: Option<(usize, Duration)>,
+        bench: &Bench,
+        now: Nanos,
+    ) -> io::Result<bool> {
+        while self.out_at < self.out.len() {
+            let left = &self.out[self.out_at..];
+            let most = split.map_or(left.len(), |(bytes, _)| bytes.min(left.len()));
+            match self.socket.write(&left[..most]) {
+                Ok(sent) => {
+                    self.out_at += sent;
+                    bench.desk.counters().bytes_out.add(sent as u64);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.interest.write = true;
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
+            }
+            if let Some((_, wait)) = split.filter(|_| self.out_at < self.out.len()) {
+                self.wake = Some(now.after(wait));
+                self.interest.write = false;
+                return Ok(false);
+            }
+        }
+        self.out.clear();
+        self.out_at = 0;
+        self.interest.write = false;
+        Ok(true)
+    }
+
+    /// Nothing has begun: give the buffers back, look at the limits of an idle connection.
+    fn rest(&mut self, bench: &mut Bench, now: Nanos) {
+        self.recycle(bench);
+        self.wake = bench.desk.settings().idle_max.map(|wait| now.after(wait));
+    }
+
+    fn recycle(&mut self, bench: &mut Bench) {
+        for buffer in [&mut self.inbox, &mut self.out] {
+            if buffer.is_empty() && buffer.capacity() > 0 {
+                let buffer = std::mem::take(buffer);
+                if bench.spares.len() < SPARES_MAX && buffer.capacity() <= 4 * READ_BYTES {
+                    bench.spares.push(buffer);
+                }
+            }
+        }
+    }
+}
+
+/// What to do after one step.
+enum Step {
+    Again,
+    Wait,
+    Drop,
+}
+
+impl Incoming {
+    /// Where in `inbox` the request ends, once it is all there.
+    fn end(&mut self, inbox: &[u8], most: usize) -> Result<Option<usize>, Refusal> {
+        let Framing::Length(bytes) = self.head.framing else {
+            let chunked = self.chunked.get_or_insert_default();
+            let body = &mut chunked.body;
+            let read = chunked
+                .chunks
+                .read(&inbox[chunked.read..], |part| body.extend_from_slice(part))
+                .map_err(|error| Refusal::new(Reason::ChunkMalformed, error.0))?;
+            chunked.read += read;
+            if chunked.body.len() > most {
+                return Err(Refusal::new(Reason::BodyTooLarge, "a chunked body"));
+            }
+            return Ok(chunked.chunks.is_ended().then_some(chunked.read));
+        };
+        let end = self.head.len + bytes;
+        Ok((inbox.len() >= end).then_some(end))
+    }
+}
+
+fn note_sent(bench: &Bench, reply: &Reply, whole: bool) {
+    let counters = bench.desk.counters();
+    let chunks = reply.chunks();
+    counters.chunks_out.add(chunks);
+    if whole {
+        counters.answered.add(1);
+        counters.tokens_out.add(reply.tokens);
+    } else {
+        counters.tokens_out.add(chunks.min(reply.tokens));
+    }
+}

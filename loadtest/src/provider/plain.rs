@@ -1,0 +1,211 @@
+//! Bodies of plain answers, and what they have in common with chunks of a stream.
+//!
+//! In: what was asked and how the script changes it. Out: JSON in the spelling and order of the
+//! real API.
+
+use std::io::Write as _;
+
+use super::ask::{Ask, Surface};
+use super::script::{Script, UsageForm};
+use super::text;
+
+/// What identifies one answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Identity {
+    /// Unlike that of any other answer of this provider.
+    pub(crate) serial: u64,
+    /// When it was made, seconds since 1970.
+    pub(crate) created: u64,
+}
+
+/// What an answer used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Used {
+    pub(crate) prompt: u64,
+    pub(crate) cached: u64,
+    pub(crate) completion: u64,
+}
+
+/// The body of a chat or of a legacy completion.
+pub(crate) fn completion(ask: &Ask, script: &Script, identity: Identity, used: Used) -> Vec<u8> {
+    let (text, _) = ask.text(script);
+    let mut out = Vec::with_capacity(768 + (text.len() + 160) * usize_of(ask.choices));
+    members(&mut out, ask, identity, false);
+    out.extend_from_slice(b"\"choices\":[");
+    let finish = finish_reason(ask, script);
+    for index in 0..ask.choices {
+        if index > 0 {
+            out.push(b',');
+        }
+        match ask.surface {
+            Surface::Chat => write!(
+                out,
+                r#"{{"index":{index},"message":{{"role":"assistant","content":"{text}","refusal":null,"annotations":[]}},"logprobs":null,"finish_reason":"{finish}"}}"#
+            ),
+            _ => write!(
+                out,
+                r#"{{"text":"{text}","index":{index},"logprobs":null,"finish_reason":"{finish}"}}"#
+            ),
+        }
+        .expect("a vector takes every write");
+    }
+    out.push(b']');
+    if script.usage != UsageForm::Never {
+        out.extend_from_slice(b",\"usage\":");
+        usage(&mut out, used);
+    }
+    out.push(b'}');
+    out
+}
+
+/// The body of an embeddings answer.
+pub(crate) fn embeddings(ask: &Ask, script: &Script) -> Vec<u8> {
+    let mut out = b"{\"object\":\"list\",\"data\":[".to_vec();
+    for index in 0..ask.inputs {
+        if index > 0 {
+            out.push(b',');
+        }
+        write!(out, r#"{{"object":"embedding","index":{index},"embedding":"#)
+            .expect("a vector takes every write");
+        vector(&mut out, ask, text::mix(ask.seed ^ index));
+        out.push(b'}');
+    }
+    let (model, tokens) = (json(&ask.model), ask.prompt_tokens);
+    write!(out, r#"],"model":{model}"#).expect("a vector takes every write");
+    if script.usage != UsageForm::Never {
+        write!(out, r#","usage":{{"prompt_tokens":{tokens},"total_tokens":{tokens}}}"#)
+            .expect("a vector takes every write");
+    }
+    out.push(b'}');
+    out
+}
+
+fn vector(out: &mut Vec<u8>, ask: &Ask, seed: u64) {
+    let numbers = (0..ask.dimensions).map(|index| text::coordinate(seed, index));
+    if ask.is_base64 {
+        let bytes: Vec<u8> = numbers.flat_map(f32::to_le_bytes).collect();
+        out.push(b'"');
+        text::base64(out, &bytes);
+        out.push(b'"');
+        return;
+    }
+    for (index, number) in numbers.enumerate() {
+        out.push(if index == 0 { b'[' } else { b',' });
+        write!(out, "{number:?}").expect("a vector takes every write");
+    }
+    out.push(b']');
+}
+
+/// The list of models, or one of them.
+pub(crate) fn models(names: &[String], one: Option<&str>, created: u64) -> Vec<u8> {
+    let entry = |name: &str| {
+        let name = json(name);
+        format!(r#"{{"id":{name},"object":"model","created":{created},"owned_by":"simulator"}}"#)
+    };
+    match one {
+        Some(name) => entry(name).into_bytes(),
+        None => {
+            let entries: Vec<String> = names.iter().map(|name| entry(name)).collect();
+            format!(r#"{{"object":"list","data":[{}]}}"#, entries.join(",")).into_bytes()
+        }
+    }
+}
+
+/// Opens the object and writes what every chat or completion object begins with.
+pub(crate) fn members(out: &mut Vec<u8>, ask: &Ask, identity: Identity, is_chunk: bool) {
+    let (prefix, object) = match (ask.surface, is_chunk) {
+        (Surface::Chat, true) => ("chatcmpl-", "chat.completion.chunk"),
+        (Surface::Chat, false) => ("chatcmpl-", "chat.completion"),
+        _ => ("cmpl-", "text_completion"),
+    };
+    write!(out, r#"{{"id":"{prefix}"#).expect("a vector takes every write");
+    text::letters(out, identity.serial, 29);
+    write!(
+        out,
+        r#"","object":"{object}","created":{},"model":{},"service_tier":"default","system_fingerprint":"fp_{:010x}","#,
+        identity.created,
+        json(&ask.model),
+        text::hash(0, ask.model.as_bytes()) >> 24,
+    )
+    .expect("a vector takes every write");
+}
+
+/// A usage object.
+pub(crate) fn usage(out: &mut Vec<u8>, used: Used) {
+    write!(
+        out,
+        r#"{{"prompt_tokens":{},"completion_tokens":{},"total_tokens":{},"prompt_tokens_details":{{"cached_tokens":{},"audio_tokens":0}},"completion_tokens_details":{{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}}}"#,
+        used.prompt,
+        used.completion,
+        used.prompt + used.completion,
+        used.cached,
+    )
+    .expect("a vector takes every write");
+}
+
+/// `length` when the request's limit cut the answer, `stop` otherwise.
+pub(crate) fn finish_reason(ask: &Ask, script: &Script) -> &'static str {
+    if ask.tokens(script).1 { "length" } else { "stop" }
+}
+
+/// `text` as a JSON string.
+pub(crate) fn json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn usize_of(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    const IDENTITY: Identity = Identity { serial: 1, created: 1_700_000_000 };
+    const USED: Used = Used { prompt: 9, cached: 0, completion: 16 };
+
+    fn ask(surface: Surface, body: &str) -> Ask {
+        Ask::read(surface, body.as_bytes(), &[]).unwrap()
+    }
+
+    #[test]
+    fn a_chat_has_the_members_of_the_real_api() {
+        let ask = ask(
+            Surface::Chat,
+            r#"{"model":"m\"x","messages":[{"role":"user","content":"hi"}],"n":2,"max_tokens":3}"#,
+        );
+        let body = completion(&ask, &Script::default(), IDENTITY, USED);
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["object"], "chat.completion");
+        assert_eq!(body["model"], "m\"x");
+        assert_eq!(body["id"].as_str().unwrap().len(), "chatcmpl-".len() + 29);
+        assert_eq!(body["choices"].as_array().unwrap().len(), 2);
+        assert_eq!(body["choices"][1]["finish_reason"], "length");
+        let content = body["choices"][0]["message"]["content"].as_str().unwrap();
+        assert_eq!(content.split(' ').count(), 3);
+        assert_eq!(body["usage"]["total_tokens"], 25);
+    }
+
+    #[test]
+    fn embeddings_agree_in_both_encodings() {
+        let body = |encoding: &str| {
+            let body = format!(
+                r#"{{"model":"m","input":["a","b"],"dimensions":3,"encoding_format":"{encoding}"}}"#
+            );
+            let body = embeddings(&ask(Surface::Embedding, &body), &Script::default());
+            serde_json::from_slice::<Value>(&body).unwrap()
+        };
+        let floats = body("float");
+        assert_eq!(floats["data"][1]["embedding"].as_array().unwrap().len(), 3);
+        let coded = body("base64");
+        let mut expected = Vec::new();
+        let numbers = floats["data"][1]["embedding"].as_array().unwrap();
+        #[expect(clippy::cast_possible_truncation, reason = "the numbers were f32 before")]
+        let bytes: Vec<u8> =
+            numbers.iter().flat_map(|n| (n.as_f64().unwrap() as f32).to_le_bytes()).collect();
+        text::base64(&mut expected, &bytes);
+        assert_eq!(coded["data"][1]["embedding"], String::from_utf8(expected).unwrap());
+    }
+}

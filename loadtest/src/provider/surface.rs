@@ -1,0 +1,323 @@
+//! From a whole request to the reply it deserves.
+//!
+//! In: head and body as they were received. Out: a [`Reply`]. Remembered: bodies judged before (a
+//! load test sends the same ones over and over), the prefix cache, the number of the next answer.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::ask::{Ask, Surface};
+use super::counters::Counters;
+use super::head::Head;
+use super::plain::{self, Identity, Used};
+use super::prefix::PrefixCache;
+use super::refusal::{Reason, Refusal, error_body};
+use super::reply::Reply;
+use super::script::Script;
+use super::stream::Stream;
+use super::text::hash;
+use super::{Captured, Settings, Shared};
+use crate::clock::{Nanos, unix_seconds};
+
+/// Judged bodies that are remembered, and the longest of them.
+const JUDGED_MAX: usize = 64;
+const JUDGED_BYTES_MAX: usize = 2 << 20;
+
+/// Bytes of a body that are repeated in an echo.
+const ECHO_BYTES_MAX: usize = 1 << 20;
+
+/// One thread's share of the provider.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) script: Script,
+    judged: HashMap<(Surface, u64), Judged>,
+    prefixes: PrefixCache,
+    serial: u64,
+    stride: u64,
+}
+
+#[derive(Debug)]
+struct Judged {
+    body: Box<[u8]>,
+    verdict: Result<Rc<Ask>, Refusal>,
+}
+
+/// A request as its parts lie in the connection's buffer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Request<'a> {
+    pub(crate) head: &'a Head,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) body: &'a [u8],
+}
+
+impl Request<'_> {
+    fn method(&self) -> &str {
+        self.text(&self.head.method)
+    }
+
+    fn target(&self) -> &str {
+        self.text(&self.head.target)
+    }
+
+    fn text(&self, place: &std::ops::Range<usize>) -> &str {
+        std::str::from_utf8(&self.bytes[place.clone()]).unwrap_or("")
+    }
+
+    pub(crate) fn script(&self) -> Option<&str> {
+        self.head.script.as_ref().map(|place| self.text(place))
+    }
+
+    pub(crate) fn request_id(&self) -> Option<String> {
+        self.head.request_id.as_ref().map(|place| self.text(place).to_owned())
+    }
+}
+
+impl Desk {
+    /// The desk of the thread with that number.
+    pub(crate) fn new(shared: Arc<Shared>, index: usize) -> Desk {
+        let settings = &shared.settings;
+        Desk {
+            script: settings.script.clone(),
+            judged: HashMap::new(),
+            prefixes: PrefixCache::new(settings.prefix_blocks),
+            serial: index as u64,
+            stride: settings.threads.max(1) as u64,
+            shared,
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// The reply to a whole request.
+    pub(crate) fn answer(&mut self, request: Request<'_>, now: Nanos) -> Reply {
+        self.capture(request, now);
+        let path = request.target().split('?').next().unwrap_or("");
+        let surface = match path {
+            "/v1/chat/completions" => Some(Surface::Chat),
+            "/v1/completions" => Some(Surface::Completion),
+            "/v1/embeddings" => Some(Surface::Embedding),
+            _ => None,
+        };
+        let outcome = match surface {
+            Some(surface) if request.method() == "POST" => self.judged(surface, request, now),
+            Some(_) => {
+                let message = format!("Not allowed to {} on {path}.", request.method());
+                Err(Refusal::new(Reason::MethodWrong, message))
+            }
+            None => self.other(path, request, now),
+        };
+        outcome.unwrap_or_else(|refusal| self.refuse(&refusal, now))
+    }
+
+    /// The reply to a request that is turned down.
+    pub(crate) fn refuse(&mut self, refusal: &Refusal, now: Nanos) -> Reply {
+        self.counters().note_refusal(refusal);
+        let script = Script { status: refusal.reason.status(), ..Script::default() };
+        let identity = self.identity();
+        Reply::whole(script, identity, refusal.body(), now)
+    }
+
+    /// An error as the script wants it, before the body was read.
+    pub(crate) fn early(&mut self, mut script: Script, now: Nanos) -> Reply {
+        if script.status < 400 {
+            script.status = 413;
+        }
+        let identity = self.identity();
+        let body = scripted_error(script.status);
+        Reply::whole(script, identity, body, now)
+    }
+
+    /// The script that holds before the request's body is known.
+    pub(crate) fn script_of(&self, request: Request<'_>) -> Result<Script, Refusal> {
+        let mut script = self.script.clone();
+        if let Some(text) = request.script() {
+            script.apply(text).map_err(|message| Refusal::new(Reason::Script, message))?;
+        }
+        Ok(script)
+    }
+
+    fn judged(
+        &mut self,
+        surface: Surface,
+        request: Request<'_>,
+        now: Nanos,
+    ) -> Result<Reply, Refusal> {
+        if !request.head.is_json {
+            let message = "Unsupported content type. This API method only accepts \
+                           'application/json' requests.";
+            return Err(Refusal::new(Reason::ContentType, message));
+        }
+        let ask = self.judge(surface, request.body)?;
+        let script = self.overlaid(&ask, request)?;
+        let identity = self.identity();
+        if script.status >= 400 {
+            let body = scripted_error(script.status);
+            return Ok(Reply::whole(script, identity, body, now));
+        }
+        if self.settings().context_tokens.is_some_and(|most| ask.prompt_tokens > most) {
+            let message = format!(
+                "This model's maximum context length is {} tokens. However, your messages resulted \
+                 in {} tokens. Please reduce the length of the messages.",
+                self.settings().context_tokens.unwrap_or(0),
+                ask.prompt_tokens,
+            );
+            return Err(Refusal::of(Reason::ContextLength, "messages", message));
+        }
+        let cached = self.prefixes.visit(&ask.blocks).min(ask.prompt_tokens);
+        let cached = script.cached.unwrap_or(cached);
+        let used = Used { prompt: ask.prompt_tokens, cached, completion: 0 };
+        Ok(compose(ask, script, identity, used, now))
+    }
+
+    /// The verdict on `body`, from memory if it was seen before.
+    fn judge(&mut self, surface: Surface, body: &[u8]) -> Result<Rc<Ask>, Refusal> {
+        let key = (surface, sketch(body));
+        if let Some(known) = self.judged.get(&key).filter(|known| *known.body == *body) {
+            return known.verdict.clone();
+        }
+        let verdict = Ask::read(surface, body, &self.settings().models).map(Rc::new);
+        if body.len() <= JUDGED_BYTES_MAX {
+            if self.judged.len() >= JUDGED_MAX {
+                self.judged.clear();
+            }
+            self.judged.insert(key, Judged { body: body.into(), verdict: verdict.clone() });
+        }
+        verdict
+    }
+
+    fn overlaid(&mut self, ask: &Ask, request: Request<'_>) -> Result<Script, Refusal> {
+        let mut script = self.shared.queued.pop().unwrap_or_else(|| self.script.clone());
+        let mut overlay = || {
+            script.apply_model(&ask.model)?;
+            if let Some(text) = &ask.script {
+                script.apply(text)?;
+            }
+            request.script().map_or(Ok(()), |text| script.apply(text))
+        };
+        match overlay() {
+            Ok(()) => Ok(script),
+            Err(message) => Err(Refusal::new(Reason::Script, message)),
+        }
+    }
+
+    fn other(&mut self, path: &str, request: Request<'_>, now: Nanos) -> Result<Reply, Refusal> {
+        let identity = self.identity();
+        let get = matches!(request.method(), "GET" | "HEAD");
+        let plain = |body: Vec<u8>| Reply::whole(Script::default(), identity, body, now);
+        if get && path == "/sim/counters" {
+            return Ok(plain(self.counters().to_json().to_string().into_bytes()));
+        }
+        let script = self.script_of(request)?;
+        let reply = |body: Vec<u8>| match script.status {
+            400.. => {
+                let body = scripted_error(script.status);
+                Reply::whole(script, identity, body, now)
+            }
+            _ => Reply::whole(script, identity, body, now),
+        };
+        let models = &self.settings().models;
+        if get && path == "/v1/models" {
+            return Ok(reply(plain::models(models, None, identity.created)));
+        }
+        if let Some(name) = path.strip_prefix("/v1/models/").filter(|_| get) {
+            if !models.iter().any(|known| known == name) {
+                let message = format!("The model '{name}' does not exist");
+                return Err(Refusal::of(Reason::ModelUnknown, "model", message));
+            }
+            return Ok(reply(plain::models(models, Some(name), identity.created)));
+        }
+        Ok(reply(echo(request)))
+    }
+
+    fn identity(&mut self) -> Identity {
+        self.serial += self.stride;
+        Identity { serial: self.serial, created: unix_seconds() }
+    }
+
+    fn capture(&self, request: Request<'_>, now: Nanos) {
+        if self.settings().capture == 0 {
+            return;
+        }
+        self.shared.captured.force_push(Captured {
+            at: now,
+            method: request.method().to_owned(),
+            target: request.target().to_owned(),
+            headers: headers(request),
+            body: request.body.to_vec(),
+        });
+    }
+}
+
+fn compose(ask: Rc<Ask>, script: Script, identity: Identity, used: Used, now: Nanos) -> Reply {
+    if ask.surface == Surface::Embedding {
+        let body = plain::embeddings(&ask, &script);
+        return Reply::whole(script, identity, body, now);
+    }
+    let tokens = match script.bytes {
+        Some(_) if !ask.stream => ask.text(&script).1,
+        _ => ask.tokens(&script).0,
+    };
+    let used = Used { completion: tokens * ask.choices, ..used };
+    let mut reply = if ask.stream {
+        let first_at = Reply::first_at(&script, now);
+        let stream = Stream::new(ask, identity, used, first_at);
+        Reply::stream(script, identity, stream, now)
+    } else {
+        let body = plain::completion(&ask, &script, identity, used);
+        Reply::whole(script, identity, body, now)
+    };
+    reply.tokens = used.completion;
+    reply
+}
+
+/// A number that tells different bodies apart most of the time, at a cost that does not grow.
+fn sketch(body: &[u8]) -> u64 {
+    const END_BYTES: usize = 256;
+    if body.len() <= 2 * END_BYTES {
+        return hash(0, body);
+    }
+    let middle = body.len() / 2;
+    let parts = [&body[..END_BYTES], &body[middle..middle + 64], &body[body.len() - END_BYTES..]];
+    parts.iter().fold(body.len() as u64, |state, part| hash(state, part))
+}
+
+fn scripted_error(status: u16) -> Vec<u8> {
+    let (message, kind, code) = match status {
+        429 => ("Rate limit reached for requests", "requests", Some("rate_limit_exceeded")),
+        401 => ("Incorrect API key provided", "invalid_request_error", Some("invalid_api_key")),
+        503 => ("The engine is currently overloaded, please try again later", "overloaded", None),
+        500.. => ("The server had an error while processing your request", "server_error", None),
+        _ => ("The request was refused by script", "invalid_request_error", Some("scripted")),
+    };
+    error_body(message, kind, None, code)
+}
+
+fn echo(request: Request<'_>) -> Vec<u8> {
+    let shown = &request.body[..request.body.len().min(ECHO_BYTES_MAX)];
+    let headers: Vec<_> = headers(request).into_iter().map(|(name, value)| [name, value]).collect();
+    let echo = json!({
+        "object": "echo",
+        "method": request.method(),
+        "target": request.target(),
+        "headers": headers,
+        "body_bytes": request.body.len(),
+        "body": String::from_utf8_lossy(shown),
+    });
+    echo.to_string().into_bytes()
+}
+
+fn headers(request: Request<'_>) -> Vec<(String, String)> {
+    let head = String::from_utf8_lossy(&request.bytes[..request.head.len]);
+    let lines = head.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
+    lines.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect()
+}
