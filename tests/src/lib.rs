@@ -24,10 +24,17 @@ pub mod random;
 pub mod wait;
 pub mod wire;
 
+use std::path::{Path, PathBuf};
+
 pub use client::Client;
 pub use gateway::{Gateway, Launch};
 pub use loadtest::provider::{Provider, Settings};
 pub use wire::{Answer, Wire};
+
+/// The root of the repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the root").to_owned()
+}
 
 /// A provider that keeps what it receives, on a free port.
 pub fn provider() -> Provider {
