@@ -59,7 +59,8 @@ impl Place {
         let Ok(sources) = std::fs::read_to_string(self.binary.with_extension("d")) else {
             return false;
         };
-        let older = |source: &str| changed(Path::new(source)).is_some_and(|at: SystemTime| at <= built);
+        let older =
+            |source: &str| changed(Path::new(source)).is_some_and(|at: SystemTime| at <= built);
         sources.split_whitespace().skip(1).all(older)
     }
 

@@ -10,11 +10,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    Client, Provider, Wire, binary,
-    folder::Folder,
-    metrics::Metrics,
-    process::Process,
-    wait,
+    Client, Provider, Wire, binary, folder::Folder, metrics::Metrics, process::Process, wait,
 };
 
 /// What a gateway is started with.

@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod process;
 pub mod program;
 pub mod random;
+pub mod server;
 pub mod wait;
 pub mod wire;
 

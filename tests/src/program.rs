@@ -14,7 +14,8 @@ pub fn openai_python() -> Option<Command> {
     let python = std::env::var_os("FAREGATE_TEST_PYTHON")
         .map_or_else(|| sdk_folder().join("venv/bin/python"), PathBuf::from);
     let ready = runs(Command::new(&python).args(["-c", "import openai"]));
-    needed("openai-python", ready, "no Python with the package openai").then(|| Command::new(python))
+    needed("openai-python", ready, "no Python with the package openai")
+        .then(|| Command::new(python))
 }
 
 /// The Node SDK of OpenAI: the interpreter, and the folder of its modules.
