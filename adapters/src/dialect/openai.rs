@@ -3,11 +3,13 @@
 //! Format: <https://platform.openai.com/docs/api-reference>
 
 mod error;
+mod meter;
 mod request;
 mod stream;
 mod usage;
 
 pub use error::{ErrorBody, write_error, write_error_event, write_model, write_models};
+pub use meter::UsageMeter;
 pub use request::{Asked, FIELDS, Invalid, field, include_usage_edit, read};
 pub use stream::{Seen, inspect};
-pub use usage::{UsageMeter, usage};
+pub use usage::usage;

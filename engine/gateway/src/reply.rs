@@ -156,9 +156,19 @@ pub(crate) fn write_returned(
             write_number_field(out, b"content-length", length)
         }
         (Downstream::Chunked, _) => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        (Downstream::Empty, _) => write_empty(out, head),
         _ => {}
     }
     returned
+}
+
+/// The length of an answer without a body: 0, or what a HEAD was told; statuses that have none by themselves say nothing.
+fn write_empty(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>) {
+    if let Some(length) = head.header(b"content-length") {
+        write_field(out, b"content-length", length);
+    } else if !matches!(head.status, 100..200 | 204 | 304) {
+        write_number_field(out, b"content-length", 0);
+    }
 }
 
 /// What was among a provider's fields.

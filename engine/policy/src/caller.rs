@@ -39,7 +39,8 @@ impl Caller {
         self.models.iter().all(|level| level.iter().any(|pattern| pattern.matches(model)))
     }
 
-    /// Whether the caller may use everything `provider` has, and so the paths of it that name no model.
+    /// Whether the caller may use everything `provider` has, and so the paths of it that name no
+    /// model.
     #[must_use]
     pub fn may_use_all_of(&self, provider: &str) -> bool {
         let prefix = format!("{provider}/");

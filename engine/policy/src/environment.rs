@@ -1,7 +1,7 @@
 //! A policy made of the environment alone: `OPENAI_API_KEY=… faregate serve`.
 //!
-//! In: variables. Out: the text of a policy, read like any other. It holds the names of secrets and the hashes of client
-//! keys, no secret itself.
+//! In: variables. Out: the text of a policy, read like any other. It holds the names of secrets and
+//! the hashes of client keys, no secret itself.
 
 use std::fmt::Write;
 
@@ -86,8 +86,8 @@ fn provider(text: &mut String, known: &Known, vars: &HashMap<String, String>) ->
     true
 }
 
-/// What a variable says of where a provider listens, as a URL: `OLLAMA_HOST` is often an address alone, and the one to
-/// listen at.
+/// What a variable says of where a provider listens, as a URL: `OLLAMA_HOST` is often an address
+/// alone, and the one to listen at.
 fn whole_url(known: &Known, url: &str) -> String {
     if url.contains("://") || url.starts_with("unix:") {
         return url.to_owned();

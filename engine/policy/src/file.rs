@@ -1,7 +1,8 @@
 //! The policy file, read whole: every mistake of it is found at once.
 //!
-//! In: TOML. Out: a [`Policy`], or everything that is wrong with the text. Which keys there are and what they take says
-//! [`crate::reference`]; the files below this one say what the values mean together.
+//! In: TOML. Out: a [`Policy`], or everything that is wrong with the text. Which keys there are and
+//! what they take says [`crate::reference`]; the files below this one say what the values mean
+//! together.
 //! Format: <https://toml.io/en/v1.1.0>
 
 mod callers;
@@ -13,13 +14,19 @@ mod section;
 mod server;
 mod url;
 
-use std::{cell::RefCell, ops::Range};
+use std::{
+    cell::{Cell, RefCell},
+    ops::Range,
+    sync::Arc,
+};
 
 use toml::de::DeTable;
 
 use crate::{
+    environment,
     policy::Policy,
-    problem::{Problem, Problems},
+    problem::{PROBLEMS_MAX, Problem, Problems},
+    retry::RetryBudget,
 };
 use section::Section;
 
@@ -45,6 +52,8 @@ pub(crate) struct Reader<'d> {
     drafts: RefCell<Vec<Draft>>,
     /// What must not be repeated in a message.
     secrets: RefCell<Vec<Span>>,
+    /// How many problems and how many warnings are still taken.
+    room: [Cell<usize>; 2],
 }
 
 struct Draft {
@@ -61,7 +70,8 @@ enum Weight {
     Syntax,
     /// Wrong where it stands, whatever the rest says.
     Wrong,
-    /// Wrong beside the rest; not worth saying of a text that is not TOML, where some of the rest is lost.
+    /// Wrong beside the rest; not worth saying of a text that is not TOML, where some of the rest
+    /// is lost.
     Together,
     /// Allowed.
     Warning,
@@ -99,23 +109,35 @@ fn read(
     let table = root.table("server");
     let mut server = server::read(reader, &table);
     let retries = server::retries(reader, &root.table("retries"));
-    let breaker = server::breaker(&root.table("breaker"));
+    let breaker = server::breaker(reader, &root.table("breaker"));
     let providers = providers::read(reader, root, &server);
     server.passthrough = providers::passthrough(reader, &table, &providers);
     let (models, targets) = models::read(reader, root, &providers, breaker, previous);
     let mut book = callers::Book::new(reader, &models, cores, previous);
     book.read(root, &table, &server.listen);
     let (keys, scopes) = book.close();
-    let retry_budget = previous.map_or_else(
-        || std::sync::Arc::new(crate::retry::RetryBudget::new(cores)),
-        |policy| std::sync::Arc::clone(&policy.retry_budget),
-    );
-    Policy { server, providers, targets, models, keys, scopes, retries, breaker, retry_budget, warnings: vec![] }
+    let retry_budget = match previous {
+        Some(previous) => Arc::clone(&previous.retry_budget),
+        None => Arc::new(RetryBudget::new(cores)),
+    };
+    Policy {
+        server,
+        providers,
+        targets,
+        models,
+        keys,
+        scopes,
+        retries,
+        retry_budget,
+        breaker,
+        warnings: Vec::new(),
+    }
 }
 
 impl<'d> Reader<'d> {
     fn new(file: &'d str, text: &'d str) -> Self {
-        Self { file, text, drafts: RefCell::default(), secrets: RefCell::default() }
+        let room = [Cell::new(PROBLEMS_MAX), Cell::new(PROBLEMS_MAX)];
+        Self { file, text, drafts: RefCell::default(), secrets: RefCell::default(), room }
     }
 
     /// Notes what is wrong by itself. An empty help is none.
@@ -143,9 +165,22 @@ impl<'d> Reader<'d> {
         self.note(span.cloned(), reason.into(), help.into(), Weight::Warning);
     }
 
-    /// Masks a part of the text in every message.
+    /// Help that takes time to find; none when nothing more is noted.
+    pub(crate) fn help(&self, find: impl FnOnce() -> String) -> String {
+        if self.room[0].get() == 0 { String::new() } else { find() }
+    }
+
+    /// Masks a value of the text, but for its quotes, in every message.
     pub(crate) fn hide(&self, span: &Span) {
-        self.secrets.borrow_mut().push(span.clone());
+        let quote = |at: usize| matches!(self.text.as_bytes().get(at), Some(b'"' | b'\''));
+        let start = span.start + usize::from(quote(span.start));
+        let end = span.end - usize::from(span.end > start && quote(span.end - 1));
+        self.secrets.borrow_mut().push(start..end);
+    }
+
+    /// Whether the text was made of the environment.
+    pub(crate) fn is_environment(&self) -> bool {
+        self.file == environment::FILE
     }
 
     fn syntax(&self, span: Span, message: &str) {
@@ -166,7 +201,12 @@ impl<'d> Reader<'d> {
 
     fn note(&self, span: Option<Span>, reason: String, help: String, weight: Weight) {
         let help = (!help.is_empty()).then_some(help);
-        self.drafts.borrow_mut().push(Draft { span, reason, help, weight });
+        // Warnings never crowd out what is wrong: each kind has its own room.
+        let room = &self.room[usize::from(weight == Weight::Warning)];
+        if let Some(left) = room.get().checked_sub(1) {
+            room.set(left);
+            self.drafts.borrow_mut().push(Draft { span, reason, help, weight });
+        }
     }
 
     fn finish(self, mut policy: Policy) -> Result<Policy, Problems> {

@@ -1,8 +1,9 @@
 //! Client keys: how they are minted, recognised and hashed.
 //!
-//! A minted key is `fg-`, 43 characters that hold 256 random bits, and 6 that hold the CRC-32 of those 43, so that a
-//! mistyped key, or one found by a scanner for leaked secrets, is told from any other text without asking anybody.
-//! Keys of any other form work too: a policy holds the hash of what the client sends.
+//! A minted key is `fg-`, 43 characters that hold 256 random bits, and 6 that hold the CRC-32 of
+//! those 43, so that a mistyped key, or one found by a scanner for leaked secrets, is told from any
+//! other text without asking anybody. Keys of any other form work too: a policy holds the hash of
+//! what the client sends.
 
 use std::fmt;
 
@@ -19,7 +20,8 @@ const CHECKSUM_CHARS: usize = 6;
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// SHA-256 of a client key: all that a policy holds of it. Displayed as the policy spells it: `sha256:…`.
+/// SHA-256 of a client key: all that a policy holds of it. Displayed as the policy spells it:
+/// `sha256:…`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyHash(pub [u8; 32]);
 
@@ -91,6 +93,16 @@ pub fn verify_checksum(key: &[u8]) -> bool {
     rest.len() == BODY_CHARS + CHECKSUM_CHARS && checksum(&rest[..BODY_CHARS]) == rest[BODY_CHARS..]
 }
 
+/// What to tell a client whose key is in no policy: lower case, without the key.
+#[must_use]
+pub fn why_unknown(key: &[u8]) -> &'static str {
+    match (looks_minted(key), verify_checksum(key)) {
+        (true, true) => "the key is not known here: it was revoked, or belongs to another gateway",
+        (true, false) => "the key is mistyped or cut: its checksum is wrong",
+        (false, _) => "the key is not known here",
+    }
+}
+
 /// Divides a number of 256 bits, highest byte first, by 62; gives what remains.
 fn divide(number: &mut [u8; 32]) -> u8 {
     let mut rest = 0_u32;
@@ -156,6 +168,14 @@ mod tests {
         assert!(mint([0; 32]).starts_with(&format!("fg-{}", "0".repeat(43))));
         assert_eq!(mint([0; 32]).len(), 52);
         assert_eq!(mint([255; 32]).len(), 52);
+    }
+
+    #[test]
+    fn a_mistyped_key_is_called_so() {
+        let key = mint([7; 32]);
+        assert!(why_unknown(key.as_bytes()).contains("revoked"));
+        assert!(why_unknown(&key.as_bytes()[..51]).contains("mistyped"));
+        assert_eq!(why_unknown(b"sk-x"), "the key is not known here");
     }
 
     proptest! {

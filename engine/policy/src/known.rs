@@ -1,5 +1,5 @@
-//! Providers that need no address: where they listen, which environment variable holds their key, and what their models
-//! are called. Only those that speak OpenAI's dialect.
+//! Providers that need no address: where they listen, which environment variable holds their key,
+//! and what their models are called. Only those that speak OpenAI's dialect.
 
 /// A provider that is known by name.
 #[derive(Clone, Copy, Debug)]
@@ -8,7 +8,8 @@ pub struct Known {
     pub name: &'static str,
     /// Where it listens.
     pub base_url: &'static str,
-    /// The environment variables that usually hold its key, the preferred one first; none: it takes no key.
+    /// The environment variables that usually hold its key, the preferred one first; none: it takes
+    /// no key.
     pub key_vars: &'static [&'static str],
     /// The environment variable that usually moves it elsewhere.
     pub url_var: Option<&'static str>,
@@ -120,4 +121,33 @@ const fn remote(
 
 const fn local(name: &'static str, base_url: &'static str, url_var: Option<&'static str>) -> Known {
     Known { name, base_url, key_vars: &[], url_var, prefixes: &[] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_two_share_a_name_a_variable_or_a_prefix() {
+        let mut seen = HashSet::new();
+        for known in ALL {
+            let words = [known.name].into_iter().chain(known.url_var);
+            let words = words.chain(known.key_vars.iter().chain(known.prefixes).copied());
+            for word in words {
+                assert!(seen.insert(word), "{word} is there twice");
+            }
+        }
+    }
+
+    #[test]
+    fn every_one_is_a_right_provider() {
+        for known in ALL {
+            let text = format!("[providers.{}]\napi_key = \"env:K\"\n", known.name);
+            let policy = crate::Policy::compile(&text, "p", 1, None).unwrap();
+            let local = known.key_vars.is_empty();
+            let url = &policy.providers[0].replicas[0];
+            assert_eq!(url.host == "127.0.0.1", local, "{}", known.name);
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! Every decision, without I/O and without a clock.
 //!
-//! In: the policy as text, the head and the wish of a request, what became of an attempt, and the present as an argument.
-//! Out: who is calling, what may pass, where it goes, when it is tried again, and what is counted.
+//! In: the policy as text, the head and the wish of a request, what became of an attempt, and the
+//! present as an argument. Out: who is calling, what may pass, where it goes, when it is tried
+//! again, and what is counted.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking"))]
@@ -28,7 +29,7 @@ pub mod retry;
 pub mod route;
 mod starter;
 pub mod summary;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
 pub mod time;
 pub mod units;

@@ -1,1 +1,179 @@
-//! stub
+//! Every number we export: one row each, shared by the exposition and the documents.
+//!
+//! Names and units follow Prometheus (<https://prometheus.io/docs/practices/naming/>); names that begin with `gen_ai` and
+//! labels that do follow the OpenTelemetry GenAI conventions, with underscores. A label's values are bounded: they come
+//! from the policy, from a table, or from [`crate::fault::ALL`].
+
+/// How a number behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MetricKind {
+    /// It only grows.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// Counts by upper bound, a sum and a count.
+    Histogram,
+}
+
+impl MetricKind {
+    /// The word for it in the exposition.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// A number we export.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Metric {
+    /// The name, with the unit at its end where there is one.
+    pub name: &'static str,
+    /// How it behaves.
+    pub kind: MetricKind,
+    /// What it counts.
+    pub unit: &'static str,
+    /// What it says.
+    pub help: &'static str,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+    /// Upper bounds of a histogram's buckets.
+    pub buckets: &'static [f64],
+}
+
+/// Labels of everything that is told apart by what was asked for and where it went.
+pub const BY_OPERATION: &[&str] =
+    &["gen_ai_operation_name", "gen_ai_request_model", "gen_ai_provider_name", "target"];
+
+/// [`BY_OPERATION`], and who asked.
+pub const BY_CALLER: &[&str] =
+    &["gen_ai_operation_name", "gen_ai_request_model", "gen_ai_provider_name", "target", "team"];
+
+const BY_ENDING: &[&str] = &[
+    "gen_ai_operation_name",
+    "gen_ai_request_model",
+    "gen_ai_provider_name",
+    "target",
+    "team",
+    "status",
+    "code",
+];
+
+const BY_TOKEN: &[&str] = &[
+    "gen_ai_operation_name",
+    "gen_ai_request_model",
+    "gen_ai_provider_name",
+    "target",
+    "team",
+    "gen_ai_token_type",
+];
+
+/// Buckets of `gen_ai.server.request.duration`.
+pub const DURATION_BUCKETS: [f64; 14] =
+    [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+
+/// Buckets of `gen_ai.server.time_to_first_token`.
+pub const TTFT_BUCKETS: [f64; 16] =
+    [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+/// Buckets of the time that the gateway itself takes.
+pub const OVERHEAD_BUCKETS: [f64; 10] =
+    [5e-6, 10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 5e-3, 25e-3];
+
+macro_rules! metrics {
+    ($($konst:ident $name:literal $kind:ident $unit:literal $labels:expr, $buckets:expr; $help:literal)+) => {
+        $(
+            #[doc = $help]
+            pub const $konst: Metric = Metric {
+                name: $name,
+                kind: MetricKind::$kind,
+                unit: $unit,
+                help: $help,
+                labels: $labels,
+                buckets: $buckets,
+            };
+        )+
+
+        /// Every number we export, in the order of the documents.
+        pub const ALL: &[Metric] = &[$($konst,)+];
+    };
+}
+
+metrics! {
+    REQUESTS "faregate_requests_total" Counter "requests" BY_ENDING, &[];
+        "Requests that ended."
+    UPSTREAM_REQUESTS "faregate_upstream_requests_total" Counter "requests" BY_CALLER, &[];
+        "Requests made to providers, retries included."
+    UNMETERED_REQUESTS "faregate_unmetered_requests_total" Counter "requests" BY_CALLER, &[];
+        "Answers whose token usage the provider did not give."
+    TOKENS "faregate_tokens_total" Counter "tokens" BY_TOKEN, &[];
+        "Tokens, in disjoint classes."
+    REQUEST_DURATION "gen_ai_server_request_duration_seconds" Histogram "seconds" BY_OPERATION, &DURATION_BUCKETS;
+        "From the request's head to the end of the answer."
+    TIME_TO_FIRST_TOKEN "gen_ai_server_time_to_first_token_seconds" Histogram "seconds" BY_OPERATION, &TTFT_BUCKETS;
+        "From the request's head to the first content token."
+    OVERHEAD "faregate_overhead_seconds" Histogram "seconds" BY_OPERATION, &OVERHEAD_BUCKETS;
+        "Time the gateway itself took: decisions before, head of the answer after."
+    REQUESTS_IN_FLIGHT "faregate_requests_in_flight" Gauge "requests" &[], &[];
+        "Requests being served."
+    CONNECTIONS "faregate_connections" Gauge "connections" &["core"], &[];
+        "Open client connections."
+    CONNECTIONS_REFUSED "faregate_connections_refused_total" Counter "connections" &[], &[];
+        "Client connections turned away at the limit."
+    ACCEPT_ERRORS "faregate_accept_errors_total" Counter "errors" &[], &[];
+        "Client connections that could not be accepted."
+    TLS_HANDSHAKE_FAILURES "faregate_tls_handshake_failures_total" Counter "handshakes" &[], &[];
+        "TLS handshakes of clients that failed."
+    UPSTREAM_IDLE_CONNECTIONS "faregate_upstream_idle_connections" Gauge "connections" &[], &[];
+        "Idle connections to providers."
+    PANICS "faregate_panics_total" Counter "requests" &[], &[];
+        "Requests that ended in a panic."
+    BUILD_INFO "faregate_build_info" Gauge "" &["version", "driver"], &[];
+        "Version and driver."
+    POLICY_GENERATION "faregate_policy_generation" Gauge "" &[], &[];
+        "Generation of the policy in force."
+    POLICY_RELOADS "faregate_policy_reloads_total" Counter "reloads" &[], &[];
+        "Changed policies that took effect."
+    POLICY_RELOADS_REFUSED "faregate_policy_reloads_refused_total" Counter "reloads" &[], &[];
+        "Changed policies that were refused."
+    POLICY_RELOAD_MICROS "faregate_policy_reload_micros" Gauge "microseconds" &[], &[];
+        "Time the last change took until every core had it."
+    ACCESS_LOG_BLOCKS_DROPPED "faregate_access_log_blocks_dropped_total" Counter "blocks" &[], &[];
+        "Blocks of access-log lines dropped because the writer fell behind."
+}
+
+/// The row of a name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Metric> {
+    ALL.iter().find(|metric| metric.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_well_formed() {
+        for (index, metric) in ALL.iter().enumerate() {
+            let name = metric.name;
+            assert!(ALL[..index].iter().all(|other| other.name != name), "{name} is there twice");
+            let is_total = name.ends_with("_total");
+            assert_eq!(metric.kind == MetricKind::Counter, is_total, "{name}");
+            assert!(metric.help.ends_with('.') && !metric.help.contains('\n'), "{name}");
+            assert_eq!(metric.kind == MetricKind::Histogram, !metric.buckets.is_empty(), "{name}");
+            assert!(metric.buckets.is_sorted(), "{name}");
+            if metric.unit == "seconds" {
+                assert!(name.ends_with("_seconds"), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn rows_are_found_by_name() {
+        assert_eq!(find("faregate_tokens_total"), Some(&TOKENS));
+        assert_eq!(find("faregate_tokens"), None);
+    }
+}

@@ -1,7 +1,7 @@
 //! Names that clients ask for, and the targets behind them.
 //!
-//! A name as written in the policy comes first, then `provider/model` where the provider offers it, then names with `*`,
-//! the one that fixes most characters first.
+//! A name as written in the policy comes first, then `provider/model` where the provider offers it,
+//! then names with `*`, the one that fixes most characters first.
 
 use hashbrown::HashMap;
 
@@ -27,7 +27,8 @@ pub struct Model {
     pub name: Box<str>,
     /// How its targets share the requests.
     pub strategy: Strategy,
-    /// Indices into [`Policy::targets`](crate::Policy::targets), in the order of the file. Never empty.
+    /// Indices into [`Policy::targets`](crate::Policy::targets), in the order of the file. Never
+    /// empty.
     pub targets: Vec<usize>,
 }
 
@@ -78,7 +79,7 @@ impl Models {
         self.list.push(model);
     }
 
-    /// Adds `provider/…`: `any` is the target that takes any model, `named` are those with a fixed one.
+    /// Adds `provider/…`: `any` is the target that takes any model, `named` those with a fixed one.
     pub(crate) fn add_provider(
         &mut self,
         provider: &Provider,
@@ -95,7 +96,8 @@ impl Models {
         self.direct.insert(provider.name.clone(), Direct { offers, any, named });
     }
 
-    /// Puts the names with `*` in order, the one that fixes most characters first; `targets` is how many there are.
+    /// Puts the names with `*` in order, the one that fixes most characters first; `targets` is how
+    /// many there are.
     pub(crate) fn finish(&mut self, targets: usize) {
         self.patterns.sort_by(|(a, _), (b, _)| {
             b.weight().cmp(&a.weight()).then_with(|| a.as_str().cmp(b.as_str()))

@@ -4,7 +4,7 @@
 const NAME_BYTES_MAX: usize = 64;
 
 /// Candidates that are looked at.
-const CANDIDATES_MAX: usize = 10_000;
+const CANDIDATES_MAX: usize = 1000;
 
 /// The candidate that `word` is nearest to by edits, if it is near enough for a typing mistake.
 pub(crate) fn nearest<'a>(

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A name in which each `*` stands for any run of characters, none included. Upper and lower case differ.
+/// A name in which each `*` stands for any run of characters, none included. Upper and lower case
+/// differ.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pattern(Box<str>);
 

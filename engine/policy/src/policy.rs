@@ -1,4 +1,5 @@
-//! The policy as validated: what the file says, with every reference resolved and every default filled in.
+//! The policy as validated: what the file says, with every reference resolved and every default
+//! filled in.
 
 use std::{borrow::Cow, fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -20,7 +21,8 @@ pub struct Policy {
     pub server: Server,
     /// Who is spoken to, in the order of the file.
     pub providers: Vec<Provider>,
-    /// Every place a request may go: those of the models, and one of each provider for `provider/model`.
+    /// Every place a request may go: those of the models, and one of each provider for
+    /// `provider/model`.
     pub targets: Vec<Target>,
     /// Names that clients ask for.
     pub models: Models,
@@ -271,7 +273,8 @@ impl Target {
 /// Something that has limits: the organisation, a team, a project, an agent, a key.
 #[derive(Clone, Debug)]
 pub struct Scope {
-    /// `organisation`, `team/search`, `project/search/ranking`, `agent/search/ranking/crawler`, `key/search-ci`.
+    /// `organisation`, `team/search`, `project/search/ranking`, `agent/search/ranking/crawler`,
+    /// `key/search-ci`.
     pub name: Box<str>,
     /// Its limits. Never empty.
     pub limits: Vec<Limit>,
@@ -337,8 +340,8 @@ pub struct Retries {
 impl Policy {
     /// Reads a policy. `file` is its name in the diagnostics; `cores` share the limits.
     ///
-    /// Limits of the same scope, kind and period as in `previous`, and targets of the same name, go on counting where they
-    /// are. Nothing of `previous` changes before [`Policy::take_effect`].
+    /// Limits of the same scope, kind and period as in `previous`, and targets of the same name, go
+    /// on counting where they are. Nothing of `previous` changes before [`Policy::take_effect`].
     ///
     /// # Errors
     ///
@@ -352,8 +355,8 @@ impl Policy {
         crate::file::compile(text, file, cores, previous)
     }
 
-    /// The policy of an environment, for `serve` without a file: every known provider whose usual variables are there. A
-    /// key in `FAREGATE_KEY` or `LITELLM_MASTER_KEY` is asked of clients.
+    /// The policy of an environment, for `serve` without a file: every known provider whose usual
+    /// variables are there. A key in `FAREGATE_KEY` or `LITELLM_MASTER_KEY` is asked of clients.
     ///
     /// # Errors
     ///
@@ -382,11 +385,14 @@ impl Policy {
         crate::summary::Summary(self)
     }
 
-    /// Gives what was taken over from the policy before the amounts and settings of this one. Called once, when this policy
-    /// is put in force: a policy that is refused later (a secret is missing) must not have changed a limit.
+    /// Gives what was taken over from the policy before the amounts and settings of this one.
+    /// Called once, when this policy is put in force: a policy that is refused later (a secret is
+    /// missing) must not have changed a limit.
     pub fn take_effect(&self) {
         for limit in self.scopes.iter().flat_map(|scope| &scope.limits) {
-            limit.pool.resize(limit.amount, crate::time::nanos(limit.period));
+            if limit.pool.amount() != limit.amount {
+                limit.pool.resize(limit.amount, crate::time::nanos(limit.period));
+            }
         }
         for target in &self.targets {
             target.breaker.set(self.breaker);

@@ -1,7 +1,7 @@
 //! What is wrong with a policy: where, why, and what would be right.
 //!
-//! Rendered as compilers do: `file:line:column: reason`, the line, carets under what is meant, help. What may be a secret
-//! is not repeated.
+//! Rendered as compilers do: `file:line:column: reason`, the line, carets under what is meant,
+//! help. What may be a secret is not repeated.
 
 use std::{fmt, ops::Range};
 
@@ -17,8 +17,17 @@ const LEAD_CHARS: usize = 40;
 /// Characters of a reason or a help.
 const MESSAGE_CHARS_MAX: usize = 600;
 
-/// A word of a line that is at least this long may be a secret.
+/// A word that is at least this long, and begins as keys do, may be one.
 const SECRET_CHARS_MIN: usize = 20;
+
+/// A word that is at least this long, and looks random, may be a secret.
+const RANDOM_CHARS_MIN: usize = 32;
+
+/// What keys begin with.
+const KEY_STARTS: &[&str] = &["sk-", "fg-", "gsk_", "xai-", "pk-", "csk-", "hf_", "AIza", "nvapi-"];
+
+/// Problems that are kept.
+pub(crate) const PROBLEMS_MAX: usize = 1000;
 
 /// One mistake in a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +135,8 @@ impl fmt::Display for Problems {
         match self.0.len() {
             1 => f.write_str("1 problem"),
             count if count > PROBLEMS_SHOWN_MAX => {
-                write!(f, "{count} problems, {PROBLEMS_SHOWN_MAX} of them shown")
+                let more = if count >= PROBLEMS_MAX { " or more" } else { "" };
+                write!(f, "{count} problems{more}, {PROBLEMS_SHOWN_MAX} of them shown")
             }
             count => write!(f, "{count} problems"),
         }
@@ -154,7 +164,8 @@ fn cleaned(message: &str) -> String {
     chars.into_iter().collect()
 }
 
-/// The characters of a line, with control characters replaced and with stars for what may be a secret.
+/// The characters of a line, with control characters replaced and with stars for what may be a
+/// secret.
 fn masked(text: &str, line: Range<usize>, secrets: &[Range<usize>]) -> Vec<char> {
     let mut chars: Vec<char> = text[line.clone()]
         .char_indices()
@@ -165,10 +176,12 @@ fn masked(text: &str, line: Range<usize>, secrets: &[Range<usize>]) -> Vec<char>
             c => c,
         })
         .collect();
+    let mut before = String::new();
     for word in chars.chunk_by_mut(|a, b| is_word(*a) == is_word(*b)) {
-        if looks_secret(word) {
+        if looks_secret(word, &before) {
             word[3..].fill('*');
         }
+        before = if before == "sha256" { "sha256:".to_owned() } else { word.iter().collect() };
     }
     chars
 }
@@ -177,13 +190,20 @@ fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
 }
 
-/// Long, with digits and letters beyond those of a hash: nobody names a model or a file like that.
-fn looks_secret(word: &[char]) -> bool {
-    let is_hash = word.iter().all(char::is_ascii_hexdigit);
-    word.len() >= SECRET_CHARS_MIN
-        && !is_hash
-        && word.iter().any(char::is_ascii_digit)
-        && word.iter().filter(|c| matches!(c, '-' | '_')).count() <= word.len() / 8
+/// Whether a word of a line, behind another, may be a secret: it begins as keys do, or it is long,
+/// has digits, few separators, and is no hash.
+fn looks_secret(word: &[char], before: &str) -> bool {
+    let has_digit = word.iter().any(char::is_ascii_digit);
+    let begins = |start: &&str| word.iter().copied().zip(start.chars()).all(|(a, b)| a == b);
+    if word.len() < SECRET_CHARS_MIN || !has_digit {
+        return false;
+    }
+    if KEY_STARTS.iter().any(begins) {
+        return true;
+    }
+    let separators = word.iter().filter(|c| matches!(c, '-' | '_')).count();
+    let is_hash = before == "sha256:" || word.iter().all(char::is_ascii_hexdigit);
+    word.len() >= RANDOM_CHARS_MIN && separators <= word.len() / 16 && !is_hash
 }
 
 #[cfg(test)]
@@ -232,13 +252,20 @@ mod tests {
         let problem = Problem::at(("p", text), 0..7, &[], ("r".into(), None));
         assert!(problem.to_string().contains("\"sk-*"), "{problem}");
         assert!(!problem.to_string().contains("n7Gq2"), "{problem}");
-        let short = Problem::at(("p", "k = \"pw\""), 0..1, &[5..7], ("r".into(), None));
+        let hidden = std::slice::from_ref(&(5..7));
+        let short = Problem::at(("p", "k = \"pw\""), 0..1, hidden, ("r".into(), None));
         assert!(short.to_string().contains("k = \"**\""), "{short}");
     }
 
     #[test]
     fn hashes_and_model_names_are_shown() {
-        for text in ["sha256:3b4c5d6e7f80912233445566778899aa", "claude-3-5-sonnet-20241022-v2"] {
+        for text in [
+            "sha256:3b4c5d6e7f80912233445566778899aa",
+            "sha256:3b4c5d6e7f80912233445566778899xx",
+            "claude-3-5-sonnet-20241022-v2",
+            "nemotron-4-340b-instruct",
+            "qwen3-coder-480b-a35b-instruct-fp8",
+        ] {
             let problem = Problem::at(("p", text), 0..1, &[], ("r".into(), None));
             assert!(problem.to_string().contains(text), "{problem}");
         }

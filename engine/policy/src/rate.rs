@@ -67,6 +67,8 @@ pub struct Pool {
     /// What must have been refilled until no use is left, in parts.
     spent: CachePadded<AtomicU64>,
     pace: Pace,
+    /// Not zero: more is out than there is, by overuse or a resize, so cells keep nothing.
+    overdrawn: AtomicU64,
     cells: Box<[CachePadded<Cell>]>,
 }
 
@@ -102,6 +104,7 @@ impl Pool {
             held: CachePadded::new(AtomicU64::new(0)),
             spent: CachePadded::new(AtomicU64::new(0)),
             pace: Pace::new(amount, effective_period(kind, period_nanos)),
+            overdrawn: AtomicU64::new(0),
             cells: (0..cores.max(1)).map(|_| CachePadded::new(Cell::default())).collect(),
         }
     }
@@ -127,7 +130,8 @@ impl Pool {
     /// Returns `n` units that were taken and not used.
     pub fn give_back(&self, core: usize, n: u64) {
         let cell = self.cell(core);
-        if n <= self.pace.lease_max().saturating_sub(cell.free()) {
+        let room = self.pace.lease_max().saturating_sub(cell.free());
+        if n <= room && self.overdrawn.load(Ordering::Relaxed) == 0 {
             cell.put(n);
         } else {
             self.let_go(n);
@@ -138,13 +142,14 @@ impl Pool {
     ///
     /// `used` may exceed `held`: the difference is owed, and nothing is free until it is refilled.
     pub fn spend(&self, core: usize, held: u64, used: u64, now: Nanos) {
-        if used > held {
-            self.held.fetch_add(used - held, Ordering::AcqRel);
-        } else if held > used {
+        if held > used {
             self.give_back(core, held - used);
         }
         if used == 0 {
             return;
+        }
+        if used > held {
+            self.held.fetch_add(used - held, Ordering::AcqRel);
         }
         let cell = self.cell(core);
         if cell.spans(now) > self.pace.span() {
@@ -152,6 +157,9 @@ impl Pool {
         }
         if cell.note(used, now) > self.pace.lease_max() {
             self.post(core, &self.pace.read());
+        }
+        if used > held {
+            self.end_leases();
         }
     }
 
@@ -163,7 +171,9 @@ impl Pool {
     /// Goes on with another amount and period from the last moment that the pool was drawn on. What is held and what has
     /// been used stays so. For the one thread that reloads; false, and no change, when two do it at once.
     pub fn resize(&self, amount: u64, period_nanos: u64) -> bool {
-        self.pace.set(amount, effective_period(self.kind, period_nanos))
+        let done = self.pace.set(amount, effective_period(self.kind, period_nanos));
+        self.end_leases();
+        done
     }
 
     /// Units that could be taken at `now`, over all cores.
@@ -235,6 +245,9 @@ impl Pool {
                 continue;
             }
             if rate.free(self.spent.load(Ordering::Acquire), held, now) >= got {
+                if self.overdrawn.load(Ordering::Relaxed) != 0 {
+                    self.overdrawn.store(0, Ordering::Relaxed);
+                }
                 return Some(got);
             }
             self.let_go(got);
@@ -288,6 +301,13 @@ impl Pool {
             }
         }
         self.let_go(used);
+    }
+
+    /// Takes from the cells what they were given while there was enough, when there may not be any more.
+    #[cold]
+    fn end_leases(&self) {
+        self.overdrawn.store(1, Ordering::Relaxed);
+        self.cells.iter().for_each(|cell| self.let_go(cell.take_all()));
     }
 
     fn let_go(&self, n: u64) {

@@ -1,11 +1,14 @@
-//! Every key of the policy file: where it stands, what it takes, what it is when left out, what it is for.
+//! Every key of the policy file: where it stands, what it takes, what it is when left out, what it
+//! is for.
 //!
-//! The one list that reading, defaults, diagnostics, `faregate policy explain` and the documents are made from. A key that
-//! is not here is refused.
+//! The one list that reading, defaults, diagnostics, `faregate policy explain` and the documents
+//! are made from. A key that is not here is refused.
 
 mod rows;
 
 use std::time::Duration;
+
+use crate::nearest::nearest;
 
 pub use rows::SECTIONS;
 
@@ -130,6 +133,53 @@ pub fn rows() -> impl Iterator<Item = Row> {
             help: key.help,
         })
     })
+}
+
+/// The keys that `path` means: `server.deadlines.head`, `providers.openai.api_key`, `api_key`.
+///
+/// # Errors
+///
+/// There is none; the nearest path, if one is near.
+pub fn explain(path: &str) -> Result<Vec<Row>, Option<String>> {
+    let asked: Vec<&str> = path.split('.').collect();
+    let found: Vec<Row> = rows().filter(|row| is_meant(&row.path, &asked)).collect();
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let all: Vec<String> = rows().map(|row| row.path).collect();
+    let names = all.iter().filter_map(|path| path.rsplit('.').next());
+    Err(nearest(path, all.iter().map(String::as_str).chain(names)).map(str::to_owned))
+}
+
+/// Whether the end of a row's path is `asked`, with any name for a star.
+fn is_meant(row: &str, asked: &[&str]) -> bool {
+    let parts: Vec<&str> = row.split('.').collect();
+    let Some(start) = parts.len().checked_sub(asked.len()) else { return false };
+    parts[start..].iter().zip(asked).all(|(part, asked)| {
+        *part == "*" || part == asked || part.strip_suffix("[]") == Some(asked)
+    })
+}
+
+/// The reference as a page of Markdown.
+#[must_use]
+pub fn markdown() -> String {
+    let mut page = String::new();
+    for section in SECTIONS.iter().filter(|section| !section.path.is_empty()) {
+        let (open, close) = if section.path.ends_with("[]") { ("[[", "]]") } else { ("[", "]") };
+        let path = section.path.trim_end_matches("[]").replace('*', "NAME");
+        page.push_str(&format!("## `{open}{path}{close}`\n\n{}\n\n", section.help));
+        page.push_str("| key | takes | default | what it is for |\n| --- | --- | --- | --- |\n");
+        for key in section.keys.iter().filter(|key| !key.kind.is_section()) {
+            let default = match key.default {
+                "" => String::new(),
+                default => format!("`{default}`"),
+            };
+            let takes = key.kind.takes();
+            page.push_str(&format!("| `{}` | {takes} | {default} | {} |\n", key.name, key.help));
+        }
+        page.push('\n');
+    }
+    page
 }
 
 /// The section with this path.
@@ -268,6 +318,31 @@ mod tests {
                 assert!(!LATER.contains(&key.name) || section.path == "retries", "{}", key.name);
             }
         }
+    }
+
+    #[test]
+    fn a_key_is_explained_by_its_path_or_its_name() {
+        let paths = |asked| explain(asked).unwrap().into_iter().map(|row| row.path);
+        assert!(paths("server.deadlines.head").eq(["server.deadlines.head"]));
+        assert!(paths("providers.openai.api_key").eq(["providers.*.api_key"]));
+        assert!(paths("keys.hash").eq(["keys[].hash"]));
+        assert_eq!(paths("limits").count(), 5);
+        assert_eq!(explain("api_kei"), Err(Some("api_key".to_owned())));
+        assert_eq!(explain("server.lisen"), Err(Some("server.listen".to_owned())));
+        assert_eq!(explain("colour of the sky"), Err(None));
+    }
+
+    #[test]
+    fn the_page_has_every_key() {
+        let page = markdown();
+        for row in rows() {
+            assert!(page.contains(row.help), "{}", row.path);
+        }
+        assert!(
+            page.lines()
+                .filter(|line| line.starts_with('|'))
+                .all(|line| { line.matches('|').count() == 5 })
+        );
     }
 
     #[test]

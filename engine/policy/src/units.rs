@@ -142,14 +142,15 @@ pub fn percent(text: &str) -> Result<u64, NotAQuantity> {
 ///
 /// # Errors
 ///
-/// What is not understood, an amount of zero or above [`AMOUNT_MAX`], a period above [`PERIOD_MAX`], and money, which this
-/// version does not limit.
+/// What is not understood, an amount of zero or above [`AMOUNT_MAX`], a period above
+/// [`PERIOD_MAX`], and money, which this version does not limit.
 pub fn limit(text: &str) -> Result<Amount, NotAQuantity> {
     let text = text.trim();
     if is_money(text) {
         return no(
             format!("`{text}` limits money, which this version does not enforce"),
-            "limit requests, tokens or concurrency instead: \"600 requests/min\", \"2M tokens/day\"",
+            "limit requests, tokens or concurrency instead: \"600 requests/min\", \"2M \
+             tokens/day\"",
         );
     }
     let (amount, what) = split_amount(text)?;
@@ -296,5 +297,110 @@ impl Number {
             return None;
         }
         u64::try_from(product / divisor).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MIN: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn durations_have_units() {
+        for (text, expected) in [
+            ("250ms", Ok(250)),
+            ("30s", Ok(30_000)),
+            ("30 s", Ok(30_000)),
+            ("1.5s", Ok(1500)),
+            ("5m", Ok(300_000)),
+            ("5 min", Ok(300_000)),
+            ("1h30m", Ok(5_400_000)),
+            ("1d", Ok(86_400_000)),
+            ("1w", Ok(604_800_000)),
+            ("0s", Ok(0)),
+            ("30", Err("`30` has no unit")),
+            ("", Err("an empty text is no duration")),
+            ("soon", Err("`soon` is no duration")),
+            ("-1s", Err("`-1s` is no duration")),
+            ("1M", Err("`M` is no unit of time")),
+            ("0.0000000001s", Err("`0.0000000001s` is too long, or finer than a nanosecond")),
+            ("1000000w", Err("`1000000w` is too long, or finer than a nanosecond")),
+        ] {
+            let found = duration(text).map(|duration| duration.as_millis());
+            let found = found.as_ref().map_err(|error| error.reason.as_str());
+            assert_eq!(found.copied(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_and_counts_and_shares_have_units() {
+        let reason = |error: NotAQuantity| error.reason;
+        for (text, expected) in [("32 MiB", 32 << 20), ("64KiB", 64 << 10), ("1 GB", 1_000_000_000)]
+        {
+            assert_eq!(bytes(text), Ok(expected), "{text}");
+        }
+        assert_eq!(bytes("1.5 KiB"), Ok(1536));
+        assert_eq!(bytes("32").map_err(reason), Err("`32` has no unit".to_owned()));
+        assert_eq!(bytes("1 mb").map_err(reason), Err("`mb` is no unit of size".to_owned()));
+        assert!(bytes("0.3 B").is_err() && bytes("99999999999 GiB").is_err());
+        for (text, expected) in [("600", 600), ("40k", 40_000), ("2M", 2_000_000), ("1_000", 1000)]
+        {
+            assert_eq!(count(text), Ok(expected), "{text}");
+        }
+        assert!(count("1.0005k").is_err() && count("many").is_err() && count("1x").is_err());
+        assert_eq!(percent("10%"), Ok(10));
+        assert!(percent("10").is_err() && percent("1.5%").is_err() && percent("-1%").is_err());
+    }
+
+    #[test]
+    fn limits_say_how_much_of_what_in_what_time() {
+        use LimitKind::{Concurrent, Requests, Tokens};
+        for (text, kind, amount, period) in [
+            ("600 requests/min", Requests, 600, MIN),
+            ("1 request / s", Requests, 1, MIN / 60),
+            ("2M tokens/day", Tokens, 2_000_000, 24 * 60 * MIN),
+            ("2.5M tokens/h", Tokens, 2_500_000, 60 * MIN),
+            ("100 requests/10s", Requests, 100, MIN / 6),
+            ("40 concurrent", Concurrent, 40, Duration::ZERO),
+            ("40concurrent", Concurrent, 40, Duration::ZERO),
+            ("2,000 requests/minute", Requests, 2000, MIN),
+        ] {
+            assert_eq!(limit(text), Ok(Amount { kind, amount, period }), "{text}");
+        }
+        for (text, reason) in [
+            ("$500/month", "`$500/month` limits money, which this version does not enforce"),
+            ("500 USD/day", "`500 USD/day` limits money, which this version does not enforce"),
+            ("600 rpm", "`600 rpm` is not spelled out"),
+            ("600", "`600` does not say of what"),
+            ("requests/min", "`requests/min` is no limit"),
+            ("0 requests/min", "`0 requests/min` lets nothing pass"),
+            ("6 apples/min", "`apples` is nothing that can be limited"),
+            ("6 requests", "`6 requests` does not say in what time"),
+            ("6 requests/moon", "`moon` is no period"),
+            ("6 requests/0s", "`6 requests/0s`: a period is longer than nothing and at most a day"),
+            ("6 tokens/month", "`6 tokens/month`: calendar periods are not part of this version"),
+            ("6 tokens/2d", "`6 tokens/2d`: a period is longer than nothing and at most a day"),
+            ("6 concurrent/min", "`6 concurrent/min`: what is concurrent has no period"),
+            ("1001G tokens/day", "`1001G tokens/day` is more than 1000G"),
+        ] {
+            assert_eq!(limit(text).map_err(|error| error.reason), Err(reason.to_owned()));
+        }
+        assert_eq!(limit("600 tpm").unwrap_err().help, "write \"600 tokens/min\"");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_quantity_or_not(text in "\\PC{0,20}") {
+            let _ = (duration(&text), bytes(&text), count(&text), percent(&text), limit(&text));
+        }
+
+        #[test]
+        fn a_whole_number_comes_back(number in 0_u64..1_000_000_000_000) {
+            prop_assert_eq!(count(&number.to_string()), Ok(number));
+            prop_assert_eq!(bytes(&format!("{number} B")), Ok(number));
+            prop_assert_eq!(duration(&format!("{number}ms")), Ok(Duration::from_millis(number)));
+        }
     }
 }

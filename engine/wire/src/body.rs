@@ -1,7 +1,7 @@
 //! Where a body ends.
 //!
-//! In: a [`Framing`] that the head decided, then bytes as they arrived, split anywhere. Out: runs of body bytes, as
-//! slices of the input. State between calls: what is still to come.
+//! In: a [`Framing`] that the head decided, then bytes as they arrived, split anywhere. Out: runs
+//! of body bytes, as slices of the input. State between calls: what is still to come.
 //! Format: <https://www.rfc-editor.org/rfc/rfc9112#section-6.3>
 
 use crate::chunk::{BadChunk, ChunkReader};
@@ -57,8 +57,9 @@ impl BodyReader {
 
     /// The next run of body bytes in `input`.
     ///
-    /// The caller drops [`Piece::consumed`] bytes and calls again until nothing is left or [`Piece::end`] is true. At
-    /// least one byte of an input that is not empty is consumed until then.
+    /// The caller drops [`Piece::consumed`] bytes and calls again until nothing is left or
+    /// [`Piece::end`] is true. At least one byte of an input that is not empty is consumed until
+    /// then.
     ///
     /// # Errors
     ///
@@ -76,7 +77,8 @@ impl BodyReader {
         }
     }
 
-    /// Whether the body has come to its end. One that is framed by the end of the connection never says so.
+    /// Whether the body has come to its end. One that is framed by the end of the connection never
+    /// says so.
     #[must_use]
     pub fn is_ended(&self) -> bool {
         match self {

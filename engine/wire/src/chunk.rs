@@ -1,10 +1,12 @@
 //! The chunked coding, strictly.
 //!
-//! In: bytes as they arrived, split anywhere. Out: runs of data, as slices of the input; sizes, extensions and trailers
-//! are checked and dropped. State between calls: where in a chunk the last byte was, and what the limits have left.
+//! In: bytes as they arrived, split anywhere. Out: runs of data, as slices of the input; sizes,
+//! extensions and trailers are checked and dropped. State between calls: where in a chunk the last
+//! byte was, and what the limits have left.
 //! Format: <https://www.rfc-editor.org/rfc/rfc9112#section-7.1>
 //!
-//! What the grammar allows and this reader does not: space around a size or an extension, and more than 16 digits.
+//! What the grammar allows and this reader does not: space around a size or an extension, and more
+//! than 16 digits.
 
 use std::{error::Error, fmt};
 
@@ -90,8 +92,9 @@ enum At {
 
 /// Reads chunks.
 ///
-/// Against framing that costs more than it carries (long extensions on chunks of a byte) it keeps an account: each chunk
-/// adds the bytes of its framing, is excused 16 and twice its size, and the sum may not pass [`CHUNK_WASTE_BYTES_MAX`].
+/// Against framing that costs more than it carries (long extensions on chunks of a byte) it keeps
+/// an account: each chunk adds the bytes of its framing, is excused 16 and twice its size, and the
+/// sum may not pass [`CHUNK_WASTE_BYTES_MAX`].
 #[derive(Clone, Debug)]
 pub struct ChunkReader {
     at: At,
@@ -123,8 +126,8 @@ impl ChunkReader {
     ///
     /// # Errors
     ///
-    /// [`BadChunk`] at the first byte that breaks the coding, and at every call after it. Data in front of that byte are
-    /// always given back first, however the input was cut.
+    /// [`BadChunk`] at the first byte that breaks the coding, and at every call after it. Data in
+    /// front of that byte are always given back first, however the input was cut.
     pub fn next<'a>(&mut self, input: &'a [u8]) -> Result<Piece<'a>, BadChunk> {
         let start = self.framing(input, 0);
         let mut data = &input[start..start];
@@ -290,17 +293,19 @@ fn is_text(byte: u8) -> bool {
 
 /// The data of chunks that lie whole and in canonical form in one input.
 ///
-/// For the answer that can be passed on as it lies: nothing in it has to be read again by a [`ChunkReader`].
+/// For the answer that can be passed on as it lies: nothing in it has to be read again by a
+/// [`ChunkReader`].
 #[derive(Clone, Debug)]
 pub struct WholeChunks<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> WholeChunks<'a> {
-    /// Iterates over the data of the chunks in `input`: `Some` only if it holds one or more complete data chunks and
-    /// nothing else.
+    /// Iterates over the data of the chunks in `input`: `Some` only if it holds one or more
+    /// complete data chunks and nothing else.
     ///
-    /// Canonical is a size without leading zeros, in lower or upper case, without extension. The last chunk is none.
+    /// Canonical is a size without leading zeros, in lower or upper case, without extension. The
+    /// last chunk is none.
     #[must_use]
     pub fn all(input: &'a [u8]) -> Option<Self> {
         let mut rest = input;
@@ -351,7 +356,8 @@ fn first_chunk(input: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((data, rest.strip_prefix(b"\r\n")?))
 }
 
-/// Writes the head of a chunk of `len` bytes to the front of `out`: hex digits and CRLF. Returns how many bytes that is.
+/// Writes the head of a chunk of `len` bytes to the front of `out`: hex digits and CRLF. Returns
+/// how many bytes that is.
 ///
 /// A `len` of zero would be the start of a last chunk; use [`LAST_CHUNK`] for that.
 pub fn write_chunk_head(out: &mut [u8; CHUNK_HEAD_BYTES_MAX], len: usize) -> usize {

@@ -1,13 +1,15 @@
-//! Request and response heads, and what they decide: the framing, whether the connection goes on, whose request it is.
+//! Request and response heads, and what they decide: the framing, whether the connection goes on,
+//! whose request it is.
 //!
-//! In: everything that has been received, from the first byte of the message on. Out: a head that borrows from it, `None`
-//! until the head is complete, or an error as soon as a byte breaks a rule. Nothing is remembered between calls: an
-//! incomplete head is looked at again from its start, which is bounded by [`HeadLimits`] and finds no more than a line
-//! end in each line.
+//! In: everything that has been received, from the first byte of the message on. Out: a head that
+//! borrows from it, `None` until the head is complete, or an error as soon as a byte breaks a rule.
+//! Nothing is remembered between calls: an incomplete head is looked at again from its start, which
+//! is bounded by [`HeadLimits`] and finds no more than a line end in each line.
 //! Format: <https://www.rfc-editor.org/rfc/rfc9112>
 //!
-//! Of two readings of a message, a gateway in front of a provider can only afford one. Where the specification leaves a
-//! choice this parser refuses: bare LF, folded lines, both framings at once, repeated lengths, lists of codings.
+//! Of two readings of a message, a gateway in front of a provider can only afford one. Where the
+//! specification leaves a choice this parser refuses: bare LF, folded lines, both framings at once,
+//! repeated lengths, lists of codings.
 //! `httparse` cuts lines into names and values; nothing about framing is left to it.
 
 mod fields;
@@ -125,7 +127,8 @@ pub enum HeadError {
     Method,
     /// A method, or a form of it, that is known and refused: CONNECT, TRACE, `OPTIONS *`.
     MethodRefused,
-    /// A target that is neither a path nor an http or https URL, or holds a control byte, a byte beyond ASCII or `#`.
+    /// A target that is neither a path nor an http or https URL, or holds a control byte, a byte
+    /// beyond ASCII or `#`.
     Target,
     /// A target beyond [`HeadLimits::target_bytes`].
     TargetTooLong,

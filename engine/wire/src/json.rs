@@ -43,6 +43,8 @@ pub struct Scanner {
     state: State,
     /// The string that is being read.
     text: Text,
+    /// What is left of the literal that is being read.
+    literal: &'static [u8],
     /// Open containers.
     depth: usize,
     /// One bit for each of them, the innermost lowest: whether it is an object.
@@ -106,6 +108,7 @@ impl Scanner {
             at: 0,
             state: State::Start,
             text: Text::at(0),
+            literal: &[],
             depth: 0,
             kinds: 0,
             object_start: 0,

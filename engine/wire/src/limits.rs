@@ -1,4 +1,5 @@
-//! Every byte and count limit of the wire. Reaching one is an error with a name, never a longer buffer.
+//! Every byte and count limit of the wire. Reaching one is an error with a name, never a longer
+//! buffer.
 
 /// Bytes of a head, blank line included: of a request or of a response.
 pub const HEAD_BYTES_MAX: usize = 64 * 1024;

@@ -129,3 +129,75 @@ fn write_escape(out: &mut Vec<u8>, byte: u8) {
     };
     out.extend_from_slice(&[b'\\', short]);
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(patch: &Patch, body: &str, expected: &str) {
+        let (mut written, mut parts) = (b"before".to_vec(), Vec::new());
+        patch.write(body.as_bytes(), &mut written);
+        patch.parts(body.as_bytes(), &mut parts);
+        assert_eq!(written, [b"before", expected.as_bytes()].concat());
+        assert_eq!(parts.concat(), expected.as_bytes());
+        assert!(parts.iter().all(|part| !part.is_empty()));
+        assert_eq!(patch.len(body.as_bytes()), expected.len());
+    }
+
+    #[test]
+    fn edits_apply_in_the_order_of_their_places() {
+        let mut patch = Patch::new();
+        check(&patch, "0123456789", "0123456789");
+        assert!(patch.is_empty());
+        patch.replace(8..10, &b"end"[..]);
+        patch.replace(0..1, &b"start"[..]);
+        patch.insert(4, &b"<"[..]);
+        patch.insert(4, vec![b'>']);
+        patch.replace(4..5, Vec::new());
+        check(&patch, "0123456789", "start123<>567end");
+        assert!(!patch.is_empty());
+        check(&Patch::new(), "", "");
+    }
+
+    #[test]
+    fn overlapping_edits_are_refused() {
+        for range in [0..3, 2..3, 3..9, 4..5, 3..3] {
+            let caught = std::panic::catch_unwind(|| {
+                let mut patch = Patch::new();
+                patch.replace(2..5, Vec::new());
+                patch.replace(range.clone(), Vec::new());
+            });
+            assert!(caught.is_err(), "{range:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_quoted_text_is_read_back(text in "([\0-\x7f]|\\PC){0,40}") {
+            let mut out = Vec::new();
+            quote(&mut out, &text);
+            prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+        }
+
+        #[test]
+        fn edits_equal_edits_of_text(body in "[a-z]{0,40}", cuts in prop::collection::vec((0..41_usize, "[A-Z]{0,3}"), 0..4)) {
+            let mut places: Vec<_> = cuts.iter().map(|(at, _)| (*at).min(body.len())).collect();
+            places.sort_unstable();
+            let mut patch = Patch::new();
+            let mut expected = String::new();
+            let mut from = 0;
+            for (pair, (_, text)) in places.chunks(2).zip(&cuts) {
+                let (start, end) = (pair[0], pair[pair.len() - 1]);
+                if start < from { continue; }
+                expected.push_str(&body[from..start]);
+                expected.push_str(text);
+                from = end;
+                patch.replace(start..end, text.clone().into_bytes());
+            }
+            expected.push_str(&body[from..]);
+            check(&patch, &body, &expected);
+        }
+    }
+}

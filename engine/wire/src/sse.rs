@@ -178,3 +178,137 @@ impl std::fmt::Display for TooLong {
 }
 
 impl std::error::Error for TooLong {}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::check::sse::{does_not_depend_on_pieces, in_pieces};
+
+    /// The payloads of `wire`, however it is cut.
+    fn check(wire: &str, expected: &[&str]) {
+        let wire = wire.as_bytes();
+        let (events, _) = in_pieces(wire, std::iter::once(wire.len()));
+        let data: Vec<_> = events
+            .into_iter()
+            .filter_map(|(data, _)| data)
+            .map(|data| String::from_utf8(data).unwrap())
+            .collect();
+        assert_eq!(data, expected, "{}", wire.escape_ascii());
+        for size in 1..=u8::try_from(wire.len().clamp(1, 64)).unwrap() {
+            does_not_depend_on_pieces(wire, &[size; 70]);
+        }
+        for first in 1..=u8::try_from(wire.len().min(200)).unwrap() {
+            does_not_depend_on_pieces(wire, &[first, 255, 255]);
+        }
+    }
+
+    fn only(wire: &[u8]) -> Event<'_> {
+        let event = Cutter::default().cut(wire).unwrap().unwrap();
+        assert_eq!(event.raw.len(), wire.len());
+        event
+    }
+
+    #[test]
+    fn events_do_not_depend_on_where_the_network_cut_them() {
+        check("data: one\n\ndata: two\nid: 7\n\n\n\ndata: three\n\n", &["one", "two", "three"]);
+        check(
+            "data: one\r\n\r\ndata: two\r\nid: 7\r\n\r\n\r\n\r\ndata: three\r\n\r\n",
+            &["one", "two", "three"],
+        );
+        check("data: one\r\rdata: two\rid: 7\r\r\r\rdata: three\r\r", &["one", "two", "three"]);
+        check(
+            "data: one\n\r\ndata: two\r\n\ndata: three\r\n\rdata: four\n\r",
+            &["one", "two", "three", "four"],
+        );
+        check("data: one\r\r\ndata: two\r\n\r\n", &["one", "two"]);
+        check("data: unfinished\n", &[]);
+        check("", &[]);
+    }
+
+    #[test]
+    fn lines_end_with_lf_cr_or_crlf_and_nothing_else() {
+        let text = "a\u{2028}b\u{2029}c\u{85}d\u{b}e\u{c}f\0g";
+        check(&format!("data: {text}\n\n"), &[text]);
+        check("data: a\u{2028}\u{2028}data: b\n\n", &["a\u{2028}\u{2028}data: b"]);
+    }
+
+    #[test]
+    fn fields_are_read_as_the_format_says() {
+        for (wire, data) in [
+            ("data: x\n\n", Some("x")),
+            ("data:x\n\n", Some("x")),
+            ("data:  x \n\n", Some(" x ")),
+            ("data:\n\n", Some("")),
+            ("data\n\n", Some("")),
+            ("data: \n\n", Some("")),
+            ("data : x\n\n", None),
+            (" data: x\n\n", None),
+            ("dataset: x\n\n", None),
+            ("Data: x\n\n", None),
+            (": OPENROUTER PROCESSING\n\n", None),
+            (":\n\n", None),
+            ("event: ping\n\n", None),
+            ("\n", None),
+            (": c\nevent: message\ndata: x\nid: 1\n\n", Some("x")),
+            ("data: a\ndata:\ndata: b\n\n", Some("a\n\nb")),
+            ("data: a\r\ndata: b\r\n\r\n", Some("a\nb")),
+        ] {
+            let event = only(wire.as_bytes());
+            let joined =
+                event.data_joined().map(|data| String::from_utf8(data.into_owned()).unwrap());
+            assert_eq!(joined.as_deref(), data, "{wire:?}");
+        }
+        assert_eq!(only(b"data: x\n\n").event(), None);
+        assert_eq!(only(b"event: a\ndata: x\nevent: b\n\n").event(), Some(&b"b"[..]));
+        assert!(matches!(only(b"data: x\n\n").data_joined(), Some(Cow::Borrowed(b"x"))));
+    }
+
+    #[test]
+    fn a_byte_order_mark_counts_only_at_the_very_beginning() {
+        check("\u{feff}data: x\n\n", &["x"]);
+        check("\u{feff}\u{feff}data: x\n\n", &[]);
+        check("\u{feff}\n\u{feff}data: x\n\ndata: y\n\n", &["y"]);
+        check("\u{feff}", &[]);
+    }
+
+    #[test]
+    fn an_event_that_ends_with_cr_does_not_wait_for_its_lf() {
+        let mut cutter = Cutter::default();
+        let event = cutter.cut(b"data: x\r\n\r").unwrap().unwrap();
+        assert_eq!((event.raw, event.data()), (&b"data: x\r\n\r"[..], Some(&b"x"[..])));
+        assert!(cutter.at_event_start());
+        let event = cutter.cut(b"\ndata: y\r\n\r\n").unwrap().unwrap();
+        assert_eq!((event.raw, event.data()), (&b"\n"[..], None));
+    }
+
+    #[test]
+    fn an_event_has_a_limit() {
+        let longest = |line_end: &str| {
+            let fill = EVENT_BYTES_MAX - "data: ".len() - line_end.len() - 1;
+            format!("data: {}{line_end}{line_end}", "x".repeat(fill)).into_bytes()
+        };
+        for line_end in ["\n", "\r"] {
+            let mut wire = longest(line_end);
+            assert!(Cutter::default().cut(&wire).unwrap().is_some());
+            wire.insert(6, b'x');
+            assert_eq!(Cutter::default().cut(&wire), Err(TooLong));
+            does_not_depend_on_pieces(&wire, &[255; 5000]);
+            wire.pop();
+            assert_eq!(Cutter::default().cut(&wire), Ok(None));
+            wire.push(b'x');
+            assert_eq!(Cutter::default().cut(&wire), Err(TooLong));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_cut_alike_in_any_pieces(
+            wire in "(\u{feff})?([a\r\n: ]|data|data: x|event: |\u{2028}|\r\n){0,24}",
+            sizes in prop::collection::vec(1..9_u8, 0..30),
+        ) {
+            does_not_depend_on_pieces(wire.as_bytes(), &sizes);
+        }
+    }
+}

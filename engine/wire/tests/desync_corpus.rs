@@ -1,8 +1,10 @@
-//! Requests that others have classified by the danger that two servers see two different requests in them.
+//! Requests that others have classified by the danger that two servers see two different requests
+//! in them.
 //!
-//! In: the corpus of `http_desync_guardian`, see `data/http_desync_guardian/README.md`. What it calls severe or ambiguous
-//! has to be refused, with the exceptions of [`ACCEPTED`]; what it calls acceptable or compliant has to be read with the
-//! framing that its fields say, with the exceptions of [`STRICTER`]. Neither list may hold a line that is not needed.
+//! In: the corpus of `http_desync_guardian`, see `data/http_desync_guardian/README.md`. What it
+//! calls severe or ambiguous has to be refused, with the exceptions of [`ACCEPTED`]; what it calls
+//! acceptable or compliant has to be read with the framing that its fields say, with the exceptions
+//! of [`STRICTER`]. Neither list may hold a line that is not needed.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::BTreeSet;
@@ -46,7 +48,8 @@ const CODINGS: &str = "the only transfer coding is chunked, once and without par
 const TARGETS: &str =
     "a target is printable ascii without spaces and without a fragment (RFC 9112 section 3.2)";
 
-/// Compliant and acceptable requests that are refused: file and name, by what, and by which stricter rule.
+/// Compliant and acceptable requests that are refused: file and name, by what, and by which
+/// stricter rule.
 const STRICTER: [(&str, HeadError, &str); 23] = [
     ("acceptable: No TE/CL headers, some others are non-compliant", HeadError::Field, NAMES),
     ("acceptable: TE and some others are non-compliant", HeadError::Field, NAMES),
@@ -122,7 +125,8 @@ fn text(yaml: &Yaml) -> String {
     }
 }
 
-/// The bytes of `text`, which the corpus spells with escapes: as UTF-8, and as Latin-1 where it is that.
+/// The bytes of `text`, which the corpus spells with escapes: as UTF-8, and as Latin-1 where it is
+/// that.
 fn spellings(text: &str) -> Vec<Vec<u8>> {
     let latin: Result<Vec<u8>, _> = text.chars().map(|c| u8::try_from(u32::from(c))).collect();
     let utf8 = text.as_bytes().to_vec();

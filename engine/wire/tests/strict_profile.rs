@@ -1,6 +1,8 @@
-//! The strict profile of HTTP/1.1, row by row: whole connections in, what was served and how it ended out.
+//! The strict profile of HTTP/1.1, row by row: whole connections in, what was served and how it
+//! ended out.
 //!
-//! Each row is read once in one piece and once for each place where the network may cut it in two, and byte by byte.
+//! Each row is read once in one piece and once for each place where the network may cut it in two,
+//! and byte by byte.
 //! Format: <https://www.rfc-editor.org/rfc/rfc9112>
 
 use faregate_wire::{BodyReader, HeadLimits, Slots, parse_request};
@@ -124,7 +126,8 @@ fn check(row: &str, wire: &str, served: &[&str], end: End) {
     }
 }
 
-/// A POST to `/a` with `fields`, `body`, and a request behind it that must never be served if the first is refused.
+/// A POST to `/a` with `fields`, `body`, and a request behind it that must never be served if the
+/// first is refused.
 fn post(fields: &str, body: &str) -> String {
     format!(
         "POST /a HTTP/1.1\r\nHost: gate.test\r\n{fields}\r\n{body}GET /next HTTP/1.1\r\nHost: gate.test\r\n\r\n"
@@ -265,7 +268,8 @@ fn a_body_without_framing_is_no_body_in_http_1_0_either() {
 
 #[test]
 fn an_upgrade_changes_nothing() {
-    // Pingora CVE-2026-2833, nghttpx CVE-2026-58055: the bytes behind the head stay HTTP, framed as the fields say.
+    // Pingora CVE-2026-2833, nghttpx CVE-2026-58055: the bytes behind the head stay HTTP, framed as
+    // the fields say.
     let fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\n";
     check("with a body", &post(fields, "hello"), &["/a hello", "/next "], Between);
     check(

@@ -14,7 +14,7 @@ use socket2::SockRef;
 use super::counters::Abort;
 use super::head::{Framing, Head};
 use super::refusal::{Reason, Refusal};
-use super::reply::{Next, Reply};
+use super::reply::{Next, Outcome, Reply};
 use super::script::{Fault, Script};
 use super::surface::{Desk, Request};
 use crate::clock::Nanos;
@@ -198,7 +198,11 @@ impl Connection {
                 (request.request_id(), 0)
             }
             Stage::Reply(reply, _) | Stage::Stalled(reply) => {
-                note_sent(bench, reply, false);
+                match reply.settled {
+                    Some(Outcome::Cut) => return Fate::Drop,
+                    Some(Outcome::Whole) => unsettle(bench, reply),
+                    None => note_sent(bench, reply, Outcome::Cut),
+                }
                 (reply.request_id.clone(), reply.body_bytes())
             }
         };
@@ -305,6 +309,7 @@ impl Connection {
             Some(next) => next,
             None => reply.produce(now, &mut self.out),
         };
+        settle(bench, reply, next);
         let split = reply.script.split.map(|bytes| (bytes, reply.script.split_wait));
         if !self.flush(split, bench, now)? {
             if let Stage::Reply(_, after) = &mut self.stage {
@@ -320,36 +325,31 @@ impl Connection {
                 Ok(Step::Wait)
             }
             Next::Fault(fault) => self.strike(fault, bench, now),
-            Next::Ended => self.conclude(bench, now),
+            Next::Ended => self.conclude(now),
         }
     }
 
-    fn conclude(&mut self, bench: &mut Bench, now: Nanos) -> io::Result<Step> {
-        let Stage::Reply(reply, _) = std::mem::replace(&mut self.stage, Stage::Head) else {
-            return Ok(Step::Again);
-        };
-        note_sent(bench, &reply, true);
-        bench.desk.counters().in_flight.sub(1);
-        if reply.closes { self.end(now) } else { Ok(Step::Again) }
+    fn conclude(&mut self, now: Nanos) -> io::Result<Step> {
+        match std::mem::replace(&mut self.stage, Stage::Head) {
+            Stage::Reply(reply, _) if reply.closes => self.end(now),
+            _ => Ok(Step::Again),
+        }
     }
 
-    fn strike(&mut self, fault: Fault, bench: &mut Bench, now: Nanos) -> io::Result<Step> {
+    fn strike(&mut self, fault: Fault, bench: &Bench, now: Nanos) -> io::Result<Step> {
         let stage = std::mem::replace(&mut self.stage, Stage::Closing(now));
         let Stage::Reply(reply, _) = stage else { return Ok(Step::Drop) };
-        let counters = bench.desk.counters();
-        counters.faults.add(1);
-        if fault == Fault::Stall {
-            self.stage = Stage::Stalled(reply);
-            return Ok(Step::Wait);
-        }
-        counters.in_flight.sub(1);
-        note_sent(bench, &reply, false);
         match fault {
+            Fault::Stall => {
+                bench.desk.counters().faults.add(1);
+                self.stage = Stage::Stalled(reply);
+                Ok(Step::Wait)
+            }
             Fault::Reset => {
                 SockRef::from(&self.socket).set_linger(Some(Duration::ZERO))?;
                 Ok(Step::Drop)
             }
-            Fault::Close | Fault::Stall => self.end(now),
+            Fault::Close => self.end(now),
         }
     }
 
@@ -455,11 +455,37 @@ impl Incoming {
     }
 }
 
-fn note_sent(bench: &Bench, reply: &Reply, whole: bool) {
+/// Brings the counters up to date before the last bytes leave, so that whoever has received an
+/// answer finds it counted.
+fn settle(bench: &Bench, reply: &mut Reply, next: Next) {
+    let outcome = match next {
+        _ if reply.settled.is_some() => return,
+        Next::At(_) | Next::Sent | Next::Fault(Fault::Stall) => return,
+        Next::Fault(Fault::Reset | Fault::Close) => Outcome::Cut,
+        Next::Ended => Outcome::Whole,
+    };
+    note_sent(bench, reply, outcome);
+    let counters = bench.desk.counters();
+    counters.in_flight.sub(1);
+    if outcome == Outcome::Cut {
+        counters.faults.add(1);
+    }
+    reply.settled = Some(outcome);
+}
+
+/// The peer left before the last bytes did: the answer was not sent whole after all.
+fn unsettle(bench: &Bench, reply: &Reply) {
+    let counters = bench.desk.counters();
+    counters.answered.sub(1);
+    counters.tokens_out.sub(reply.tokens);
+    counters.in_flight.add(1);
+}
+
+fn note_sent(bench: &Bench, reply: &Reply, outcome: Outcome) {
     let counters = bench.desk.counters();
     let chunks = reply.chunks();
     counters.chunks_out.add(chunks);
-    if whole {
+    if outcome == Outcome::Whole {
         counters.answered.add(1);
         counters.tokens_out.add(reply.tokens);
     } else {

@@ -29,8 +29,19 @@ pub(crate) struct Reply {
     pub(crate) tokens: u64,
     /// The `x-request-id` of the request.
     pub(crate) request_id: Option<String>,
+    /// What the counters know of it already.
+    pub(crate) settled: Option<Outcome>,
     /// The answer is to a HEAD request.
     pub(crate) bodiless: bool,
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// As it should.
+    Whole,
+    /// By a fault, or by the peer.
+    Cut,
 }
 
 #[derive(Debug)]
@@ -128,6 +139,7 @@ impl Reply {
             closes,
             tokens: 0,
             request_id: None,
+            settled: None,
             bodiless: false,
         }
     }

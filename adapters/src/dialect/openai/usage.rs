@@ -1,28 +1,284 @@
-//! What an answer took, as providers spell it.
+//! What an answer took: a usage object in the spellings of OpenAI (chat and Responses), DeepSeek, xAI and the rest.
+
+use faregate_wire::{Peek, Scanner};
 
 use crate::chat::Usage;
 
-/// Finds the usage in an answer that is not a stream.
-#[derive(Clone, Debug, Default)]
-pub struct UsageMeter {
-    found: Option<Usage>,
-}
+const NAMES: &[&str] = &[
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "prompt_tokens_details",
+    "completion_tokens_details",
+    "input_tokens",
+    "output_tokens",
+    "input_tokens_details",
+    "output_tokens_details",
+    "prompt_cache_hit_tokens",
+    "prompt_cache_miss_tokens",
+];
+const PROMPT: usize = 0;
+const COMPLETION: usize = 1;
+const TOTAL: usize = 2;
+const PROMPT_DETAILS: usize = 3;
+const COMPLETION_DETAILS: usize = 4;
+const INPUT: usize = 5;
+const OUTPUT: usize = 6;
+const INPUT_DETAILS: usize = 7;
+const OUTPUT_DETAILS: usize = 8;
+const HIT: usize = 9;
+const MISS: usize = 10;
 
-impl UsageMeter {
-    /// Takes in the next bytes of the body, split anywhere.
-    pub fn feed(&mut self, bytes: &[u8]) {
-        let _ = bytes;
-    }
+const DETAILS: &[&str] =
+    &["cached_tokens", "cache_write_tokens", "audio_tokens", "reasoning_tokens"];
+const CACHED: usize = 0;
+const WRITTEN: usize = 1;
+const AUDIO: usize = 2;
+const REASONING: usize = 3;
 
-    /// The usage, once the body is complete.
-    pub fn finish(&mut self) -> Option<Usage> {
-        self.found.take()
-    }
-}
-
-/// Reads a usage object.
+/// Reads a usage object. `None` when it is not one object or counts nothing.
+///
+/// Providers count classes within each other, cached within prompt and reasoning within completion; here they are
+/// taken apart. A class larger than what it is said to be part of is cut to it, so the classes always add up to the
+/// provider's prompt and completion. Where `total_tokens` is larger than these two, the rest is reasoning that the
+/// provider leaves out of its completion (older xAI models, Gemini's compatible API); where reasoning is larger than the
+/// completion, it cannot have been part of it and is added.
 #[must_use]
 pub fn usage(object: &[u8]) -> Option<Usage> {
-    let _ = object;
-    None
+    let peek = Scanner::new(NAMES).finish(object).ok()?;
+    let count = |index| count(&peek, object, index);
+    let either = |index, other| count(index).or_else(|| count(other));
+    let (hit, miss, total) = (count(HIT), count(MISS), count(TOTAL));
+    let completion = either(COMPLETION, OUTPUT);
+    let prompt = either(PROMPT, INPUT)
+        .or_else(|| Some(hit?.saturating_add(miss?)))
+        .or_else(|| Some(total?.saturating_sub(completion.unwrap_or(0))));
+    if prompt.is_none() && completion.is_none() {
+        return None;
+    }
+    let prompt = prompt.unwrap_or(0);
+    let completion = completion.or_else(|| Some(total?.saturating_sub(prompt))).unwrap_or(0);
+    let input = Details::of(&peek, object, [PROMPT_DETAILS, INPUT_DETAILS]);
+    let output = Details::of(&peek, object, [COMPLETION_DETAILS, OUTPUT_DETAILS]);
+    let left_out = total.unwrap_or(0).saturating_sub(prompt.saturating_add(completion));
+    let mut usage = Usage::default();
+    usage.split_input(prompt, input.cached.or(hit).unwrap_or(0), &input);
+    usage.split_output(completion, left_out, &output);
+    Some(usage)
+}
+
+impl Usage {
+    fn split_input(&mut self, prompt: u64, cached: u64, details: &Details) {
+        let mut rest = prompt;
+        self.cache_read = take(&mut rest, cached);
+        self.cache_write = take(&mut rest, details.written);
+        self.audio_input = take(&mut rest, details.audio);
+        self.input = rest;
+    }
+
+    fn split_output(&mut self, completion: u64, left_out: u64, details: &Details) {
+        let is_apart = left_out > 0 || details.reasoning > completion;
+        let added = if left_out == 0 && is_apart { details.reasoning } else { left_out };
+        let mut rest = completion.saturating_add(added);
+        self.reasoning = take(&mut rest, details.reasoning.max(added));
+        self.audio_output = take(&mut rest, details.audio);
+        self.output = rest;
+    }
+}
+
+/// Takes `wanted` out of `rest`, or as much as there is.
+fn take(rest: &mut u64, wanted: u64) -> u64 {
+    let taken = wanted.min(*rest);
+    *rest -= taken;
+    taken
+}
+
+#[derive(Default)]
+struct Details {
+    cached: Option<u64>,
+    written: u64,
+    audio: u64,
+    reasoning: u64,
+}
+
+impl Details {
+    fn of(usage: &Peek, object: &[u8], spellings: [usize; 2]) -> Self {
+        let span = spellings.into_iter().find_map(|index| usage.span(index));
+        let Some(details) = span.map(|span| &object[span]) else { return Self::default() };
+        let Ok(peek) = Scanner::new(DETAILS).finish(details) else { return Self::default() };
+        let count = |index| count(&peek, details, index);
+        Self {
+            cached: count(CACHED),
+            written: count(WRITTEN).unwrap_or(0),
+            audio: count(AUDIO).unwrap_or(0),
+            reasoning: count(REASONING).unwrap_or(0),
+        }
+    }
+}
+
+/// A number of tokens. Some servers write whole numbers as `12.0`.
+fn count(peek: &Peek, object: &[u8], index: usize) -> Option<u64> {
+    let text = std::str::from_utf8(&object[peek.span(index)?]).ok()?;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if fraction.bytes().any(|digit| digit != b'0') {
+        return None;
+    }
+    whole.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Input, cache read, cache write, audio in, output, reasoning, audio out.
+    fn check(object: &str, expected: [u64; 7]) {
+        let [input, cache_read, cache_write, audio_input, output, reasoning, audio_output] =
+            expected;
+        let expected =
+            Usage { input, cache_read, cache_write, audio_input, output, reasoning, audio_output };
+        let found = usage(object.as_bytes()).unwrap();
+        assert_eq!(found, expected, "{object}");
+        let json: serde_json::Value = serde_json::from_str(object).unwrap();
+        if let Some(total) = json["total_tokens"].as_u64() {
+            assert_eq!(found.total(), total, "{object}");
+        }
+        if let Some(prompt) = json["prompt_tokens"].as_u64() {
+            assert_eq!(found.total_input(), prompt, "{object}");
+        }
+    }
+
+    #[test]
+    fn every_recorded_shape_adds_up_to_the_providers_totals() {
+        // OpenAI chat, with and without details.
+        check(
+            r#"{"prompt_tokens":2006,"completion_tokens":300,"total_tokens":2306,"prompt_tokens_details":{"cached_tokens":1920,
+            "audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":192,"audio_tokens":0,
+            "accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}"#,
+            [86, 1920, 0, 0, 108, 192, 0],
+        );
+        check(
+            r#"{"prompt_tokens":9,"completion_tokens":12,"total_tokens":21}"#,
+            [9, 0, 0, 0, 12, 0, 0],
+        );
+        check(
+            r#"{"prompt_tokens":9,"completion_tokens":12,"total_tokens":21,"prompt_tokens_details":null}"#,
+            [9, 0, 0, 0, 12, 0, 0],
+        );
+        // OpenAI with cache writes, and audio.
+        check(
+            r#"{"prompt_tokens":3000,"completion_tokens":10,"total_tokens":3010,
+            "prompt_tokens_details":{"cached_tokens":1024,"cache_write_tokens":1536}}"#,
+            [440, 1024, 1536, 0, 10, 0, 0],
+        );
+        check(
+            r#"{"prompt_tokens":60,"completion_tokens":90,"total_tokens":150,
+            "prompt_tokens_details":{"audio_tokens":40,"text_tokens":20},
+            "completion_tokens_details":{"audio_tokens":70,"text_tokens":20}}"#,
+            [20, 0, 0, 40, 20, 0, 70],
+        );
+        // OpenAI Responses.
+        check(
+            r#"{"input_tokens":75,"input_tokens_details":{"cached_tokens":32},"output_tokens":1186,
+            "output_tokens_details":{"reasoning_tokens":1024},"total_tokens":1261}"#,
+            [43, 32, 0, 0, 162, 1024, 0],
+        );
+        // Embeddings.
+        check(r#"{"prompt_tokens":8,"total_tokens":8}"#, [8, 0, 0, 0, 0, 0, 0]);
+        check(r#"{"total_tokens":8}"#, [8, 0, 0, 0, 0, 0, 0]);
+        // DeepSeek.
+        check(
+            r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,"prompt_cache_hit_tokens":64,
+            "prompt_cache_miss_tokens":36,"completion_tokens_details":{"reasoning_tokens":30}}"#,
+            [36, 64, 0, 0, 20, 30, 0],
+        );
+        check(
+            r#"{"prompt_cache_hit_tokens":64,"prompt_cache_miss_tokens":36}"#,
+            [36, 64, 0, 0, 0, 0, 0],
+        );
+        // xAI, reasoning apart from completion; and the same without a total.
+        check(
+            r#"{"prompt_tokens":32,"completion_tokens":9,"total_tokens":135,"prompt_tokens_details":{"text_tokens":32,
+            "audio_tokens":0,"image_tokens":0,"cached_tokens":6},"completion_tokens_details":{"reasoning_tokens":94}}"#,
+            [26, 6, 0, 0, 9, 94, 0],
+        );
+        check(
+            r#"{"prompt_tokens":32,"completion_tokens":9,"completion_tokens_details":{"reasoning_tokens":94}}"#,
+            [32, 0, 0, 0, 9, 94, 0],
+        );
+        // Gemini's compatible API: thoughts are only in the total.
+        check(
+            r#"{"prompt_tokens":10,"completion_tokens":20,"total_tokens":130}"#,
+            [10, 0, 0, 0, 20, 100, 0],
+        );
+        // Groq and OpenRouter add more.
+        check(
+            r#"{"queue_time":0.037,"prompt_tokens":18,"prompt_time":0.000680594,"completion_tokens":556,
+            "completion_time":0.463333333,"total_tokens":574,"total_time":0.464013927}"#,
+            [18, 0, 0, 0, 556, 0, 0],
+        );
+        check(
+            r#"{"prompt_tokens":194,"completion_tokens":2,"total_tokens":196,"cost":0.95,"is_byok":false,
+            "prompt_tokens_details":{"cached_tokens":0,"cache_write_tokens":100,"audio_tokens":0},
+            "cost_details":{"upstream_inference_cost":19},"completion_tokens_details":{"reasoning_tokens":0}}"#,
+            [94, 0, 100, 0, 2, 0, 0],
+        );
+        // Whole numbers with a fraction.
+        check(r#"{"prompt_tokens":18.0,"completion_tokens":5.00}"#, [18, 0, 0, 0, 5, 0, 0]);
+    }
+
+    #[test]
+    fn what_is_larger_than_its_whole_is_cut() {
+        check(
+            r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,
+            "prompt_tokens_details":{"cached_tokens":99,"cache_write_tokens":99,"audio_tokens":99},
+            "completion_tokens_details":{"audio_tokens":99}}"#,
+            [0, 10, 0, 0, 0, 0, 5],
+        );
+    }
+
+    #[test]
+    fn what_counts_nothing_is_no_usage() {
+        for object in [
+            "{}",
+            "null",
+            "[]",
+            "",
+            "{",
+            r#"{"prompt_tokens":"9"}"#,
+            r#"{"type":"duration","seconds":3}"#,
+        ] {
+            assert_eq!(usage(object.as_bytes()), None, "{object}");
+        }
+        for object in [
+            r#"{"prompt_tokens":-1}"#,
+            r#"{"prompt_tokens":1.5}"#,
+            r#"{"prompt_tokens":1,"prompt_tokens":2}"#,
+        ] {
+            assert_eq!(usage(object.as_bytes()), None, "{object}");
+        }
+    }
+
+    fn number() -> impl Strategy<Value = u64> {
+        prop_oneof![0..200_u64, any::<u64>(), Just(u64::MAX)]
+    }
+
+    proptest! {
+        #[test]
+        fn classes_add_up_whatever_the_numbers(
+            [prompt, completion, cached, written, audio, reasoning, total] in prop::array::uniform7(number()),
+            has_total: bool,
+        ) {
+            let total = if has_total { format!(",\"total_tokens\":{total}") } else { String::new() };
+            let object = format!(
+                "{{\"prompt_tokens\":{prompt},\"completion_tokens\":{completion}{total},\
+                \"prompt_tokens_details\":{{\"cached_tokens\":{cached},\"cache_write_tokens\":{written}}},\
+                \"completion_tokens_details\":{{\"audio_tokens\":{audio},\"reasoning_tokens\":{reasoning}}}}}"
+            );
+            let found = usage(object.as_bytes()).unwrap();
+            prop_assert_eq!(found.total_input(), prompt);
+            prop_assert!(found.total_output() >= completion);
+        }
+    }
 }

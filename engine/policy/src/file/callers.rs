@@ -90,7 +90,7 @@ impl<'r, 'd> Book<'r, 'd> {
             match entry {
                 Entry::Table(section) => self.key(&section),
                 Entry::Text(word) => {
-                    self.reader.hide(&(word.span.start + 1..word.span.end.saturating_sub(1)));
+                    self.reader.hide(&word.span);
                     let help = "write a [[keys]] table with name and hash for each key";
                     self.reader.wrong(&word.span, "an entry of keys must be a table", help);
                 }
@@ -138,7 +138,10 @@ impl<'r, 'd> Book<'r, 'd> {
     fn known(&self, name: &str) -> Result<(), String> {
         match self.models.resolve(name) {
             Some(_) => Ok(()),
-            None => Err(did_you_mean(name, self.models.names(), "models are")),
+            None => {
+                let find = || did_you_mean(name, self.models.names(), "models are");
+                Err(self.reader.help(find))
+            }
         }
     }
 
@@ -201,14 +204,14 @@ impl<'r, 'd> Book<'r, 'd> {
         let hex = word.text.bytes().all(|b| b.is_ascii_hexdigit());
         let (reason, help) =
             if key::looks_minted(word.text.as_bytes()) || word.text.starts_with("sk-") {
-                self.reader.hide(&(word.span.start + 1..word.span.end.saturating_sub(1)));
+                self.reader.hide(&word.span);
                 ("this is a key itself, not its hash", HASH_HELP.to_owned())
             } else if hex && word.text.len() == 64 {
                 ("the kind of hash is missing", format!("hash = \"sha256:{}\"", word.text))
             } else if word.text.starts_with("sha256:") {
                 ("a SHA-256 has 64 hex digits", HASH_HELP.to_owned())
             } else {
-                self.reader.hide(&(word.span.start + 1..word.span.end.saturating_sub(1)));
+                self.reader.hide(&word.span);
                 ("this is no SHA-256 of a key", HASH_HELP.to_owned())
             };
         self.reader.wrong(&word.span, reason, help);
@@ -261,12 +264,12 @@ impl<'r, 'd> Book<'r, 'd> {
     ) -> Option<&'t T> {
         let found = known.get(word.text);
         if found.is_none() {
-            let mut names: Vec<&str> = known.keys().map(|name| &**name).collect();
-            names.sort_unstable();
-            let reason = format!("there is no {what} `{}`", word.text);
-            let all_are = format!("{what}s are");
-            let help = did_you_mean(word.text, names.iter().copied(), &all_are);
-            self.reader.clash(&word.span, reason, help);
+            let help = self.reader.help(|| {
+                let mut names: Vec<&str> = known.keys().map(|name| &**name).collect();
+                names.sort_unstable();
+                did_you_mean(word.text, names.iter().copied(), &format!("{what}s are"))
+            });
+            self.reader.clash(&word.span, format!("there is no {what} `{}`", word.text), help);
         }
         found
     }
@@ -292,12 +295,20 @@ impl<'r, 'd> Book<'r, 'd> {
             (None, false) if local => self.reader.warn(
                 None,
                 "there are no [[keys]]: every program on this machine is served without one",
-                "make keys with faregate key new, or write anonymous = true below [server]",
+                match self.reader.is_environment() {
+                    true => "set FAREGATE_KEY to what clients are to show",
+                    false => {
+                        "make keys with faregate key new, or write anonymous = true below [server]"
+                    }
+                },
             ),
             (None, false) => self.reader.clash(
                 &span,
                 "there are no [[keys]], and other machines can connect",
-                "make keys with faregate key new, listen at 127.0.0.1, or write anonymous = true below [server]",
+                match self.reader.is_environment() {
+                    true => "set FAREGATE_KEY to what clients are to show, or listen at 127.0.0.1",
+                    false => NO_KEYS_HELP,
+                },
             ),
             (Some(false), false) => self.reader.clash(
                 &span,
@@ -337,4 +348,8 @@ struct Belongs {
     agent: Option<Box<str>>,
 }
 
-const HASH_HELP: &str = "faregate key new prints key and hash; of a key you have: printf %s \"$KEY\" | sha256sum, and sha256: in front";
+const HASH_HELP: &str = "faregate key new prints key and hash; of a key you have: \
+    printf %s \"$KEY\" | sha256sum, and sha256: in front";
+
+const NO_KEYS_HELP: &str = "make keys with faregate key new, listen at 127.0.0.1, \
+    or write anonymous = true below [server]";

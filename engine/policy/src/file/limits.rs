@@ -96,7 +96,8 @@ pub(super) fn allowed(
     if words.is_empty()
         && let Some(span) = section.given("models")
     {
-        let help = "leave it out to allow all that the level above allows; disabled = true shuts a key out";
+        let help = "leave it out to allow all that the level above allows; disabled = true shuts a \
+            key out";
         reader.wrong(&span, "an empty list allows no model", help);
     }
     for word in &words {

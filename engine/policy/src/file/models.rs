@@ -147,8 +147,8 @@ fn parts<'d>(
     let found = providers.iter().position(|candidate| &*candidate.name == provider);
     if found.is_none() {
         let names = providers.iter().map(|provider| &*provider.name);
-        let reason = format!("there is no provider `{provider}`");
-        reader.clash(&word.span, reason, did_you_mean(provider, names, "providers are"));
+        let help = reader.help(|| did_you_mean(provider, names, "providers are"));
+        reader.clash(&word.span, format!("there is no provider `{provider}`"), help);
     }
     Some((found?, model))
 }

@@ -1,6 +1,7 @@
 //! Dates, as nanoseconds since 1970 UTC.
 //!
-//! Format: <https://www.rfc-editor.org/rfc/rfc3339>, or a date alone, which means its first second in UTC.
+//! Format: <https://www.rfc-editor.org/rfc/rfc3339>, or a date alone, which means its first second
+//! in UTC.
 
 /// Reads a date and time with its offset, or a date.
 ///

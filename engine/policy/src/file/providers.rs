@@ -158,7 +158,8 @@ fn look_twice(
 ) {
     if provider.insecure_skip_verify {
         let reason = format!(
-            "provider {} is not verified: whoever is on the way to it can read and change everything, its key included",
+            "provider {} is not verified: whoever is on the way to it can read and change \
+             everything, its key included",
             name.text
         );
         let span = section.given("insecure_skip_verify");
@@ -222,7 +223,7 @@ fn replicas(reader: &Reader<'_>, section: &Section<'_, '_>, known: Option<&Known
             Ok(url) => urls.push(url),
             Err(BadUrl { reason, help, hide }) => {
                 if hide {
-                    reader.hide(&(word.span.start + 1..word.span.end.saturating_sub(1)));
+                    reader.hide(&word.span);
                 }
                 reader.wrong(&word.span, reason, help);
             }
@@ -236,7 +237,8 @@ fn replicas(reader: &Reader<'_>, section: &Section<'_, '_>, known: Option<&Known
                 let name = section.path.rsplit('.').next().unwrap_or_default();
                 let help = match nearest(name, names) {
                     Some(near) => format!(
-                        "did you mean [providers.{near}]? else: base_url = \"https://api.example.com/v1\""
+                        "did you mean [providers.{near}]? else: base_url = \
+                         \"https://api.example.com/v1\""
                     ),
                     None => "for example: base_url = \"https://api.example.com/v1\"".to_owned(),
                 };
@@ -256,7 +258,7 @@ fn secret(reader: &Reader<'_>, word: &Word<'_>) -> Option<Secret> {
             None
         }
         None => {
-            reader.hide(&(word.span.start + 1..word.span.end.saturating_sub(1)));
+            reader.hide(&word.span);
             reader.wrong(&word.span, "a secret does not stand in the policy", SECRET_HELP);
             None
         }

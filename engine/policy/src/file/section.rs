@@ -1,6 +1,7 @@
 //! A table of the file, read key by key as the reference says.
 //!
-//! A value that is not what its key takes is noted, and the default stands in for it, so that reading goes on.
+//! A value that is not what its key takes is noted, and the default stands in for it, so that
+//! reading goes on.
 
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ use crate::{
     reference::{self, ELSEWHERE, Key, Kind, LATER},
     units::{self, NotAQuantity},
 };
+
+/// What the names of secrets contain.
+const SECRET_WORDS: &[&str] = &["key", "token", "secret", "pass", "auth"];
 
 type Value<'d> = Spanned<DeValue<'d>>;
 
@@ -199,7 +203,8 @@ impl<'r, 'd> Section<'r, 'd> {
         row.default
     }
 
-    /// A number: a count, a share, or a size in bytes; `None` when it is neither there nor has a default.
+    /// A number: a count, a share, or a size in bytes; `None` when it is neither there nor has a
+    /// default.
     pub(crate) fn number(&self, key: &str) -> Option<u64> {
         let row = self.key(key);
         let (min, max, read): (u64, u64, fn(&str) -> Result<u64, NotAQuantity>) = match row.kind {
@@ -331,8 +336,12 @@ impl<'r, 'd> Section<'r, 'd> {
 
     fn refuse_unknown(&self) {
         let Some(table) = self.table else { return };
-        for (name, _) in table.iter().filter(|(name, _)| self.keys.key(name.get_ref()).is_none()) {
+        let unknown = table.iter().filter(|(name, _)| self.keys.key(name.get_ref()).is_none());
+        for (name, value) in unknown {
             let word: &str = name.get_ref();
+            if SECRET_WORDS.iter().any(|part| word.to_ascii_lowercase().contains(part)) {
+                self.reader.hide(&value.span());
+            }
             if LATER.contains(&word) {
                 let reason = format!("`{word}` is not part of this version");
                 self.reader.wrong(&name.span(), reason, "take it out: it would have no effect");
@@ -342,7 +351,8 @@ impl<'r, 'd> Section<'r, 'd> {
                 "" => format!("unknown key `{word}`"),
                 _ => format!("unknown key `{word}` in {}", self.called()),
             };
-            self.reader.wrong(&name.span(), reason, self.meant_by(word));
+            let help = self.reader.help(|| self.meant_by(word));
+            self.reader.wrong(&name.span(), reason, help);
         }
     }
 

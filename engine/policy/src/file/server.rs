@@ -65,13 +65,19 @@ pub(super) fn retries(reader: &Reader<'_>, section: &Section<'_, '_>) -> Retries
 }
 
 /// Reads `[breaker]`.
-pub(super) fn breaker(section: &Section<'_, '_>) -> BreakerSettings {
-    BreakerSettings {
+pub(super) fn breaker(reader: &Reader<'_>, section: &Section<'_, '_>) -> BreakerSettings {
+    let breaker = BreakerSettings {
         failures: section.number("failures").map_or(1, narrow),
         window: section.duration("window"),
         open: section.duration("open"),
-        ..BreakerSettings::default()
+        open_max: section.duration("open_max"),
+    };
+    if breaker.open > breaker.open_max
+        && let Some(span) = section.given("open").or_else(|| section.given("open_max"))
+    {
+        reader.clash(&span, "open is longer than open_max", "the first rest is the shortest one");
     }
+    breaker
 }
 
 fn listen(reader: &Reader<'_>, section: &Section<'_, '_>) -> Vec<SocketAddr> {

@@ -1,4 +1,5 @@
-//! Where a provider listens: `https://host:port/path`, `unix:/path/of/socket`, `unix:/path/of/socket:/path`.
+//! Where a provider listens: `https://host:port/path`, `unix:/path/of/socket`,
+//! `unix:/path/of/socket:/path`.
 //!
 //! Only what a base URL needs of RFC 3986; anything else is refused rather than guessed at.
 

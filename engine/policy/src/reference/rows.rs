@@ -9,6 +9,7 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -17,7 +18,8 @@ const LIMITS: Key = key(
     Kind::Texts,
     "",
     "[\"600 requests/min\", \"2M tokens/min\", \"40 concurrent\"]",
-    "what everybody in it may use together: requests or tokens in a period of at most a day, requests at a time",
+    "what everybody in it may use together: requests or tokens in a period of at most a day, \
+     requests at a time",
 );
 
 const ALLOWED: Key = key(
@@ -25,7 +27,8 @@ const ALLOWED: Key = key(
     Kind::Texts,
     "",
     "[\"default\", \"openai/*\"]",
-    "the models that may be asked for, as clients spell them, * included; left out: all that the level above allows",
+    "the models that may be asked for, as clients spell them, * included; left out: all that the \
+     level above allows",
 );
 
 /// Every table.
@@ -60,14 +63,16 @@ pub const SECTIONS: &[Section] = &[
                 Kind::Text,
                 "127.0.0.1:4001",
                 "\"127.0.0.1:4001\"",
-                "address and port for health, metrics and operators, or \"off\"; read at the start only",
+                "address and port for health, metrics and operators, or \"off\"; read at the start \
+                 only",
             ),
             key(
                 "cores",
                 Kind::Count(1, 1024),
                 "",
                 "4",
-                "cores to serve with; left out: all that the process may use; read at the start only",
+                "cores to serve with; left out: all that the process may use; read at the start \
+                 only",
             ),
             key(
                 "pin",
@@ -81,7 +86,8 @@ pub const SECTIONS: &[Section] = &[
                 Kind::Choice(&["auto", "epoll"]),
                 "auto",
                 "\"auto\"",
-                "how cores wait for sockets: io_uring where the kernel allows it, or epoll; read at the start only",
+                "how cores wait for sockets: io_uring where the kernel allows it, or epoll; read \
+                 at the start only",
             ),
             table("tls", "certificate for clients; left out: they speak in the clear"),
             key(
@@ -111,7 +117,8 @@ pub const SECTIONS: &[Section] = &[
                 Kind::Text,
                 "stdout",
                 "\"file:/var/log/faregate/access.jsonl\"",
-                "where a JSON line for each request goes: \"stdout\", \"stderr\", \"file:PATH\" or \"off\"; read at the start only",
+                "where a JSON line for each request goes: \"stdout\", \"stderr\", \"file:PATH\" or \
+                 \"off\"; read at the start only",
             ),
             key(
                 "log_level",
@@ -125,7 +132,8 @@ pub const SECTIONS: &[Section] = &[
                 Kind::Flag,
                 "",
                 "true",
-                "serve callers that show no key; left out: only when there are no keys and only this machine can connect",
+                "serve callers that show no key; left out: only when there are no keys and only \
+                 this machine can connect",
             ),
             key(
                 "anonymous_team",
@@ -139,7 +147,8 @@ pub const SECTIONS: &[Section] = &[
                 Kind::Text,
                 "",
                 "\"openai\"",
-                "the provider of the paths that name no model (files, batches, …); left out: the provider openai, else the only one",
+                "the provider of the paths that name no model (files, batches, …); left out: the \
+                 provider openai, else the only one",
             ),
             table("deadlines", "how long a client may take and may have to wait"),
         ],
@@ -247,7 +256,8 @@ pub const SECTIONS: &[Section] = &[
                 Kind::TextsByName,
                 "",
                 "{ \"OpenAI-Organization\" = \"env:OPENAI_ORG\" }",
-                "head fields that every request to it carries; values as they are, or \"env:NAME\" or \"file:PATH\"",
+                "head fields that every request to it carries; values as they are, or \"env:NAME\" \
+                 or \"file:PATH\"",
             ),
             key(
                 "ca_file",
@@ -312,7 +322,8 @@ pub const SECTIONS: &[Section] = &[
                 Kind::Choice(&["order", "weighted"]),
                 "order",
                 "\"order\"",
-                "order: the first target that can answer; weighted: by lot, the others follow when it fails",
+                "order: the first target that can answer; weighted: by lot, the others follow when \
+                 it fails",
             ),
         ],
     },
@@ -325,7 +336,8 @@ pub const SECTIONS: &[Section] = &[
                 Kind::Text,
                 "",
                 "\"openai/gpt-5-mini\"",
-                "provider and its name for the model; * in it stands for the whole name that the client asked for",
+                "provider and its name for the model; * in it stands for the whole name that the \
+                 client asked for",
             ),
             key(
                 "weight",
@@ -349,14 +361,14 @@ pub const SECTIONS: &[Section] = &[
             ),
             key(
                 "backoff",
-                Kind::Duration(MS, HOUR),
+                Kind::Duration(MS, MINUTE),
                 "250ms",
                 "\"250ms\"",
                 "wait before a target is tried again, doubled each time and spread",
             ),
             key(
                 "backoff_max",
-                Kind::Duration(MS, HOUR),
+                Kind::Duration(MS, MINUTE),
                 "8s",
                 "\"8s\"",
                 "the longest wait, also for a provider's Retry-After",
@@ -371,12 +383,25 @@ pub const SECTIONS: &[Section] = &[
             key(
                 "failures",
                 Kind::Count(1, 10_000),
-                "5",
-                "5",
-                "failures within the window that open it",
+                "10",
+                "10",
+                "failures that open it, successes in between taken off",
             ),
-            key("window", duration(HOUR), "30s", "\"30s\"", "time over which failures are counted"),
-            key("open", duration(HOUR), "15s", "\"15s\"", "time until it is probed"),
+            key(
+                "window",
+                duration(HOUR),
+                "10s",
+                "\"10s\"",
+                "a failure is forgotten when so much time passes without another",
+            ),
+            key(
+                "open",
+                duration(HOUR),
+                "1s",
+                "\"1s\"",
+                "time until the first probe, doubled each time",
+            ),
+            key("open_max", duration(HOUR), "1m", "\"1m\"", "the longest time until a probe"),
         ],
     },
     Section {

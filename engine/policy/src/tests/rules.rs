@@ -6,7 +6,7 @@ use super::{read, reasons, right, warnings};
 use crate::{
     caller::Caller,
     models::Strategy,
-    policy::{HeaderValue, LimitKind, Policy, Scheme, Secret},
+    policy::{AccessLog, HeaderValue, LimitKind, Policy, Scheme, Secret},
     problem::Problems,
 };
 
@@ -120,6 +120,16 @@ fn a_secret_does_not_come_back_in_a_message() {
 }
 
 #[test]
+fn a_secret_in_the_wrong_place_or_spelling_does_not_come_back_either() {
+    for line in
+        ["key = \"hunter2\"", "API_KEY = 'hunter2'", "api_key = hunter2", "api_key = \"hunter2"]
+    {
+        let shown = read(&format!("[providers.openai]\n{line}\n")).unwrap_err().to_string();
+        assert!(!shown.contains("unter"), "{shown}");
+    }
+}
+
+#[test]
 fn head_fields_are_plain_or_secret() {
     let text =
         "[providers.openai]\nheaders = { X-A = \"b\", Authorization = \"$T\", x-c = \"env:C\" }\n";
@@ -133,6 +143,47 @@ fn head_fields_are_plain_or_secret() {
         let text = format!("[providers.openai]\nheaders = {{ {wrong} }}\n");
         assert_eq!(reasons(&text).len(), 1, "{wrong}");
     }
+}
+
+#[test]
+fn addresses_are_those_of_this_machine_with_a_port() {
+    let listen = |value: &str| {
+        let text = format!("[server]\nlisten = {value}\nanonymous = true\n{OPENAI}");
+        read(&text).map(|policy| policy.server.listen).map_err(|problems| {
+            let problem = &problems.0[0];
+            format!("{}; {}", problem.reason, problem.help.clone().unwrap_or_default())
+        })
+    };
+    let at = |text: &str| text.parse().unwrap();
+    assert_eq!(listen("\"localhost:80\""), Ok(vec![at("127.0.0.1:80")]));
+    assert_eq!(listen("[\"0.0.0.0:1\", \"[::]:1\"]"), Ok(vec![at("0.0.0.0:1"), at("[::]:1")]));
+    assert_eq!(
+        listen("\":4000\""),
+        Err("`:4000` is no address to listen at; for this machine alone \"127.0.0.1:4000\", \
+             for all \"0.0.0.0:4000\""
+            .to_owned())
+    );
+    assert_eq!(
+        listen("\"10.0.0.1\""),
+        Err("`10.0.0.1` is no address to listen at; the port is missing: \"10.0.0.1:4000\""
+            .to_owned())
+    );
+    for wrong in ["\"\"", "\"example.com:80\"", "[]", "4000", "[\"[::1]:1\", \"[::1]:1\"]"] {
+        assert!(listen(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn the_access_log_has_a_place() {
+    let log = |value: &str| {
+        right(&format!("[server]\naccess_log = \"{value}\"\n{OPENAI}")).server.access_log
+    };
+    assert_eq!(log("off"), AccessLog::Off);
+    assert_eq!(log("stderr"), AccessLog::Stderr);
+    assert_eq!(log("file:/var/log/a"), AccessLog::File("/var/log/a".into()));
+    assert_eq!(right(OPENAI).server.access_log, AccessLog::Stdout);
+    let text = format!("[server]\naccess_log = \"/var/log/a\"\n{OPENAI}");
+    assert_eq!(reasons(&text), ["2: `/var/log/a` is no place for the access log"]);
 }
 
 #[test]
@@ -272,11 +323,13 @@ fn what_contradicts_itself_is_refused() {
             "2: body is longer than total, and so without effect",
         ),
         (
-            "[server.deadlines]\ntotal = \"1m\"\n[providers.x]\nbase_url = \"http://x\"\ndeadlines = { connect = \"2m\" }",
+            "[server.deadlines]\ntotal = \"1m\"\n[providers.x]\nbase_url = \"http://x\"\ndeadlines \
+             = { connect = \"2m\" }",
             "5: connect is longer than server.deadlines.total, and so without effect",
         ),
         (
-            "[providers.x]\nbase_url = \"http://x\"\ndeadlines = { first_byte = \"9s\", first_token = \"8s\" }",
+            "[providers.x]\nbase_url = \"http://x\"\ndeadlines = { first_byte = \"9s\", \
+             first_token = \"8s\" }",
             "3: first_byte is longer than first_token, and so without effect",
         ),
         ("[retries]\nbackoff = \"9s\"", "2: backoff is longer than backoff_max"),

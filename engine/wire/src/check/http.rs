@@ -1,7 +1,8 @@
 //! What must hold for any bytes: the checks that unit tests and fuzz targets share.
 //!
-//! In: bytes of any kind. Out: nothing; a broken promise panics and names it. Each parser is held against itself, fed in
-//! other pieces, and against a twin that is written down as plainly as possible.
+//! In: bytes of any kind. Out: nothing; a broken promise panics and names it. Each parser is held
+//! against itself, fed in other pieces, and against a twin that is written down as plainly as
+//! possible.
 
 use crate::{
     BadChunk, BodyReader, ChunkReader, Framing, HeadError, HeadLimits, Method, RequestHead,
@@ -11,7 +12,8 @@ use crate::{
 /// Prefixes longer than this are only tried near the end of the bytes.
 const PREFIXES_MAX: usize = 1024;
 
-/// Checks that a request head is read the same from every prefix, and that what was accepted has one reading.
+/// Checks that a request head is read the same from every prefix, and that what was accepted has
+/// one reading.
 ///
 /// # Panics
 ///
@@ -276,7 +278,8 @@ fn read_chunks(bytes: &[u8], mut piece: impl FnMut(usize) -> usize) -> Chunks {
     Chunks { data, consumed, end }
 }
 
-/// The data of a complete chunked body and the length of both, if `bytes` start with one. Knows no limits.
+/// The data of a complete chunked body and the length of both, if `bytes` start with one. Knows no
+/// limits.
 fn plain_chunks(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     let mut data = Vec::new();
     let mut rest = bytes;

@@ -100,8 +100,8 @@ impl Known {
         }
     }
 
-    /// Whether a field of this name concerns one connection and never the next (RFC 9110 section 7.6.1), or is written
-    /// anew for each message.
+    /// Whether a field of this name concerns one connection and never the next (RFC 9110 section
+    /// 7.6.1), or is written anew for each message.
     pub(super) fn is_hop_by_hop(self) -> bool {
         matches!(
             self,
@@ -117,7 +117,8 @@ impl Known {
         )
     }
 
-    /// Whether a request field of this name is between the client and this gateway: its credential, its way here.
+    /// Whether a request field of this name is between the client and this gateway: its credential,
+    /// its way here.
     pub(super) fn is_for_the_gateway(self) -> bool {
         matches!(
             self,
@@ -140,7 +141,8 @@ fn starts_with(name: &[u8], prefix: &[u8]) -> bool {
     name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
-/// Whether `byte` may be part of a token (RFC 9110 section 5.6.2): of a method, a field name, a coding.
+/// Whether `byte` may be part of a token (RFC 9110 section 5.6.2): of a method, a field name, a
+/// coding.
 pub(crate) fn is_token_byte(byte: u8) -> bool {
     TOKEN_BYTES[usize::from(byte)]
 }
@@ -228,7 +230,8 @@ impl FramingFields {
     }
 }
 
-/// `chunked` behind other codings is well-formed and not implemented (RFC 9112 section 6.1); everything else is malformed.
+/// `chunked` behind other codings is well-formed and not implemented (RFC 9112 section 6.1);
+/// everything else is malformed.
 fn coding_error(value: &[u8]) -> HeadError {
     let mut codings = value.rsplit(|b| *b == b',').map(<[u8]>::trim_ascii);
     let last_is_chunked =

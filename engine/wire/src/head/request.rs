@@ -28,7 +28,8 @@ pub struct RequestHead<'b, 's> {
     pub keep_alive: bool,
     /// Whether the client waits for a 100 before it sends the body.
     pub expect_continue: bool,
-    /// Host and port: of an absolute URL, else of `Host`. Empty only when an HTTP/1.0 request named none.
+    /// Host and port: of an absolute URL, else of `Host`. Empty only when an HTTP/1.0 request named
+    /// none.
     pub host: &'b [u8],
     /// `Authorization`, scheme and all.
     pub authorization: Option<&'b [u8]>,
@@ -48,15 +49,16 @@ pub struct RequestHead<'b, 's> {
     fields: &'s [Header<'b>],
 }
 
-/// Reads the head of a request from everything that has been received. `None` while it is not complete.
+/// Reads the head of a request from everything that has been received. `None` while it is not
+/// complete.
 ///
-/// One CRLF in front of the request line is skipped (RFC 9112 section 2.2). What comes out, an error too, does not depend
-/// on how many times it was asked before with less.
+/// One CRLF in front of the request line is skipped (RFC 9112 section 2.2). What comes out, an
+/// error too, does not depend on how many times it was asked before with less.
 ///
 /// # Errors
 ///
-/// [`HeadError`], as soon as a byte of the request line or a line end breaks a rule or a limit is passed; for rules about
-/// fields once the head is complete.
+/// [`HeadError`], as soon as a byte of the request line or a line end breaks a rule or a limit is
+/// passed; for rules about fields once the head is complete.
 pub fn parse_request<'b, 's>(
     bytes: &'b [u8],
     slots: &'s mut Slots<'b>,
@@ -86,8 +88,9 @@ pub fn parse_request<'b, 's>(
 impl<'b, 's> RequestHead<'b, 's> {
     /// The client's credential: of `Authorization: Bearer`, else `x-api-key`, else `api-key`.
     ///
-    /// There is only one. A head with any of the credential fields twice, or with several (`x-goog-api-key` is another)
-    /// that do not say the same, was refused: two recipients may see two callers in it. Empty ones do not count.
+    /// There is only one. A head with any of the credential fields twice, or with several
+    /// (`x-goog-api-key` is another) that do not say the same, was refused: two recipients may see
+    /// two callers in it. Empty ones do not count.
     #[must_use]
     pub fn bearer(&self) -> Option<&'b [u8]> {
         let filled = |value: &&[u8]| !value.is_empty();
@@ -105,10 +108,10 @@ impl<'b, 's> RequestHead<'b, 's> {
 
     /// The fields that may go on to a provider: names and values, in order.
     ///
-    /// Left out are those of this connection, those that `Connection` names, the framing, the credentials, and those
-    /// that say which way the request came. Also left out is every name with an underscore: what turns names into
-    /// variables reads `x_api_key` as `x-api-key`. A field with a meaning of its own here stays or goes by its own rule,
-    /// whatever `Connection` says.
+    /// Left out are those of this connection, those that `Connection` names, the framing, the
+    /// credentials, and those that say which way the request came. Also left out is every name with
+    /// an underscore: what turns names into variables reads `x_api_key` as `x-api-key`. A field
+    /// with a meaning of its own here stays or goes by its own rule, whatever `Connection` says.
     pub fn forwardable(&self) -> impl Iterator<Item = (&'b [u8], &'b [u8])> {
         self.fields.iter().filter(|field| self.is_forwardable(field.name.as_bytes())).map(pair)
     }
@@ -148,7 +151,8 @@ struct Line<'b> {
 }
 
 impl<'b> Line<'b> {
-    /// Reads the line at `start` from left to right: a rule is checked as soon as its bytes are there.
+    /// Reads the line at `start` from left to right: a rule is checked as soon as its bytes are
+    /// there.
     fn read(
         window: &'b [u8],
         start: usize,
@@ -317,7 +321,8 @@ impl<'b> Target<'b> {
 
 /// Whether `host` is a host name or address, and perhaps a port.
 ///
-/// Stricter than RFC 3986: no percent encoding and no delimiters in a name, no user, no port without digits.
+/// Stricter than RFC 3986: no percent encoding and no delimiters in a name, no user, no port
+/// without digits.
 fn is_host(host: &[u8]) -> bool {
     let (name, port) = match host.iter().rposition(|b| *b == b':') {
         Some(colon) if host.last() != Some(&b']') => (&host[..colon], Some(&host[colon + 1..])),

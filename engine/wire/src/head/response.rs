@@ -39,14 +39,16 @@ pub struct ResponseHead<'b, 's> {
     fields: &'s [Header<'b>],
 }
 
-/// Reads the head of the response to a request of `request_method`. `None` while it is not complete.
+/// Reads the head of the response to a request of `request_method`. `None` while it is not
+/// complete.
 ///
-/// Interim (1xx) heads are given back like others; 101 is an error, for no request asks to switch protocols.
+/// Interim (1xx) heads are given back like others; 101 is an error, for no request asks to switch
+/// protocols.
 ///
 /// # Errors
 ///
-/// [`HeadError`], as soon as a byte of the status line or a line end breaks a rule or a limit is passed; for rules about
-/// fields once the head is complete.
+/// [`HeadError`], as soon as a byte of the status line or a line end breaks a rule or a limit is
+/// passed; for rules about fields once the head is complete.
 pub fn parse_response<'b, 's>(
     bytes: &'b [u8],
     slots: &'s mut Slots<'b>,
@@ -81,8 +83,8 @@ impl<'b> ResponseHead<'b, '_> {
         first(self.fields, name)
     }
 
-    /// The fields that may go on to the client: names and values, in order. Left out are those of this connection, those
-    /// that `Connection` names, and the framing.
+    /// The fields that may go on to the client: names and values, in order. Left out are those of
+    /// this connection, those that `Connection` names, and the framing.
     pub fn forwardable(&self) -> impl Iterator<Item = (&'b [u8], &'b [u8])> {
         self.fields.iter().filter(|field| self.is_forwardable(field.name.as_bytes())).map(pair)
     }
@@ -242,8 +244,8 @@ impl<'b> Seen<'b> {
         })
     }
 
-    /// Whether another response may follow. Not behind an interim or 204 head that announces a body: its sender may send
-    /// one.
+    /// Whether another response may follow. Not behind an interim or 204 head that announces a
+    /// body: its sender may send one.
     fn keep_alive(&self, line: &Line, framing: Framing) -> bool {
         let announced =
             self.framing.chunked || self.framing.length.is_some_and(|length| length > 0);

@@ -7,7 +7,8 @@ pub(super) fn window<'b>(bytes: &'b [u8], limits: &HeadLimits) -> &'b [u8] {
     &bytes[..bytes.len().min(limits.head_bytes)]
 }
 
-/// The end of the fields that start at `from`, behind the blank line; `None` while they are not complete.
+/// The end of the fields that start at `from`, behind the blank line; `None` while they are not
+/// complete.
 ///
 /// # Errors
 ///

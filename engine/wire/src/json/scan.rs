@@ -33,7 +33,7 @@ pub(super) enum State {
     /// The rest of a number.
     InNumber(Part),
     /// The rest of `true`, `false` or `null`.
-    InLiteral(&'static [u8]),
+    InLiteral,
     /// A comma, or the end of the innermost container.
     Comma,
     /// Nothing more.
@@ -65,167 +65,155 @@ pub(super) struct Text {
     has_escapes: bool,
 }
 
-impl Text {
-    pub(super) const fn at(start: usize) -> Self {
-        Self { start, high_start: 0, high_end: 0, has_escapes: false }
-    }
+/// Where to go on, and with what.
+enum Step {
+    /// At once.
+    Go(State, usize),
+    /// When there are more bytes.
+    Pause(State, usize),
 }
 
-/// The automaton has come to the end of what is there.
-struct Pause;
+use Step::{Go, Pause};
 
-/// Goes on only while there are bytes.
-type Next<T> = Result<Result<T, Pause>, JsonError>;
+type Next = Result<Step, JsonError>;
 
+// The automaton keeps its place and its state in registers: that is why the steps hand them on, and why they are inlined.
 impl Scanner {
     /// Goes on from where the last run stopped, to the end of `body`.
     pub(super) fn run(&mut self, body: &[u8]) -> Result<(), JsonError> {
+        let (mut state, mut at) = (self.state, self.at);
         loop {
-            let step = match self.state {
-                State::Value => self.value(body)?,
-                State::Name => self.name(body)?,
-                State::Comma => self.comma(body)?,
-                State::Colon => self.colon(body)?,
-                State::NameOrEnd => self.name_or_end(body)?,
-                State::ItemOrEnd => self.item_or_end(body)?,
-                State::InName => self.in_name(body)?,
-                State::InText => self.in_text(body)?,
-                State::InNumber(part) => self.in_number(body, part)?,
-                State::InLiteral(rest) => self.in_literal(body, rest)?,
-                State::Start => self.start(body)?,
-                State::Done => self.trail(body)?,
+            let step = match state {
+                State::Value => self.value(body, at)?,
+                State::Name => self.name(body, at)?,
+                State::Comma => self.comma(body, at)?,
+                State::Colon => self.colon(body, at)?,
+                State::NameOrEnd => self.name_or_end(body, at)?,
+                State::ItemOrEnd => self.item_or_end(body, at)?,
+                State::InName => self.in_name(body, at, self.text)?,
+                State::InText => self.in_text(body, at, self.text)?,
+                State::InNumber(part) => self.in_number(body, at, part)?,
+                State::InLiteral => self.in_literal(body, at)?,
+                State::Start => self.start(body, at)?,
+                State::Done => trail(body, at)?,
             };
-            if step.is_err() {
-                return Ok(());
+            match step {
+                Go(next, place) => (state, at) = (next, place),
+                Pause(next, place) => {
+                    (self.state, self.at) = (next, place);
+                    return Ok(());
+                }
             }
         }
     }
 
-    #[inline]
-    fn start(&mut self, body: &[u8]) -> Next<()> {
-        match self.peek(body) {
-            None => Ok(Err(Pause)),
-            Some(b'{') => {
-                self.object_start = self.at;
-                self.open(true)
+    fn start(&mut self, body: &[u8], at: usize) -> Next {
+        match skip_space(body, at) {
+            (at, None) => Ok(Pause(State::Start, at)),
+            (at, Some(b'{')) => {
+                self.object_start = at;
+                self.open(at, true)
             }
-            Some(_) => Err(JsonError::NotAnObject),
+            (_, Some(_)) => Err(JsonError::NotAnObject),
         }
     }
 
-    fn trail(&mut self, body: &[u8]) -> Next<()> {
-        match self.peek(body) {
-            None => Ok(Err(Pause)),
-            Some(_) => Err(JsonError::Trailing),
+    #[inline(always)]
+    fn name_or_end(&mut self, body: &[u8], at: usize) -> Next {
+        match skip_space(body, at) {
+            (at, None) => Ok(Pause(State::NameOrEnd, at)),
+            (at, Some(b'}')) => Ok(self.close(at)),
+            (at, Some(_)) => self.name(body, at),
         }
     }
 
-    #[inline]
-    fn name_or_end(&mut self, body: &[u8]) -> Next<()> {
-        match self.peek(body) {
-            Some(b'}') => self.close(),
-            _ => self.name(body),
+    #[inline(always)]
+    fn name(&mut self, body: &[u8], at: usize) -> Next {
+        match skip_space(body, at) {
+            (at, None) => Ok(Pause(State::Name, at)),
+            (at, Some(b'"')) => self.in_name(body, at + 1, Text::at(at + 1)),
+            (at, Some(_)) => Err(JsonError::Malformed(at)),
         }
     }
 
-    #[inline]
-    fn name(&mut self, body: &[u8]) -> Next<()> {
-        match self.peek(body) {
-            None => Ok(Err(Pause)),
-            Some(b'"') => {
-                self.at += 1;
-                self.text = Text::at(self.at);
-                self.state = State::InName;
-                self.in_name(body)
-            }
-            Some(_) => Err(JsonError::Malformed(self.at)),
+    #[inline(always)]
+    fn in_name(&mut self, body: &[u8], at: usize, mut text: Text) -> Next {
+        let (end, is_whole) = text.read(body, at)?;
+        if !is_whole {
+            self.text = text;
+            return Ok(Pause(State::InName, end));
         }
-    }
-
-    #[inline]
-    fn in_name(&mut self, body: &[u8]) -> Next<()> {
-        let Ok(end) = self.rest_of_text(body)? else { return Ok(Err(Pause)) };
         if self.depth == 1 {
-            self.found_name(body, end)?;
+            self.found_name(&body[text.start..end], text.has_escapes)?;
         }
-        self.at = end + 1;
-        self.state = State::Colon;
-        self.colon(body)
+        self.colon(body, end + 1)
     }
 
-    #[inline]
-    fn colon(&mut self, body: &[u8]) -> Next<()> {
-        match self.peek(body) {
-            None => Ok(Err(Pause)),
-            Some(b':') => {
-                self.at += 1;
-                self.state = State::Value;
-                Ok(Ok(()))
-            }
-            Some(_) => Err(JsonError::Malformed(self.at)),
+    #[inline(always)]
+    fn colon(&mut self, body: &[u8], at: usize) -> Next {
+        match skip_space(body, at) {
+            (at, None) => Ok(Pause(State::Colon, at)),
+            (at, Some(b':')) => self.value(body, at + 1),
+            (at, Some(_)) => Err(JsonError::Malformed(at)),
         }
     }
 
-    #[inline]
-    fn item_or_end(&mut self, body: &[u8]) -> Next<()> {
-        match self.peek(body) {
-            Some(b']') => self.close(),
-            _ => self.value(body),
+    #[inline(always)]
+    fn item_or_end(&mut self, body: &[u8], at: usize) -> Next {
+        match skip_space(body, at) {
+            (at, None) => Ok(Pause(State::ItemOrEnd, at)),
+            (at, Some(b']')) => Ok(self.close(at)),
+            (at, Some(_)) => self.value(body, at),
         }
     }
 
-    #[inline]
-    fn value(&mut self, body: &[u8]) -> Next<()> {
-        let Some(byte) = self.peek(body) else { return Ok(Err(Pause)) };
+    #[inline(always)]
+    fn value(&mut self, body: &[u8], at: usize) -> Next {
+        let (at, Some(byte)) = skip_space(body, at) else {
+            return Ok(Pause(State::Value, body.len()));
+        };
         if self.depth == 1 {
-            self.value_starts();
+            self.value_starts(at);
+        }
+        if byte == b'"' {
+            return self.in_text(body, at + 1, Text::at(at + 1));
         }
         match byte {
-            b'"' => {
-                self.at += 1;
-                self.text = Text::at(self.at);
-                self.state = State::InText;
-                self.in_text(body)
-            }
-            b'{' => self.open(true),
-            b'[' => self.open(false),
-            b'1'..=b'9' => self.number_from(body, Part::Integer),
-            b'0' => self.number_from(body, Part::Zero),
-            b'-' => self.number_from(body, Part::Minus),
-            b't' => self.literal_from(body, b"true"),
-            b'f' => self.literal_from(body, b"false"),
-            b'n' => self.literal_from(body, b"null"),
-            _ => Err(JsonError::Malformed(self.at)),
+            b'{' => self.open(at, true),
+            b'[' => self.open(at, false),
+            b'1'..=b'9' => Ok(Go(State::InNumber(Part::Integer), at + 1)),
+            b'0' => Ok(Go(State::InNumber(Part::Zero), at + 1)),
+            b'-' => Ok(Go(State::InNumber(Part::Minus), at + 1)),
+            b't' => Ok(self.literal(at, b"true")),
+            b'f' => Ok(self.literal(at, b"false")),
+            b'n' => Ok(self.literal(at, b"null")),
+            _ => Err(JsonError::Malformed(at)),
         }
     }
 
-    #[inline]
-    fn in_text(&mut self, body: &[u8]) -> Next<()> {
-        let Ok(end) = self.rest_of_text(body)? else { return Ok(Err(Pause)) };
-        self.at = end + 1;
-        self.value_ends();
-        Ok(Ok(()))
-    }
-
-    #[inline]
-    fn number_from(&mut self, body: &[u8], part: Part) -> Next<()> {
-        self.at += 1;
-        self.in_number(body, part)
+    #[inline(always)]
+    fn in_text(&mut self, body: &[u8], at: usize, mut text: Text) -> Next {
+        let (end, is_whole) = text.read(body, at)?;
+        if is_whole {
+            return Ok(self.value_ends(end + 1));
+        }
+        self.text = text;
+        Ok(Pause(State::InText, end))
     }
 
     /// Reads a number on; what may follow it is for [`Scanner::comma`] to say.
-    fn in_number(&mut self, body: &[u8], mut part: Part) -> Next<()> {
-        while let Some(&byte) = body.get(self.at) {
+    #[inline]
+    fn in_number(&mut self, body: &[u8], mut at: usize, mut part: Part) -> Next {
+        while let Some(&byte) = body.get(at) {
             part = match (part, byte) {
                 (Part::Integer | Part::Fraction | Part::Exponent, b'0'..=b'9') => part,
                 (Part::Zero | Part::Integer, b'.') => Part::Point,
                 (Part::Zero | Part::Integer | Part::Fraction, b'e' | b'E') => Part::E,
                 (Part::Zero | Part::Integer | Part::Fraction | Part::Exponent, _) => {
-                    self.value_ends();
                     if byte == b',' && !self.is_in_object() {
-                        self.at = last_comma_of_integers(body, self.at);
+                        at = last_comma_of_integers(body, at);
                     }
-                    return Ok(Ok(()));
+                    return Ok(self.value_ends(at));
                 }
                 (Part::Minus, b'0') => Part::Zero,
                 (Part::Minus, b'1'..=b'9') => Part::Integer,
@@ -233,126 +221,92 @@ impl Scanner {
                 (Part::E, b'+' | b'-') => Part::Sign,
                 (Part::E | Part::Sign, b'0'..=b'9') => Part::Exponent,
                 (Part::Minus | Part::Point | Part::E | Part::Sign, _) => {
-                    return Err(JsonError::Malformed(self.at));
+                    return Err(JsonError::Malformed(at));
                 }
             };
-            self.at += 1;
+            at += 1;
         }
-        self.state = State::InNumber(part);
-        Ok(Err(Pause))
+        Ok(Pause(State::InNumber(part), at))
     }
 
-    #[inline]
-    fn literal_from(&mut self, body: &[u8], literal: &'static [u8]) -> Next<()> {
-        if body[self.at..].starts_with(literal) {
-            self.at += literal.len();
-            self.value_ends();
-            return Ok(Ok(()));
-        }
-        self.in_literal(body, literal)
+    #[inline(always)]
+    fn literal(&mut self, at: usize, literal: &'static [u8]) -> Step {
+        self.literal = literal;
+        Go(State::InLiteral, at)
     }
 
-    fn in_literal(&mut self, body: &[u8], mut rest: &'static [u8]) -> Next<()> {
-        while let Some((expected, behind)) = rest.split_first() {
-            let Some(byte) = body.get(self.at) else {
-                self.state = State::InLiteral(rest);
-                return Ok(Err(Pause));
-            };
-            if byte != expected {
-                return Err(JsonError::Malformed(self.at));
+    fn in_literal(&mut self, body: &[u8], mut at: usize) -> Next {
+        while let Some((expected, rest)) = self.literal.split_first() {
+            match body.get(at) {
+                None => return Ok(Pause(State::InLiteral, at)),
+                Some(byte) if byte != expected => return Err(JsonError::Malformed(at)),
+                Some(_) => {}
             }
-            self.at += 1;
-            rest = behind;
+            at += 1;
+            self.literal = rest;
         }
-        self.value_ends();
-        Ok(Ok(()))
+        Ok(self.value_ends(at))
     }
 
-    #[inline]
-    fn comma(&mut self, body: &[u8]) -> Next<()> {
-        match self.peek(body) {
-            None => Ok(Err(Pause)),
-            Some(b',') => {
-                self.at += 1;
-                if self.is_in_object() {
-                    self.state = State::Name;
-                    self.name(body)
-                } else {
-                    self.state = State::Value;
-                    Ok(Ok(()))
-                }
-            }
-            Some(b'}') if self.is_in_object() => self.close(),
-            Some(b']') if !self.is_in_object() => self.close(),
-            Some(_) => Err(JsonError::Malformed(self.at)),
+    #[inline(always)]
+    fn comma(&mut self, body: &[u8], at: usize) -> Next {
+        match skip_space(body, at) {
+            (at, None) => Ok(Pause(State::Comma, at)),
+            (at, Some(b',')) if self.is_in_object() => self.name(body, at + 1),
+            (at, Some(b',')) => self.value(body, at + 1),
+            (at, Some(b'}')) if self.is_in_object() => Ok(self.close(at)),
+            (at, Some(b']')) if !self.is_in_object() => Ok(self.close(at)),
+            (at, Some(_)) => Err(JsonError::Malformed(at)),
         }
     }
 
-    /// The next byte that is not white space.
-    #[inline]
-    fn peek(&mut self, body: &[u8]) -> Option<u8> {
-        loop {
-            let byte = *body.get(self.at)?;
-            if byte > b' ' || !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
-                return Some(byte);
-            }
-            self.at += 1;
-        }
-    }
-
-    #[inline]
-    fn open(&mut self, is_object: bool) -> Next<()> {
+    #[inline(always)]
+    fn open(&mut self, at: usize, is_object: bool) -> Next {
         if self.depth == DEPTH_MAX {
             return Err(JsonError::TooDeep);
         }
-        self.at += 1;
         self.depth += 1;
         self.kinds = self.kinds << 1 | u128::from(is_object);
-        self.state = if is_object { State::NameOrEnd } else { State::ItemOrEnd };
-        Ok(Ok(()))
+        Ok(Go(if is_object { State::NameOrEnd } else { State::ItemOrEnd }, at + 1))
     }
 
-    #[inline]
-    fn close(&mut self) -> Next<()> {
-        self.at += 1;
+    #[inline(always)]
+    fn close(&mut self, at: usize) -> Step {
         self.depth -= 1;
         self.kinds >>= 1;
-        if self.depth == 0 {
-            self.object_end = self.at;
-            self.state = State::Done;
-        } else {
-            self.value_ends();
+        if self.depth > 0 {
+            return self.value_ends(at + 1);
         }
-        Ok(Ok(()))
+        self.object_end = at + 1;
+        Go(State::Done, at + 1)
     }
 
-    #[inline]
+    #[inline(always)]
     const fn is_in_object(&self) -> bool {
         self.kinds & 1 == 1
     }
 
-    #[inline]
-    fn value_starts(&mut self) {
+    #[inline(always)]
+    fn value_starts(&mut self, at: usize) {
         self.has_members = true;
         if let Some(index) = self.current {
-            self.spans[index].start = self.at;
+            self.spans[index].start = at;
         }
     }
 
-    #[inline]
-    fn value_ends(&mut self) {
-        self.state = State::Comma;
+    #[inline(always)]
+    fn value_ends(&mut self, at: usize) -> Step {
         if self.depth == 1
             && let Some(index) = self.current.take()
         {
-            self.spans[index].end = self.at;
+            self.spans[index].end = at;
         }
+        Go(State::Comma, at)
     }
 
-    /// Notes whether the top-level name that ends at `end` is one of interest.
-    fn found_name(&mut self, body: &[u8], end: usize) -> Result<(), JsonError> {
-        let name = &body[self.text.start..end];
-        if self.text.has_escapes {
+    /// Notes whether this top-level name is one of interest.
+    fn found_name(&mut self, name: &[u8], has_escapes: bool) -> Result<(), JsonError> {
+        if has_escapes {
             let decoded = text::decode(name);
             let found =
                 decoded.and_then(|name| self.names.iter().position(|wanted| *wanted == name));
@@ -374,56 +328,79 @@ impl Scanner {
         }
         Ok(())
     }
+}
 
-    /// Reads a string on; gives back the place of its closing quote.
-    fn rest_of_text(&mut self, body: &[u8]) -> Next<usize> {
-        let mut at = self.at;
-        loop {
-            at = self.text.skip(body, at);
-            match body.get(at) {
-                Some(b'"') => {
-                    self.text.check(body)?;
-                    return Ok(Ok(at));
-                }
-                Some(b'\\') => {
-                    self.text.has_escapes = true;
-                    let Ok(len) = escape_len(body, at)? else { break };
-                    at += len;
-                }
-                Some(_) => return Err(JsonError::Malformed(at)),
-                None => break,
-            }
-        }
-        self.at = at;
-        Ok(Err(Pause))
+fn trail(body: &[u8], at: usize) -> Next {
+    match skip_space(body, at) {
+        (at, None) => Ok(Pause(State::Done, at)),
+        (_, Some(_)) => Err(JsonError::Trailing),
     }
 }
 
+/// The place of the next byte that is not white space, and the byte.
+#[inline(always)]
+fn skip_space(body: &[u8], mut at: usize) -> (usize, Option<u8>) {
+    while let Some(&byte) = body.get(at) {
+        if byte > b' ' || !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+            return (at, Some(byte));
+        }
+        at += 1;
+    }
+    (at, None)
+}
+
 impl Text {
+    pub(super) const fn at(start: usize) -> Self {
+        Self { start, high_start: 0, high_end: 0, has_escapes: false }
+    }
+
+    /// Reads on to the closing quote, and true, or as far as there is something to read, and false.
+    #[inline(always)]
+    fn read(&mut self, body: &[u8], mut at: usize) -> Result<(usize, bool), JsonError> {
+        loop {
+            at = self.skip(body, at);
+            match body.get(at) {
+                Some(b'"') => {
+                    self.check(body)?;
+                    return Ok((at, true));
+                }
+                Some(b'\\') => {
+                    self.has_escapes = true;
+                    match escape_len(body, at)? {
+                        0 => return Ok((at, false)),
+                        len => at += len,
+                    }
+                }
+                Some(_) => return Err(JsonError::Malformed(at)),
+                None => return Ok((at, false)),
+            }
+        }
+    }
+
     /// The place of the next byte that is special, or the end.
-    #[inline]
+    #[inline(always)]
     fn skip(&mut self, body: &[u8], mut at: usize) -> usize {
         for _ in 0..WORDS_BEFORE_BLOCKS {
             let Some(bytes) = body[at..].first_chunk() else { return self.skip_bytes(body, at) };
             let word = u64::from_le_bytes(*bytes);
             let special = words::special(word);
-            let stop = words::first(special);
-            if words::below(words::high(word), stop) != 0 {
-                self.note_high(at, at + stop);
+            if words::high(word) != 0 {
+                self.note_high(word, at, at + words::first(special));
             }
-            at += stop;
             if special != 0 {
-                return at;
+                return at + words::first(special);
             }
+            at += WORD_BYTES;
         }
         self.skip_blocks(body, at)
     }
 
     /// The same for long strings.
+    #[inline(never)]
     fn skip_blocks(&mut self, body: &[u8], mut at: usize) -> usize {
         while let Some(block) = body[at..].first_chunk::<BLOCK_BYTES>() {
             let (mut special, mut high) = (0, 0);
-            for bytes in block.as_chunks::<WORD_BYTES>().0 {
+            for bytes in block.as_chunks().0 {
                 let word = u64::from_le_bytes(*bytes);
                 special |= words::special(word);
                 high |= words::high(word);
@@ -432,42 +409,45 @@ impl Text {
                 break;
             }
             if high != 0 {
-                self.note_high(at, at + BLOCK_BYTES);
+                self.note_high(high, at, at + BLOCK_BYTES);
             }
             at += BLOCK_BYTES;
         }
         while let Some(bytes) = body[at..].first_chunk() {
             let word = u64::from_le_bytes(*bytes);
             let special = words::special(word);
-            let stop = words::first(special);
-            if words::below(words::high(word), stop) != 0 {
-                self.note_high(at, at + stop);
+            if words::high(word) != 0 {
+                self.note_high(word, at, at + words::first(special));
             }
-            at += stop;
             if special != 0 {
-                return at;
+                return at + words::first(special);
             }
+            at += WORD_BYTES;
         }
         self.skip_bytes(body, at)
     }
 
     /// The same where less than a word is left.
+    #[inline(never)]
     fn skip_bytes(&mut self, body: &[u8], mut at: usize) -> usize {
         while let Some(&byte) = body.get(at) {
             if matches!(byte, b'"' | b'\\' | ..=0x1f) {
                 break;
             }
             if byte >= 0x80 {
-                self.note_high(at, at + 1);
+                self.note_high(0x80, at, at + 1);
             }
             at += 1;
         }
         at
     }
 
-    /// Bytes beyond ASCII are somewhere between `from` and `to`.
-    #[inline]
-    fn note_high(&mut self, from: usize, to: usize) {
+    /// Bytes beyond ASCII may be between `from` and `to`, which `word` tells for the first eight.
+    #[cold]
+    fn note_high(&mut self, word: u64, from: usize, to: usize) {
+        if to - from < WORD_BYTES && words::below(words::high(word), to - from) == 0 {
+            return; // all of them behind the end
+        }
         if self.high_end == 0 {
             self.high_start = from;
         }
@@ -475,7 +455,7 @@ impl Text {
     }
 
     /// Whether the string is UTF-8.
-    #[inline]
+    #[inline(always)]
     fn check(&self, body: &[u8]) -> Result<(), JsonError> {
         if self.high_end == 0 {
             return Ok(());
@@ -487,20 +467,33 @@ impl Text {
     }
 }
 
-/// Bytes of the escape whose backslash is at `at`.
-#[inline]
-fn escape_len(body: &[u8], at: usize) -> Next<usize> {
-    match body.get(at + 1) {
-        None => Ok(Err(Pause)),
-        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(Ok(2)),
-        Some(b'u') => match body.get(at + 2..at + 6) {
-            None => Ok(Err(Pause)),
-            Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => Ok(Ok(6)),
+/// Bytes of the escape whose backslash is at `at`; 0 when it is not all there.
+#[inline(always)]
+fn escape_len(body: &[u8], at: usize) -> Result<usize, JsonError> {
+    let Some(&letter) = body.get(at + 1) else { return Ok(0) };
+    match ESCAPE_LENS[usize::from(letter)] {
+        2 => Ok(2),
+        0 => Err(JsonError::Malformed(at)),
+        len => match body.get(at + 2..at + len) {
+            None => Ok(0),
+            Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => Ok(len),
             Some(_) => Err(JsonError::Malformed(at)),
         },
-        Some(_) => Err(JsonError::Malformed(at)),
     }
 }
+
+/// Bytes of an escape with this letter behind the backslash; 0 when there is none.
+const ESCAPE_LENS: [usize; 256] = {
+    let mut lens = [0; 256];
+    let short = b"\"\\/bfnrt";
+    let mut index = 0;
+    while index < short.len() {
+        lens[short[index] as usize] = 2;
+        index += 1;
+    }
+    lens[b'u' as usize] = 6;
+    lens
+};
 
 /// Steps over items of a list of integers without sign: token arrays have tens of thousands of them.
 ///
