@@ -91,7 +91,7 @@ pub(crate) async fn forward(
         first_content: None,
     };
     let mut buf = answer.buf;
-    let end = passage.run(&answer.out, &mut buf, answer.info.len).await;
+    let end = passage.run(answer.out, &mut buf, answer.info.len).await;
     let reusable = passage.finish(end, request_id).await;
     let Passage { stream, relay, first_content, .. } = passage;
     let spent = end != End::Complete || !answer.info.keep_alive || answer.early;
@@ -112,11 +112,12 @@ struct Passage<'a> {
 }
 
 impl Passage<'_> {
-    async fn run(&mut self, head: &[u8], buf: &mut Vec<u8>, head_len: usize) -> End {
+    async fn run(&mut self, head: Vec<u8>, buf: &mut Vec<u8>, head_len: usize) -> End {
         let first = self.relay.push(&buf[head_len..], &mut self.scratch);
-        if let Err(end) = self.send(head, &buf[head_len..], first).await {
+        if let Err(end) = self.send(&head, &buf[head_len..], first).await {
             return end;
         }
+        drop(head);
         let events = self.relay.plan().events;
         if events && buf.capacity() > EVENTS_BYTES {
             *buf = Vec::with_capacity(EVENTS_BYTES);
