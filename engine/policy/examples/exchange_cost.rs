@@ -40,7 +40,7 @@ agent = "g"
 hash = "HASH"
 "#;
 
-#[expect(clippy::redundant_allocation, reason = "as exchanges take it")]
+/// As exchanges take it.
 type Shared = Rc<Arc<Policy>>;
 
 fn main() {
