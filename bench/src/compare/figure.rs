@@ -210,7 +210,7 @@ impl Figure {
             median: median(&spread)?,
             least: spread.iter().copied().fold(f64::INFINITY, f64::min),
             most: spread.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            ratio: median(&ratios).filter(|_| self.has_ratio),
+            ratio: median(&ratios).filter(|_| self.has_ratio && rival != DIRECT),
         })
     }
 

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use loadtest::load::Cost;
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -33,9 +34,16 @@ pub(crate) fn busy_seconds() -> f64 {
     busy / rustix::param::clock_ticks_per_second() as f64
 }
 
+/// Processors that are busy now, looked at for `time`.
+pub(crate) fn busy_now(time: Duration) -> f64 {
+    let before = busy_seconds();
+    std::thread::sleep(time);
+    (busy_seconds() - before) / time.as_secs_f64()
+}
+
 /// Processor seconds of a group of processes.
 pub(crate) fn seconds(cost: Cost) -> f64 {
-    std::time::Duration::from_nanos(cost.cpu_ns).as_secs_f64()
+    Duration::from_nanos(cost.cpu_ns).as_secs_f64()
 }
 
 /// The load average of the last minute.

@@ -13,6 +13,7 @@ mod table;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use loadtest::load::{SCENARIOS, Scenario, Target, observe, run as put_load};
@@ -20,12 +21,15 @@ use loadtest::provider::{Provider, Settings};
 
 use self::figure::{DIRECT, Measure};
 use self::rival::{KEY, Rival};
-use self::table::Comparison;
+use self::table::{Comparison, FOREIGN_MAX};
 use crate::print;
 
 /// What is compared unless told otherwise; the soak has no place among rivals.
 const SCENARIO_NAMES: &[&str] =
     &["plain", "sse", "prompt-64k", "prompt-1m", "open-200", "idle-5000"];
+
+/// Time the machine is watched to see whether it is quiet.
+const GLANCE: Duration = Duration::from_millis(500);
 
 /// How a comparison is run.
 #[derive(Debug, Args)]
@@ -51,6 +55,9 @@ pub(crate) struct Options {
     /// Multiply the time of every scenario.
     #[arg(long)]
     scale: Option<f64>,
+    /// Wait for a quiet machine and repeat what was disturbed, for so many minutes altogether.
+    #[arg(long, default_value_t = 0)]
+    patience: u64,
 }
 
 /// Runs a comparison; false when a request failed.
@@ -73,14 +80,15 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
     machine::pin(options.load_core)?;
     let settings = Settings { prefix_blocks: 0, ..Settings::default() };
     let provider = Provider::start(settings).map_err(|error| format!("provider: {error}"))?;
-    let stage = Stage { root: &root, provider: &provider, options };
+    let until = Instant::now() + Duration::from_secs(60 * options.patience);
+    let stage = Stage { root: &root, provider: &provider, options, until };
     for round in 0..options.rounds() {
         for scenario in &scenarios {
             for place in 0..=rivals.len() {
                 // Each round begins with another one, so that none always follows the same.
                 let place = (place + round) % (rivals.len() + 1);
                 let rival = place.checked_sub(1).map(|place| &rivals[place]);
-                comparison.measures.push(stage.measure(scenario, rival, round)?);
+                comparison.measures.push(stage.measure_calmly(scenario, rival, round)?);
             }
         }
     }
@@ -136,9 +144,27 @@ struct Stage<'a> {
     root: &'a Path,
     provider: &'a Provider,
     options: &'a Options,
+    /// The end of patience with a machine that does other things.
+    until: Instant,
 }
 
 impl Stage<'_> {
+    /// Measures when the machine is quiet, and again if it was not, as long as patience lasts.
+    fn measure_calmly(
+        &self,
+        scenario: &Scenario,
+        rival: Option<&Rival>,
+        round: usize,
+    ) -> Result<Measure, String> {
+        loop {
+            while Instant::now() < self.until && machine::busy_now(GLANCE) > FOREIGN_MAX {}
+            let measure = self.measure(scenario, rival, round)?;
+            if measure.foreign_cpus <= FOREIGN_MAX || Instant::now() >= self.until {
+                return Ok(measure);
+            }
+        }
+    }
+
     /// Puts `scenario` on a fresh process of `rival`, or directly on the provider.
     fn measure(
         &self,
@@ -159,7 +185,7 @@ impl Stage<'_> {
         target.key = Some(KEY.to_owned());
         let idle = observe(&target.pids);
         let before = (machine::busy_seconds(), own_seconds());
-        let begin = std::time::Instant::now();
+        let begin = Instant::now();
         let report = put_load(scenario, &target, &mut |_| ())
             .map_err(|error| format!("{name}, {}: {error}", scenario.name))?;
         let elapsed = begin.elapsed().as_secs_f64();

@@ -5,8 +5,8 @@
 
 use super::figure::{Cell, FIGURES, Figure, Measure};
 
-/// Processors that something else may use before a reader is warned.
-const FOREIGN_MAX: f64 = 0.1;
+/// Processors that something else may use before a measurement counts as disturbed.
+pub(crate) const FOREIGN_MAX: f64 = 0.1;
 
 /// Share of a processor beyond which generator and provider were the limit.
 const GENERATOR_MAX: f64 = 0.95;
@@ -72,21 +72,29 @@ impl Comparison {
     }
 
     /// What a reader must know to believe the table.
-    pub(crate) fn warnings(&self) -> Vec<String> {
+    fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         for measure in &self.measures {
-            let (rival, report) = (&measure.rival, &measure.report);
-            let place = format!("{rival}, {}, round {}", report.scenario, measure.round + 1);
-            for (kind, count) in &report.errors {
-                warnings.push(format!("**FAILED** {place}: {count} x {kind}"));
+            for (kind, count) in &measure.report.errors {
+                warnings.push(format!("**FAILED** {}: {count} x {kind}", place(measure)));
             }
-            if measure.foreign_cpus > FOREIGN_MAX {
-                let used = measure.foreign_cpus;
-                warnings.push(format!("noise: {place}: others used {used:.2} processors"));
-            }
+            let report = &measure.report;
             if report.generator_cpu > GENERATOR_MAX && report.scenario != "plain" {
-                warnings.push(format!("{place}: the load generator was the limit"));
+                warnings.push(format!("{}: the load generator was the limit", place(measure)));
             }
+        }
+        let noisy = self.measures.iter().filter(|measure| measure.foreign_cpus > FOREIGN_MAX);
+        let worst =
+            |one: &&Measure, other: &&Measure| one.foreign_cpus.total_cmp(&other.foreign_cpus);
+        if let Some(worst) = noisy.clone().max_by(worst) {
+            warnings.push(format!(
+                "**NOISE** something else used more than {FOREIGN_MAX} processors during {} of {} \
+                 measurements, at worst {:.2} ({}): these figures are not worth quoting",
+                noisy.count(),
+                self.measures.len(),
+                worst.foreign_cpus,
+                place(worst),
+            ));
         }
         warnings
     }
@@ -95,4 +103,9 @@ impl Comparison {
     pub(crate) fn is_clean(&self) -> bool {
         self.measures.iter().all(|measure| measure.report.failed() == 0)
     }
+}
+
+/// Which measurement it was, for a warning.
+fn place(measure: &Measure) -> String {
+    format!("{}, {}, round {}", measure.rival, measure.report.scenario, measure.round + 1)
 }
