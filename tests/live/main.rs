@@ -1,0 +1,18 @@
+//! The real binary on loopback, against the scripted provider: what an operator and a client see of it.
+//!
+//! One test binary, so that the gateway is built once. Every test starts gateways and providers of its own on free ports.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod bytes;
+mod deadlines;
+mod drain;
+mod front;
+mod newcomer;
+mod rates;
+mod reload;
+mod routing;
+mod sdk;
+mod streams;
+mod telemetry;
+mod tls;

@@ -1,0 +1,87 @@
+//! Optional programs: the SDKs' interpreters, nginx, openssl.
+//!
+//! A test that needs one which is not there says so and returns. `FAREGATE_TEST_REQUIRE` lists, by commas, those that must
+//! be there: then the test fails instead.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+/// The Python SDK of OpenAI, in the folder that `tests/sdk/setup.sh` fills.
+pub fn openai_python() -> Option<Command> {
+    let python = std::env::var_os("FAREGATE_TEST_PYTHON")
+        .map_or_else(|| sdk_folder().join("venv/bin/python"), PathBuf::from);
+    let ready = runs(Command::new(&python).args(["-c", "import openai"]));
+    needed("openai-python", ready, "no Python with the package openai")
+        .then(|| Command::new(python))
+}
+
+/// The Node SDK of OpenAI: the interpreter, and the folder of its modules.
+pub fn openai_node() -> Option<(Command, PathBuf)> {
+    let modules = std::env::var_os("FAREGATE_TEST_NODE_MODULES")
+        .map_or_else(|| sdk_folder().join("node/node_modules"), PathBuf::from);
+    let own = modules.join(".bin/node");
+    let node = match std::env::var_os("FAREGATE_TEST_NODE") {
+        Some(node) => PathBuf::from(node),
+        None if own.exists() => own,
+        None => PathBuf::from("node"),
+    };
+    let ready = modules.join("openai").is_dir() && runs(Command::new(&node).arg("--version"));
+    needed("openai-node", ready, "no Node.js with the package openai")
+        .then(|| (Command::new(node), modules))
+}
+
+/// A program on the search path.
+pub fn on_path(name: &str) -> Option<Command> {
+    let found = ["/usr/sbin", "/usr/local/bin", "/usr/bin", "/bin"]
+        .iter()
+        .map(|folder| Path::new(folder).join(name))
+        .find(|path| path.exists());
+    let ready = needed(name, found.is_some(), &format!("the program {name} is not installed"));
+    found.filter(|_| ready).map(Command::new)
+}
+
+/// A script of `tests/sdk`.
+pub fn sdk_script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("sdk").join(name)
+}
+
+/// Runs it; its output is shown when it fails.
+#[track_caller]
+pub fn run(command: &mut Command) -> Output {
+    let output = command.output().expect("the program can be started");
+    assert!(
+        output.status.success(),
+        "{command:?} ended with {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    output
+}
+
+/// `target/sdk` of the workspace.
+fn sdk_folder() -> PathBuf {
+    let test = std::env::current_exe().expect("a process knows its executable");
+    let target = test.ancestors().nth(3).expect("tests lie in target/<profile>/deps");
+    target.join("sdk")
+}
+
+fn runs(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
+}
+
+/// Says on the real standard error, which the runner does not hide, when the program is not there.
+fn needed(name: &str, ready: bool, because: &str) -> bool {
+    if ready {
+        return true;
+    }
+    let required = std::env::var("FAREGATE_TEST_REQUIRE").unwrap_or_default();
+    assert!(!required.split(',').any(|listed| listed.trim() == name), "{name}: {because}");
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let line = format!("skipped: {test} because {because}; .ci/run installs it\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    false
+}
