@@ -22,6 +22,7 @@
 
 pub mod clock;
 pub mod http;
+pub mod load;
 mod poll;
 pub mod provider;
 mod timer;

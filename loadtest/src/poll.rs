@@ -27,7 +27,6 @@ pub(crate) struct Interest {
 
 impl Interest {
     pub(crate) const READ: Interest = Interest { read: true, write: false };
-    pub(crate) const WRITE: Interest = Interest { read: false, write: true };
 
     fn flags(self) -> EventFlags {
         let mut flags = EventFlags::empty();

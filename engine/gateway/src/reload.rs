@@ -129,6 +129,7 @@ impl Watch {
                 for warning in &live.policy.warnings {
                     tracing::warn!("{warning}");
                 }
+                live.policy.take_effect();
                 self.shared.live.store(Arc::new(live));
                 self.shared.generation.store(generation, Ordering::Release);
                 for desk in &self.shared.cores {

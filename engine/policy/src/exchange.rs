@@ -49,6 +49,10 @@ use hold::Limits;
 /// One request.
 #[derive(Debug)]
 pub struct Exchange {
+    #[expect(
+        clippy::redundant_allocation,
+        reason = "a request counts its core's Rc; the Arc is counted by other cores too"
+    )]
     policy: Rc<Arc<Policy>>,
     core: usize,
     opened: Nanos,
@@ -178,7 +182,7 @@ impl Exchange {
                     Fault::KeyMissing,
                     "no key: send it as Authorization: Bearer KEY, or as x-api-key",
                 ),
-                Some(_) => Refusal::new(Fault::KeyUnknown, "the key is not known here"),
+                Some(credential) => Refusal::new(Fault::KeyUnknown, key::why_unknown(credential)),
             });
         };
         let caller = &keys.callers[index];

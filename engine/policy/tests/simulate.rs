@@ -5,6 +5,7 @@
 //! asked before the moment they named, retries stay within the budget, a refusal says why.
 
 #![expect(clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, reason = "shown when a test fails: the seed to repeat it with")]
 
 mod simulate {
     pub(super) mod request;
@@ -16,12 +17,15 @@ use simulate::{
     world::{Effect, Kind, World},
 };
 
-/// The seed of the environment alone, or as many as a test run should take.
+/// The seed that was asked for.
+fn wanted_seed() -> Option<u64> {
+    let seed = std::env::var_os("FAREGATE_SEED")?;
+    Some(seed.to_string_lossy().parse().expect("FAREGATE_SEED is a number"))
+}
+
+/// The seed that was asked for alone, or as many as a test run should take.
 fn seeds(count: u64) -> Vec<u64> {
-    match std::env::vars().find(|(name, _)| name == "FAREGATE_SEED") {
-        Some((_, seed)) => vec![seed.parse().expect("FAREGATE_SEED is a number")],
-        None => (1..=count).collect(),
-    }
+    wanted_seed().map_or_else(|| (1..=count).collect(), |seed| vec![seed])
 }
 
 /// Runs `requests` requests that begin over time, and checks the world at every moment and at the end.
@@ -62,7 +66,7 @@ fn whatever_happens_limits_hold_and_everything_comes_back() {
         }
     }
     println!("{ends:?}");
-    if std::env::vars().any(|(name, _)| name == "FAREGATE_SEED") {
+    if wanted_seed().is_some() {
         return;
     }
     // The runs are of no use if something never happened in them.

@@ -13,15 +13,17 @@
 //!   is refused only by [`Peek::string`];
 //! - [`DEPTH_MAX`] containers may be open, one more than there.
 
+mod integers;
 mod scan;
+mod string;
 #[cfg(test)]
 mod tests;
-mod text;
 mod words;
 
 use std::{borrow::Cow, ops::Range};
 
-use scan::{State, Text};
+use scan::State;
+use string::Text;
 
 /// The most names a scanner can look for.
 pub const NAMES_MAX: usize = 16;
@@ -181,7 +183,7 @@ impl Peek {
         let [b'"', literal @ .., b'"'] = &body[span.clone()] else {
             return Some(Err(JsonError::Mistyped(index)));
         };
-        Some(text::decode(literal).ok_or(JsonError::Malformed(span.start)))
+        Some(string::decode(literal).ok_or(JsonError::Malformed(span.start)))
     }
 
     /// The value of a boolean member. `None` when it is absent.

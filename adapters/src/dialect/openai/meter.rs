@@ -37,7 +37,7 @@ enum Place {
     Between,
     /// In a string.
     Text,
-    /// Behind a backslash in a string.
+    /// Behind a backslash that the last piece ended with.
     Escape,
     /// Behind a string that could be the name: a colon makes it one.
     Colon,
@@ -110,20 +110,27 @@ impl UsageMeter {
     }
 
     fn text(&mut self, rest: &[u8]) -> usize {
-        let end = memchr2(b'"', b'\\', rest);
-        self.note_name(&rest[..end.unwrap_or(rest.len())]);
-        let Some(at) = end else { return rest.len() };
-        if rest[at] == b'\\' {
+        let mut at = 0;
+        while let Some(found) = memchr2(b'"', b'\\', &rest[at..]) {
+            self.note_name(&rest[at..at + found]);
+            at += found + 1;
+            if rest[at - 1] == b'"' {
+                let is_name = self.name == Name::Matches(NAME.len());
+                self.place = if is_name { Place::Colon } else { Place::Between };
+                return at;
+            }
             self.name = Name::Other;
-            self.place = Place::Escape;
-        } else if self.name == Name::Matches(NAME.len()) {
-            self.place = Place::Colon;
-        } else {
-            self.place = Place::Between;
+            if at == rest.len() {
+                self.place = Place::Escape;
+                return at;
+            }
+            at += 1;
         }
-        at + 1
+        self.note_name(&rest[at..]);
+        rest.len()
     }
 
+    #[inline]
     fn note_name(&mut self, text: &[u8]) {
         if let Name::Matches(len) = self.name {
             let matches = NAME[len..].starts_with(text);

@@ -34,7 +34,8 @@ pub(super) fn explain(key: Option<&str>) -> Result<(), Stop> {
         }
     }
     if text.is_empty() {
-        let message = format!("no key of the policy is called {wanted}; `faregate explain` lists all");
+        let message =
+            format!("no key of the policy is called {wanted}; `faregate explain` lists all");
         return Err(Stop { message, code: 1 });
     }
     print(&text)

@@ -40,7 +40,8 @@ pub(super) fn run(serve: bool) -> Result<(), Stop> {
 
 fn play(stage: &Stage, report: &mut Report, scene: &Scene, number: usize) -> Result<(), Stop> {
     let bar = ProgressBar::new_spinner();
-    let style = ProgressStyle::with_template("{spinner} [{prefix}] {msg}").unwrap_or(ProgressStyle::default_spinner());
+    let style = ProgressStyle::with_template("{spinner} [{prefix}] {msg}")
+        .unwrap_or(ProgressStyle::default_spinner());
     bar.set_style(style);
     bar.set_prefix(format!("{number}/{}", scenes::ALL.len()));
     bar.set_message(scene.title);

@@ -37,7 +37,7 @@ impl Walk {
             Err(stop) => return self.stop(connection, stop).await,
         };
         self.times.read = core.now();
-        if matches!(self.surface, Surface::Models | Surface::Model) {
+        if matches!(self.surface, Surface::Models | Surface::Model) && !self.asks_for_models() {
             return self.list_models(connection).await;
         }
         if let Err(refusal) = self.decide(&body, core.now()) {
@@ -50,6 +50,13 @@ impl Walk {
         };
         body.release();
         self.relay(connection, obtained, end).await
+    }
+
+    /// Whether the list of models is the provider's: the policy names none, and the caller may use all of them.
+    fn asks_for_models(&self) -> bool {
+        let caller = self.exchange.caller();
+        caller.is_none_or(|caller| caller.models.is_empty())
+            && self.live.policy.models.offered(None).next().is_none()
     }
 
     async fn relay(

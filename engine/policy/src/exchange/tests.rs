@@ -36,6 +36,7 @@ team = "search"
 hash = "HASH"
 "#;
 
+#[expect(clippy::redundant_allocation, reason = "as exchanges take it")]
 struct World {
     policy: Rc<Arc<Policy>>,
 }

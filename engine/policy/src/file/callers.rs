@@ -274,57 +274,22 @@ impl<'r, 'd> Book<'r, 'd> {
         found
     }
 
-    /// Whether callers without a key are served.
+    /// Adds the caller without a key, where there may be one.
     fn anonymous(&mut self, server: &Section<'_, 'd>, listen: &[SocketAddr], keys: bool) {
-        let given = server.given("anonymous");
-        let wish = server.flag("anonymous");
-        let local = listen.iter().all(|address| address.ip().is_loopback());
         let team = server.text("anonymous_team");
+        if !self.is_anonymous_served(server, listen, keys) {
+            if let Some(team) = &team {
+                let reason = "callers without a key are refused, so this is without effect";
+                let help = "add anonymous = true, or take anonymous_team out";
+                self.reader.clash(&team.span, reason, help);
+            }
+            return;
+        }
         let place = match &team {
             Some(team) => self.look(&self.teams, team, "team").map(|team| team.place.clone()),
             None => Some(self.whole.clone()),
         };
-        let span = given.or_else(|| server.given("listen")).unwrap_or_else(|| server.span.clone());
-        match (wish, keys) {
-            (Some(true), _) if !local => self.reader.warn(
-                Some(&span),
-                "whoever can connect is served, at your cost, without a key",
-                "",
-            ),
-            (Some(true), _) => {}
-            (None, false) if local => self.reader.warn(
-                None,
-                "there are no [[keys]]: every program on this machine is served without one",
-                match self.reader.is_environment() {
-                    true => "set FAREGATE_KEY to what clients are to show",
-                    false => {
-                        "make keys with faregate key new, or write anonymous = true below [server]"
-                    }
-                },
-            ),
-            (None, false) => self.reader.clash(
-                &span,
-                "there are no [[keys]], and other machines can connect",
-                match self.reader.is_environment() {
-                    true => "set FAREGATE_KEY to what clients are to show, or listen at 127.0.0.1",
-                    false => NO_KEYS_HELP,
-                },
-            ),
-            (Some(false), false) => self.reader.clash(
-                &span,
-                "nobody is served: there are no [[keys]], and callers without one are refused",
-                "make keys with faregate key new",
-            ),
-            (None | Some(false), true) => {
-                if let Some(team) = &team {
-                    let help = "add anonymous = true, or take anonymous_team out";
-                    let reason = "callers without a key are refused, so this is without effect";
-                    self.reader.clash(&team.span, reason, help);
-                }
-                return;
-            }
-        }
-        let place = place.unwrap_or_default();
+        let place = place.unwrap_or_default(); // else the team has been noted as unknown
         self.keys.admit_anonymous(Caller {
             key: ANONYMOUS.into(),
             agent: None,
@@ -336,6 +301,53 @@ impl<'r, 'd> Book<'r, 'd> {
             expires: None,
             disabled: false,
         });
+    }
+
+    /// Whether callers without a key are served: where the file says so, and where nothing else can
+    /// be meant.
+    fn is_anonymous_served(
+        &self,
+        server: &Section<'_, 'd>,
+        listen: &[SocketAddr],
+        keys: bool,
+    ) -> bool {
+        let given = server.given("anonymous").or_else(|| server.given("listen"));
+        let span = given.unwrap_or_else(|| server.span.clone());
+        let local = listen.iter().all(|address| address.ip().is_loopback());
+        match (server.flag("anonymous"), keys) {
+            (Some(true), _) => {
+                if !local {
+                    let reason = "whoever can connect is served, at your cost, without a key";
+                    self.reader.warn(Some(&span), reason, "");
+                }
+                true
+            }
+            (None, false) if local => {
+                let reason =
+                    "there are no [[keys]]: every program on this machine is served without one";
+                self.reader.warn(None, reason, self.keys_help());
+                true
+            }
+            (None, false) => {
+                let reason = "there are no [[keys]], and other machines can connect";
+                self.reader.clash(&span, reason, self.keys_help());
+                false
+            }
+            (Some(false), false) => {
+                let reason =
+                    "nobody is served: there are no [[keys]], and callers without one are refused";
+                self.reader.clash(&span, reason, self.keys_help());
+                false
+            }
+            (None | Some(false), true) => false,
+        }
+    }
+
+    fn keys_help(&self) -> &'static str {
+        match self.reader.is_environment() {
+            true => "set FAREGATE_KEY to what clients are to show",
+            false => "make keys with faregate key new, or write anonymous = true below [server]",
+        }
     }
 }
 
@@ -350,6 +362,3 @@ struct Belongs {
 
 const HASH_HELP: &str = "faregate key new prints key and hash; of a key you have: \
     printf %s \"$KEY\" | sha256sum, and sha256: in front";
-
-const NO_KEYS_HELP: &str = "make keys with faregate key new, listen at 127.0.0.1, \
-    or write anonymous = true below [server]";

@@ -25,6 +25,17 @@ fn the_starter_loads_without_a_warning() {
 }
 
 #[test]
+fn what_the_starter_has_in_comments_loads_too() {
+    let uncommented = |line: &str| match line.strip_prefix("# ") {
+        Some(rest) if rest.starts_with('[') || rest.contains(" = ") => rest.to_owned(),
+        _ => line.to_owned(),
+    };
+    let lines: Vec<_> = Policy::starter().lines().map(uncommented).collect();
+    let policy = right(&lines.join("\n").replace("sha256:…", &format!("sha256:{:064}", 0)));
+    assert_eq!((policy.providers.len(), policy.keys.len()), (3, 1));
+}
+
+#[test]
 fn the_example_has_every_key_of_the_reference() {
     let document = DeTable::parse(EXAMPLE).unwrap();
     for row in reference::rows() {

@@ -39,8 +39,8 @@ type Next = Option<(u64, Request)>;
 impl Request {
     pub(crate) fn begin(world: &mut World) -> Self {
         world.begun += 1;
-        let core = world.below(CORES as u64) as usize;
-        let team = world.below(2) as usize;
+        let core = world.index(CORES);
+        let team = world.index(KEYS.len());
         let exchange = Exchange::open(Rc::clone(&world.policy), core, Nanos(world.now));
         Self { exchange, team, at: At::Head, admitted: false, reserved: 0 }
     }
@@ -77,7 +77,7 @@ impl Request {
             Some(Kind::Panic) => return self.panicked(world),
             _ => {}
         }
-        let model = world.models[world.below(world.models.len() as u64) as usize];
+        let model = world.models[world.index(world.models.len())];
         let output = (world.below(3) > 0).then(|| world.below(3000));
         let wanted = Wanted {
             model: Some(model),
@@ -110,7 +110,7 @@ impl Request {
                 Some(world.now + took * MS)
             }
             Step::Wait(until) => {
-                assert!(until.0 > world.now || until.0 == world.now, "a wait into the past");
+                assert!(until.0 >= world.now, "a wait into the past");
                 match world.effect(None) {
                     Some(Kind::ClientGone) => self.gone(world),
                     Some(Kind::Panic) => self.panicked(world),

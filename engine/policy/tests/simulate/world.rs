@@ -107,6 +107,7 @@ pub(crate) struct Book {
 }
 
 /// Everything but the exchanges.
+#[expect(clippy::redundant_allocation, reason = "as exchanges take it")]
 pub(crate) struct World {
     pub(crate) policy: Rc<Arc<Policy>>,
     pub(crate) now: u64,
@@ -185,6 +186,10 @@ impl World {
         self.random() % bound.max(1)
     }
 
+    pub(crate) fn index(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length as u64)).unwrap_or_default()
+    }
+
     /// Bursts and pauses.
     pub(crate) fn arrival_gap(&mut self) -> u64 {
         match self.below(40) {
@@ -227,7 +232,7 @@ impl World {
         let rare = self.below(60);
         match (spell >> 3) % 7 {
             0 => Some(Kind::Refused),
-            1 => Some([Kind::Reset, Kind::Timeout, Kind::Status(500)][(rare % 3) as usize]),
+            1 => Some(if rare < 30 { Kind::Reset } else { Kind::Timeout }),
             2 if rare < 30 => Some(Kind::Busy(rare % 4)),
             3 if rare < 20 => Some(Kind::Status(503)),
             _ => match rare {

@@ -1,15 +1,10 @@
 //! The automaton behind [`Scanner`]: RFC 8259 without a tree, to be stopped and resumed between any two bytes.
 
 use super::{
-    DEPTH_MAX, JsonError, Scanner, text,
-    words::{self, WORD_BYTES},
+    DEPTH_MAX, JsonError, Scanner,
+    integers::last_comma_of_integers,
+    string::{self, Text},
 };
-
-/// Bytes that are looked at together in long strings.
-const BLOCK_BYTES: usize = 32;
-
-/// A string is long when it has gone on for this many words.
-const WORDS_BEFORE_BLOCKS: usize = 4;
 
 /// What may come next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,18 +46,6 @@ pub(super) enum Part {
     E,
     Sign,
     Exponent,
-}
-
-/// The string that is being read.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Text {
-    /// Behind the opening quote.
-    start: usize,
-    /// All bytes that are not ASCII lie between these two, with whole characters around them; `high_end` is 0 when
-    /// there are none.
-    high_start: usize,
-    high_end: usize,
-    has_escapes: bool,
 }
 
 /// Where to go on, and with what.
@@ -144,7 +127,7 @@ impl Scanner {
             return Ok(Pause(State::InName, end));
         }
         if self.depth == 1 {
-            self.found_name(&body[text.start..end], text.has_escapes)?;
+            self.found_name(&body[text.start()..end], text.has_escapes())?;
         }
         self.colon(body, end + 1)
     }
@@ -178,8 +161,10 @@ impl Scanner {
         if byte == b'"' {
             return self.in_text(body, at + 1, Text::at(at + 1));
         }
+        if byte == b'{' {
+            return self.open(at, true);
+        }
         match byte {
-            b'{' => self.open(at, true),
             b'[' => self.open(at, false),
             b'1'..=b'9' => Ok(Go(State::InNumber(Part::Integer), at + 1)),
             b'0' => Ok(Go(State::InNumber(Part::Zero), at + 1)),
@@ -210,7 +195,8 @@ impl Scanner {
                 (Part::Zero | Part::Integer, b'.') => Part::Point,
                 (Part::Zero | Part::Integer | Part::Fraction, b'e' | b'E') => Part::E,
                 (Part::Zero | Part::Integer | Part::Fraction | Part::Exponent, _) => {
-                    if byte == b',' && !self.is_in_object() {
+                    let is_whole = matches!(part, Part::Zero | Part::Integer);
+                    if byte == b',' && is_whole && !self.is_in_object() {
                         at = last_comma_of_integers(body, at);
                     }
                     return Ok(self.value_ends(at));
@@ -307,7 +293,7 @@ impl Scanner {
     /// Notes whether this top-level name is one of interest.
     fn found_name(&mut self, name: &[u8], has_escapes: bool) -> Result<(), JsonError> {
         if has_escapes {
-            let decoded = text::decode(name);
+            let decoded = string::decode(name);
             let found =
                 decoded.and_then(|name| self.names.iter().position(|wanted| *wanted == name));
             return found.map_or(Ok(()), |index| Err(JsonError::EscapedName(index)));
@@ -347,186 +333,4 @@ fn skip_space(body: &[u8], mut at: usize) -> (usize, Option<u8>) {
         at += 1;
     }
     (at, None)
-}
-
-impl Text {
-    pub(super) const fn at(start: usize) -> Self {
-        Self { start, high_start: 0, high_end: 0, has_escapes: false }
-    }
-
-    /// Reads on to the closing quote, and true, or as far as there is something to read, and false.
-    #[inline(always)]
-    fn read(&mut self, body: &[u8], mut at: usize) -> Result<(usize, bool), JsonError> {
-        loop {
-            at = self.skip(body, at);
-            match body.get(at) {
-                Some(b'"') => {
-                    self.check(body)?;
-                    return Ok((at, true));
-                }
-                Some(b'\\') => {
-                    self.has_escapes = true;
-                    match escape_len(body, at)? {
-                        0 => return Ok((at, false)),
-                        len => at += len,
-                    }
-                }
-                Some(_) => return Err(JsonError::Malformed(at)),
-                None => return Ok((at, false)),
-            }
-        }
-    }
-
-    /// The place of the next byte that is special, or the end.
-    #[inline(always)]
-    fn skip(&mut self, body: &[u8], mut at: usize) -> usize {
-        for _ in 0..WORDS_BEFORE_BLOCKS {
-            let Some(bytes) = body[at..].first_chunk() else { return self.skip_bytes(body, at) };
-            let word = u64::from_le_bytes(*bytes);
-            let special = words::special(word);
-            if words::high(word) != 0 {
-                self.note_high(word, at, at + words::first(special));
-            }
-            if special != 0 {
-                return at + words::first(special);
-            }
-            at += WORD_BYTES;
-        }
-        self.skip_blocks(body, at)
-    }
-
-    /// The same for long strings.
-    #[inline(never)]
-    fn skip_blocks(&mut self, body: &[u8], mut at: usize) -> usize {
-        while let Some(block) = body[at..].first_chunk::<BLOCK_BYTES>() {
-            let (mut special, mut high) = (0, 0);
-            for bytes in block.as_chunks().0 {
-                let word = u64::from_le_bytes(*bytes);
-                special |= words::special(word);
-                high |= words::high(word);
-            }
-            if special != 0 {
-                break;
-            }
-            if high != 0 {
-                self.note_high(high, at, at + BLOCK_BYTES);
-            }
-            at += BLOCK_BYTES;
-        }
-        while let Some(bytes) = body[at..].first_chunk() {
-            let word = u64::from_le_bytes(*bytes);
-            let special = words::special(word);
-            if words::high(word) != 0 {
-                self.note_high(word, at, at + words::first(special));
-            }
-            if special != 0 {
-                return at + words::first(special);
-            }
-            at += WORD_BYTES;
-        }
-        self.skip_bytes(body, at)
-    }
-
-    /// The same where less than a word is left.
-    #[inline(never)]
-    fn skip_bytes(&mut self, body: &[u8], mut at: usize) -> usize {
-        while let Some(&byte) = body.get(at) {
-            if matches!(byte, b'"' | b'\\' | ..=0x1f) {
-                break;
-            }
-            if byte >= 0x80 {
-                self.note_high(0x80, at, at + 1);
-            }
-            at += 1;
-        }
-        at
-    }
-
-    /// Bytes beyond ASCII may be between `from` and `to`, which `word` tells for the first eight.
-    #[cold]
-    fn note_high(&mut self, word: u64, from: usize, to: usize) {
-        if to - from < WORD_BYTES && words::below(words::high(word), to - from) == 0 {
-            return; // all of them behind the end
-        }
-        if self.high_end == 0 {
-            self.high_start = from;
-        }
-        self.high_end = to;
-    }
-
-    /// Whether the string is UTF-8.
-    #[inline(always)]
-    fn check(&self, body: &[u8]) -> Result<(), JsonError> {
-        if self.high_end == 0 {
-            return Ok(());
-        }
-        match std::str::from_utf8(&body[self.high_start..self.high_end]) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(JsonError::Malformed(self.high_start + error.valid_up_to())),
-        }
-    }
-}
-
-/// Bytes of the escape whose backslash is at `at`; 0 when it is not all there.
-#[inline(always)]
-fn escape_len(body: &[u8], at: usize) -> Result<usize, JsonError> {
-    let Some(&letter) = body.get(at + 1) else { return Ok(0) };
-    match ESCAPE_LENS[usize::from(letter)] {
-        2 => Ok(2),
-        0 => Err(JsonError::Malformed(at)),
-        len => match body.get(at + 2..at + len) {
-            None => Ok(0),
-            Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => Ok(len),
-            Some(_) => Err(JsonError::Malformed(at)),
-        },
-    }
-}
-
-/// Bytes of an escape with this letter behind the backslash; 0 when there is none.
-const ESCAPE_LENS: [usize; 256] = {
-    let mut lens = [0; 256];
-    let short = b"\"\\/bfnrt";
-    let mut index = 0;
-    while index < short.len() {
-        lens[short[index] as usize] = 2;
-        index += 1;
-    }
-    lens[b'u' as usize] = 6;
-    lens
-};
-
-/// Steps over items of a list of integers without sign: token arrays have tens of thousands of them.
-///
-/// `comma` is the place of a comma behind an item. Gives back the place of the last comma up to which there is nothing
-/// but integers, each behind a comma and at most one space; where anything else comes, the automaton goes on.
-fn last_comma_of_integers(body: &[u8], comma: usize) -> usize {
-    let mut last = comma;
-    let mut at = comma;
-    let (mut digit_before, mut comma_before, mut leading_zero_before) = (true, false, false);
-    while let Some(bytes) = body[at..].first_chunk() {
-        let word = u64::from_le_bytes(*bytes);
-        let digits = words::digits(word);
-        let commas = words::equal(word, b',');
-        let spaces = words::equal(word, b' ');
-        let behind_digit = words::behind(digits, digit_before);
-        let behind_comma = words::behind(commas, comma_before);
-        let leading_zeros = words::equal(word, b'0') & !behind_digit;
-        let bad = words::high(!(digits | commas | spaces))
-            | commas & !behind_digit
-            | spaces & !behind_comma
-            | digits & words::behind(leading_zeros, leading_zero_before);
-        let good = words::first(bad);
-        let good_commas = words::below(commas, good);
-        if good_commas != 0 {
-            last = at + words::last(good_commas);
-        }
-        if bad != 0 {
-            break;
-        }
-        digit_before = words::carries(digits);
-        comma_before = words::carries(commas);
-        leading_zero_before = words::carries(leading_zeros);
-        at += WORD_BYTES;
-    }
-    last
 }

@@ -85,14 +85,22 @@ impl Client {
         let mut slots = Slots::new();
         let head = loop {
             self.more(&mut bytes)?;
-            let found = parse_response(&bytes, &mut slots, &HeadLimits::default(), Method::Post).map_err(bad)?;
+            let found = parse_response(&bytes, &mut slots, &HeadLimits::default(), Method::Post)
+                .map_err(bad)?;
             if let Some(head) = found {
                 let text = |name: &[u8]| {
                     let value = head.header(name)?;
                     Some(String::from_utf8_lossy(value).into_owned())
                 };
                 let route = text(b"x-faregate-route").unwrap_or_default();
-                break (head.len, head.status, head.framing, head.keep_alive, route, text(b"retry-after"));
+                break (
+                    head.len,
+                    head.status,
+                    head.framing,
+                    head.keep_alive,
+                    route,
+                    text(b"retry-after"),
+                );
             }
             slots = Slots::new();
         };
@@ -115,7 +123,10 @@ impl Client {
         }
         let total = begun.elapsed();
         let body = String::from_utf8_lossy(&body).into_owned();
-        Ok((Reply { status, route, retry_after, body, first: first.unwrap_or(total), total }, keep_alive))
+        Ok((
+            Reply { status, route, retry_after, body, first: first.unwrap_or(total), total },
+            keep_alive,
+        ))
     }
 
     fn more(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
@@ -130,7 +141,10 @@ impl Client {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a client measures what a user would; it is no part of the gateway")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a client measures what a user would; it is no part of the gateway"
+)]
 fn now() -> Instant {
     Instant::now()
 }

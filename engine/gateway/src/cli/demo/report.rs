@@ -53,7 +53,10 @@ impl Report {
     /// The report.
     pub(super) fn text(&self) -> String {
         let mut out = String::new();
-        let _ = writeln!(out, "\n  team        answer                                              requests");
+        let _ = writeln!(
+            out,
+            "\n  team        answer                                              requests"
+        );
         let _ = writeln!(out, "  {}", "\u{2500}".repeat(72));
         for ((team, what), count) in &self.rows {
             let _ = writeln!(out, "  {team:<11} {what:<51} {count:>8}");
@@ -112,7 +115,8 @@ impl Quantiles {
         let mut micros: Vec<i64> =
             times.iter().map(|t| i64::try_from(t.as_micros()).unwrap_or(i64::MAX)).collect();
         micros.sort_unstable();
-        let at = |percent: usize| micros.get(micros.len() * percent / 100).copied().unwrap_or_default();
+        let at =
+            |percent: usize| micros.get(micros.len() * percent / 100).copied().unwrap_or_default();
         Self { p50: at(50), p99: at(99) }
     }
 }

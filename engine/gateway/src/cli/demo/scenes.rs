@@ -1,8 +1,7 @@
 //! What happens on the stage, one scene after the other.
 
 use std::{
-    io,
-    thread,
+    io, thread,
     time::{Duration, Instant},
 };
 
@@ -107,7 +106,10 @@ fn over_limit(stage: &Stage, report: &mut Report, _: &ProgressBar) -> io::Result
             200 => answered += 1,
             429 => {
                 let wait = reply.retry_after.clone().unwrap_or_default();
-                return Ok(format!("{answered} answered, then 429 {}, retry after {wait} s", reply.code()));
+                return Ok(format!(
+                    "{answered} answered, then 429 {}, retry after {wait} s",
+                    reply.code()
+                ));
             }
             other => return expect(other, 429).map(|()| String::new()),
         }
@@ -148,7 +150,10 @@ fn broken(stage: &Stage, report: &mut Report, _: &ProgressBar) -> io::Result<Str
 
 fn edit(stage: &Stage, report: &mut Report, _: &ProgressBar) -> io::Result<String> {
     let mut client = Client::connect(stage.address, &stage.search)?;
-    stage.edit("[models.default]", "[models.brand-new]\ntargets = [\"sim/gpt-sim\"]\n\n[models.default]")?;
+    stage.edit(
+        "[models.default]",
+        "[models.brand-new]\ntargets = [\"sim/gpt-sim\"]\n\n[models.default]",
+    )?;
     let begun = now();
     loop {
         let reply = client.chat("brand-new", PROMPT, false)?;
@@ -171,7 +176,10 @@ fn expect(status: u16, wanted: u16) -> io::Result<()> {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the demo measures what a user would; it is no part of the gateway")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the demo measures what a user would; it is no part of the gateway"
+)]
 fn now() -> Instant {
     Instant::now()
 }
