@@ -207,7 +207,7 @@ fn a_body_reaches_the_provider_as_it_is() {
 #[test]
 fn only_the_name_of_the_model_is_changed() {
     let provider = provider();
-    let gateway = start(&provider, "[models.mine]\ntargets = [\"sim/Its \\\"own\\\" näme\"]\n");
+    let gateway = start(&provider, "[models.mine]\ntargets = [\"sim/org/näme-7b.v2\"]\n");
     let random = &mut Random::new();
     for _ in 0..200 {
         let body = chat(random, "mine", false);
@@ -218,7 +218,7 @@ fn only_the_name_of_the_model_is_changed() {
         let (before, after) = edited(&body, &seen);
         assert_eq!(String::from_utf8_lossy(before), "\"mine\"", "{shown}");
         let name: String = serde_json::from_slice(after).unwrap();
-        assert_eq!(name, "Its \"own\" näme", "{shown}");
+        assert_eq!(name, "org/näme-7b.v2", "{shown}");
     }
 }
 

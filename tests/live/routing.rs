@@ -43,7 +43,7 @@ fn check_failover(script_of_a: &str, deadlines: &str) {
     let events = client.stream(&client::streamed("m"));
     assert_eq!(events.head.status, 200, "{script_of_a}");
     assert_eq!(events.all().last().map(String::as_str), Some("[DONE]"), "{script_of_a}");
-    assert!(a.counters().requests() >= 2, "the first target was asked first");
+    assert!(a.counters().requests() >= 1, "{script_of_a}: the first target was asked first");
 }
 
 #[test]

@@ -24,11 +24,18 @@ fn requests_are_counted_under_their_labels() {
     let _ = gateway.client(&key::named("one")).stream(&client::streamed("m")).all();
     let count = |labels: &[&str]| gateway.metrics().sum("faregate_requests_total", labels);
     wait::until_true("all are counted", || count(&[]) >= 7.0);
-    let labels = ["surface=\"chat\"", "team=\"search\"", "target=\"sim/*\"", "status=\"200\""];
+    let labels = [
+        "gen_ai_provider_name=\"sim\"",
+        "gen_ai_request_model=\"*\"",
+        "team=\"search\"",
+        "target=\"sim/*\"",
+        "status=\"200\"",
+    ];
     let all = gateway.metrics();
     for label in labels {
         assert_eq!(all.sum("faregate_requests_total", &[label]), 6.0, "{label}\n{}", all.text);
     }
+    assert_eq!(all.sum("faregate_requests_total", &["gen_ai_operation_name=\"chat\""]), 7.0);
     assert_eq!(count(&["status=\"401\"", "code=\"invalid_api_key\""]), 1.0);
     assert_eq!(all.sum("faregate_upstream_requests_total", &[]), 6.0);
     assert_eq!(all.sum("faregate_tokens_total", &["gen_ai_token_type=\"output\""]), 6.0 * 16.0);

@@ -70,12 +70,13 @@ impl Pair {
     pub fn server(&self) -> Arc<ServerConfig> {
         let cert = CertificateDer::from_pem_slice(self.cert.as_bytes()).expect("it is PEM");
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("it is PEM");
-        let config = ServerConfig::builder_with_provider(crypto())
+        let mut config = ServerConfig::builder_with_provider(crypto())
             .with_safe_default_protocol_versions()
             .expect("the defaults are safe")
             .with_no_client_auth()
             .with_single_cert(vec![cert], key)
             .expect("the key fits");
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Arc::new(config)
     }
 }

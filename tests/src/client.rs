@@ -167,9 +167,9 @@ impl Events {
     /// A sentence that says how the stream broke.
     pub fn try_next(&mut self) -> Result<Option<String>, String> {
         loop {
-            while let Some((event, rest)) = self.text.split_once("\n\n") {
-                let data: Vec<&str> =
-                    event.lines().filter_map(|line| line.strip_prefix("data:")).collect();
+            while let Some((event, rest)) = split_event(&self.text) {
+                let lines = event.split(['\r', '\n']);
+                let data: Vec<&str> = lines.filter_map(|line| line.strip_prefix("data:")).collect();
                 let data = data.join("\n").trim_start().to_owned();
                 self.text = rest.to_owned();
                 if !data.is_empty() {
@@ -212,4 +212,11 @@ impl Events {
             Err(error) => self.ended = Some(Err(error)),
         }
     }
+}
+
+/// The first event and what follows its blank line, whose ends may be LF, CRLF or CR.
+fn split_event(text: &str) -> Option<(&str, &str)> {
+    let blank_lines = ["\n\n", "\r\n\r\n", "\r\r"];
+    let found = blank_lines.iter().filter_map(|blank| text.split_once(blank));
+    found.min_by_key(|(event, _)| event.len())
 }
