@@ -137,6 +137,7 @@ impl Relay {
     ///
     /// [`Broken::Cut`] when that was too early.
     pub(crate) fn close(&mut self, scratch: &mut Vec<u8>) -> Result<Forward, Broken> {
+        scratch.clear();
         if self.ended {
             return Ok(Forward::Nothing);
         }
