@@ -1,4 +1,4 @@
-//! A chat in the gateway's own terms, whoever's dialect it came in.
+//! A chat in the gateway's own terms, whatever dialect it came in.
 
 /// Tokens that one answer took, in classes that do not overlap.
 ///

@@ -150,6 +150,19 @@ mod tests {
 
     use super::{NO_ROOM, PANICKED};
 
+    /// Every open connection pays for this, idle or not.
+    const TASK_BYTES_MAX: usize = 3 * 1024;
+
+    fn size<A, B, C, F>(_: impl FnOnce(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_connections_task_is_small() {
+        let bytes = size(super::serve);
+        assert!(bytes <= TASK_BYTES_MAX, "{bytes} bytes");
+    }
+
     #[test]
     fn canned_answers_are_whole_answers_with_json_in_them() {
         for answer in [NO_ROOM, PANICKED] {

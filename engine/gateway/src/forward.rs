@@ -16,7 +16,6 @@ use crate::{
     io::Stream,
     log::write_number,
     relay::{self, Broken, Downstream, Forward, Learned, Plan, Relay},
-    upstream::Upstream,
     worker::Core,
 };
 
@@ -58,7 +57,6 @@ pub(crate) enum End {
 }
 
 /// What became of an answer.
-#[derive(Debug)]
 pub(crate) struct Forwarded {
     /// How it ended.
     pub(crate) end: End,
@@ -68,13 +66,14 @@ pub(crate) struct Forwarded {
     pub(crate) first_content: Option<Instant>,
     /// Whether the client's connection is still good for another request.
     pub(crate) reusable: bool,
+    /// The provider's connection, when it is good for another request.
+    pub(crate) upstream: Option<Stream>,
 }
 
-/// Passes `answer` on to the client and the upstream connection back to the pool.
+/// Passes `answer` on to the client.
 pub(crate) async fn forward(
     core: &Core,
     client: &mut Client,
-    upstream: &Upstream,
     answer: Answer,
     plan: Plan,
     pace: Pace,
@@ -92,13 +91,12 @@ pub(crate) async fn forward(
         first_content: None,
     };
     let mut buf = answer.buf;
-    let end = passage.run(&answer.out, &mut buf, answer.info.len).await;
+    let end = passage.run(answer.out, &mut buf, answer.info.len).await;
     let reusable = passage.finish(end, request_id).await;
     let Passage { stream, relay, first_content, .. } = passage;
-    if end == End::Complete && answer.info.keep_alive && !answer.early {
-        core.pool.put(upstream.id, stream, core.now());
-    }
-    Forwarded { end, learned: relay.finish(), first_content, reusable }
+    let spent = end != End::Complete || !answer.info.keep_alive || answer.early;
+    let upstream = (!spent).then_some(stream);
+    Forwarded { end, learned: relay.finish(), first_content, reusable, upstream }
 }
 
 struct Passage<'a> {
@@ -114,11 +112,12 @@ struct Passage<'a> {
 }
 
 impl Passage<'_> {
-    async fn run(&mut self, head: &[u8], buf: &mut Vec<u8>, head_len: usize) -> End {
+    async fn run(&mut self, head: Vec<u8>, buf: &mut Vec<u8>, head_len: usize) -> End {
         let first = self.relay.push(&buf[head_len..], &mut self.scratch);
-        if let Err(end) = self.send(head, &buf[head_len..], first).await {
+        if let Err(end) = self.send(&head, &buf[head_len..], first).await {
             return end;
         }
+        drop(head);
         let events = self.relay.plan().events;
         if events && buf.capacity() > EVENTS_BYTES {
             *buf = Vec::with_capacity(EVENTS_BYTES);

@@ -65,6 +65,10 @@ impl Target {
 pub(crate) struct View {
     live: Arc<Live>,
     /// The policy, for exchanges of this core: counted without touching what other cores count.
+    #[expect(
+        clippy::redundant_allocation,
+        reason = "the outer count is a core's own; the inner one would be shared by all cores"
+    )]
     pub(crate) policy: Rc<Arc<Policy>>,
 }
 

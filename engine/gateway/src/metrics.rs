@@ -9,7 +9,7 @@ use std::{
     cell::RefCell,
     collections::BTreeMap,
     fmt::Write,
-    hash::{BuildHasher, Hash, Hasher},
+    hash::BuildHasher,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -90,7 +90,7 @@ impl<const N: usize> Histogram<N> {
 }
 
 /// What the counts of a request are kept under.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Labels {
     surface: &'static str,
     team: Box<str>,
@@ -295,9 +295,7 @@ impl CoreMetrics {
     }
 
     fn hash(&self, surface: &str, team: &str, model: &str, target: &str, status: u16) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        (surface.len(), team, model, target, status).hash(&mut hasher);
-        hasher.finish()
+        self.hasher.hash_one((surface.len(), team, model, target, status))
     }
 }
 

@@ -29,7 +29,7 @@
 //!
 //! A use is added to `spent` before it is taken from `held`, and `held` is changed by read-modify-writes with acquire and
 //! release only. So whoever reads `held` without it reads `spent` with it, and counts a unit twice for an instant rather
-//! than not at all. [`Pool::claim`] looks at `spent` again after its compare-and-swap, because `held` may have gone down and
+//! than not at all. `Pool::claim` looks at `spent` again after its compare-and-swap, because `held` may have gone down and
 //! up to the same value in between. A cell's units were counted in `held` before the release that put them there; taking
 //! them acquires it. `last` is written before the release that adds to `used`.
 //!

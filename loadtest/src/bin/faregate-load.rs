@@ -105,7 +105,7 @@ impl Run {
             _ => std::fs::read_to_string(name).map_err(|error| format!("{name}: {error}"))?,
         };
         let mut scenario = Scenario::parse(&text).map_err(|error| format!("{name}: {error}"))?;
-        scenario.shorten(self.scale.unwrap_or(1.0));
+        scenario.scale(self.scale.unwrap_or(1.0));
         if let Some(rate) = self.rate {
             scenario.rate = Some(rate);
         }

@@ -309,7 +309,7 @@ impl StreamCheck {
 
 /// When the provider sent this chunk, if it says so.
 fn sent(data: &[u8]) -> Option<Nanos> {
-    const NAME: &[u8] = b"\"sim_ns\":";
+    const NAME: &[u8] = b"\"sim_ns\":\"";
     let start = memmem::rfind(data, NAME)? + NAME.len();
     let digits = std::str::from_utf8(data.get(start..start + 20)?).ok()?;
     digits.parse().ok().map(Nanos)
@@ -365,7 +365,7 @@ mod tests {
     }
 
     const TEXT: &str =
-        r#"{"id":"x","choices":[{"finish_reason":null}],"sim_ns":00000000000000000042}"#;
+        r#"{"id":"x","choices":[{"finish_reason":null}],"sim_ns":"00000000000000000042"}"#;
     const FINISH: &str = r#"{"id":"x","choices":[{"finish_reason":"stop"}]}"#;
     const USAGE: &str = r#"{"id":"x","choices":[],"usage":{}}"#;
 

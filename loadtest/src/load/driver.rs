@@ -29,6 +29,9 @@ const SWEEP: Duration = Duration::from_millis(250);
 /// The wait before a connection that failed is tried again in a closed loop.
 const AGAIN: Duration = Duration::from_millis(10);
 
+/// How often streams that are to be held are counted until all are open.
+const OPENING: Duration = Duration::from_millis(20);
+
 /// Errors after which a run is given up.
 const ERRORS_MAX: u64 = 10_000;
 
@@ -121,7 +124,6 @@ impl<'a> Driver<'a> {
         self.begin_all(self.window.begin);
         self.timers.set(self.window.begin.after(SWEEP), SWEEP_TOKEN);
         self.timers.set(self.window.start, START_TOKEN);
-        self.timers.set(self.window.end, END_TOKEN);
         let mut ready = Vec::new();
         while !self.is_over || self.is_draining() {
             let next = self.schedule.as_ref().map(Schedule::next);
@@ -170,7 +172,8 @@ impl<'a> Driver<'a> {
     fn timer(&mut self, token: u64, now: Nanos) -> io::Result<()> {
         match token {
             SWEEP_TOKEN => self.sweep(now),
-            START_TOKEN => self.start(),
+            START_TOKEN if self.is_opening(now) => self.timers.set(now.after(OPENING), START_TOKEN),
+            START_TOKEN => self.start(now),
             END_TOKEN => {
                 // What was due before the end is sent, however late the loop has come to it.
                 self.arrivals(self.window.end)?;
@@ -182,7 +185,19 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    fn start(&mut self) {
+    /// Streams that are held are all open before anything is measured.
+    fn is_opening(&self, now: Nanos) -> bool {
+        let limit = self.window.start.after(self.scenario.timeout);
+        let all = self.sessions.len() as u64;
+        self.scenario.hold && self.tally.stream.begun < all && now < limit
+    }
+
+    fn start(&mut self, now: Nanos) {
+        if self.scenario.hold {
+            self.window.start = now;
+            self.window.end = now.after(self.scenario.duration);
+        }
+        self.timers.set(self.window.end, END_TOKEN);
         self.tally.own_cpu = own_cpu();
         self.tally.at_start = observe(&self.target.pids);
         self.tally.stream.is_measured = true;

@@ -143,8 +143,9 @@ impl Scenario {
         Ok(scenario)
     }
 
-    /// Shortens warm-up and duration to try the scenario out.
-    pub fn shorten(&mut self, factor: f64) {
+    /// Multiplies ramp, warm-up and duration, to try the scenario out.
+    pub fn scale(&mut self, factor: f64) {
+        self.ramp = self.ramp.mul_f64(factor);
         self.warmup = self.warmup.mul_f64(factor);
         self.duration = self.duration.mul_f64(factor);
     }

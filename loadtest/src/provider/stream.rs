@@ -148,7 +148,8 @@ impl Stream {
         self.event.push(b']');
         self.usage(script, place);
         if script.stamp {
-            write!(self.event, ",\"sim_ns\":{:020}", now.0).expect("a vector takes every write");
+            write!(self.event, ",\"sim_ns\":\"{:020}\"", now.0)
+                .expect("a vector takes every write");
         }
         if script.pad > 0 {
             self.event.extend_from_slice(b",\"obfuscation\":\"");

@@ -75,10 +75,11 @@ impl Walk {
         connection.answered = true;
         let info = answer.info.clone();
         let pace = self.pace(place, plan.events, end);
-        let upstream = &place.upstreams[replica];
-        let forwarded =
-            forward::forward(&core, &mut connection.client, upstream, answer, plan, pace, &self.id)
-                .await;
+        let client = &mut connection.client;
+        let mut forwarded = forward::forward(&core, client, answer, plan, pace, &self.id).await;
+        if let Some(stream) = forwarded.upstream.take() {
+            core.pool.put(place.upstreams[replica].id, stream, core.now());
+        }
         self.settle_answer(&core, &info, &forwarded);
         match (forwarded.reusable, close) {
             (true, false) => {
@@ -167,7 +168,7 @@ impl Walk {
         fault: Option<Fault>,
     ) {
         let settlement = Settlement {
-            usage: learned.usage.clone(),
+            usage: learned.usage,
             delivered,
             output_estimate: learned.content_events,
             fault,

@@ -143,7 +143,7 @@ impl Walk {
     fn finish_body(&mut self, mut body: Body, scanner: Option<Scanner>) -> Result<Body, Stop> {
         self.body_bytes = body.bytes().len() as u64;
         if let Some(scanner) =
-            scanner.filter(|_| !(body.bytes().is_empty() && !self.surface.has_model()))
+            scanner.filter(|_| !body.bytes().is_empty() || self.surface.has_model())
         {
             let peek = scanner.finish(body.bytes()).map_err(|e| Stop::Refused(bad_json(e)))?;
             body.peek = Some(peek);

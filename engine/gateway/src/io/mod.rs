@@ -37,6 +37,7 @@ pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
 }
 
 /// Sleeps; for housekeeping tasks only, connections use a [`Slot`].
+#[expect(clippy::disallowed_methods, reason = "the one place that the rule points to")]
 pub(crate) async fn sleep(duration: std::time::Duration) {
     monoio::time::sleep(duration).await;
 }

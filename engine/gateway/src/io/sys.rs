@@ -65,10 +65,15 @@ pub(super) fn accept_now(fd: RawFd) -> io::Result<RawFd> {
     if accepted < 0 { Err(io::Error::last_os_error()) } else { Ok(accepted) }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "the size of a small structure")]
+const fn socklen<T>() -> libc::socklen_t {
+    size_of::<T>() as libc::socklen_t
+}
+
 /// The pending error of a socket, read once a non-blocking connect has ended.
 pub(super) fn take_error(fd: RawFd) -> io::Result<()> {
     let mut code: libc::c_int = 0;
-    let mut len = size_of::<libc::c_int>() as libc::socklen_t;
+    let mut len = socklen::<libc::c_int>();
     // SAFETY: `code` and `len` are valid for writing and `len` says how large `code` is.
     let r = unsafe {
         libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_ERROR, (&raw mut code).cast(), &raw mut len)
@@ -86,7 +91,7 @@ pub(super) fn take_error(fd: RawFd) -> io::Result<()> {
 pub(super) fn steer_reuseport(fd: RawFd, place: u32) -> io::Result<()> {
     let code = [libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: place }]; // ret #place
     let program = libc::sock_fprog { len: 1, filter: code.as_ptr().cast_mut() };
-    let len = size_of::<libc::sock_fprog>() as libc::socklen_t;
+    let len = socklen::<libc::sock_fprog>();
     // SAFETY: the program and its instructions live through the call, which copies them.
     let r = unsafe {
         libc::setsockopt(

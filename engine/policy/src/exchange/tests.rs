@@ -1,3 +1,5 @@
+//! Walks of single requests, step by step.
+
 use std::{fmt::Write, time::Duration};
 
 use faregate_adapters::chat::Usage;

@@ -1,3 +1,5 @@
+//! Breakers, second by second.
+
 use super::*;
 
 const SETTINGS: BreakerSettings = BreakerSettings {

@@ -43,7 +43,7 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    fn new(amount: u64, period_nanos: u64) -> Self {
+    pub(super) fn new(amount: u64, period_nanos: u64) -> Self {
         let period = period_nanos.min(PERIOD_NANOS_MAX);
         Self { amount, period, parts: parts(amount, period), base: 0, epoch: 0 }
     }
@@ -192,14 +192,18 @@ impl Pace {
         if (amount, period) != (old.amount, old.period) {
             let base = old.earned(seen);
             let new = Rate { amount, period, parts: self.parts, base, epoch: seen.0 };
-            let generation = self.generation.load(Ordering::Relaxed) + 1;
-            self.slots[usize::from(generation & 1 == 1)].store(&new);
-            self.generation.store(generation, Ordering::Release);
+            self.publish(self.generation.load(Ordering::Relaxed) + 1, &new);
             self.lease_max.store(new.lease_max(), Ordering::Relaxed);
             self.span.store(new.span(), Ordering::Relaxed);
         }
         self.writing.store(0, Ordering::Release);
         true
+    }
+
+    /// Makes `rate` the one that counts. For the one thread that writes.
+    pub(super) fn publish(&self, generation: u64, rate: &Rate) {
+        self.slots[usize::from(generation & 1 == 1)].store(rate);
+        self.generation.store(generation, Ordering::Release);
     }
 
     /// Units that one core may set aside for itself.

@@ -1,3 +1,5 @@
+//! Pools against an obvious twin, at their edges, and under threads.
+
 use std::{
     sync::{
         Arc, Barrier,

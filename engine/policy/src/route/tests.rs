@@ -1,3 +1,5 @@
+//! Which target is next, and why.
+
 use std::{sync::Arc, time::Duration};
 
 use super::*;

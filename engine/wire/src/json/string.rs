@@ -13,8 +13,11 @@ use super::{
 /// Bytes that are looked at together in long strings.
 const BLOCK_BYTES: usize = 32;
 
-/// A string is long when it has gone on for this many words.
-const WORDS_BEFORE_BLOCKS: usize = 4;
+/// So many words of a string are looked at on the spot: most names and labels end there.
+const WORDS_ON_THE_SPOT: usize = 2;
+
+/// So many more bytes one word after the other: most text has an escape by then. The rest goes by blocks.
+const NEAR_BYTES: usize = 128;
 
 /// The string that is being read.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +72,7 @@ impl Text {
     /// The place of the next byte that is special, or the end.
     #[inline(always)]
     fn skip(&mut self, body: &[u8], mut at: usize) -> usize {
-        for _ in 0..WORDS_BEFORE_BLOCKS {
+        for _ in 0..WORDS_ON_THE_SPOT {
             let Some(bytes) = body[at..].first_chunk() else { break };
             if let Some(len) = self.special_in(bytes, at) {
                 return at + len;
@@ -96,6 +99,10 @@ impl Text {
     /// The same for long strings, and where less than a word is left.
     #[inline(never)]
     fn skip_far(&mut self, body: &[u8], mut at: usize) -> usize {
+        let near = body.len().min(at + NEAR_BYTES);
+        if self.skip_words(&body[..near], &mut at) {
+            return at;
+        }
         while let Some(block) = body[at..].first_chunk::<BLOCK_BYTES>() {
             let (mut special, mut high) = (0, 0);
             for bytes in block.as_chunks().0 {
@@ -111,11 +118,8 @@ impl Text {
             }
             at += BLOCK_BYTES;
         }
-        while let Some(bytes) = body[at..].first_chunk() {
-            if let Some(len) = self.special_in(bytes, at) {
-                return at + len;
-            }
-            at += WORD_BYTES;
+        if self.skip_words(body, &mut at) {
+            return at;
         }
         let start = at;
         while body.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | ..=0x1f)) {
@@ -123,6 +127,19 @@ impl Text {
         }
         self.note_high(&body[start..at], start);
         at
+    }
+
+    /// Moves `at` to the next special byte, and true, or to where less than a word is left, and false.
+    #[inline(always)]
+    fn skip_words(&mut self, body: &[u8], at: &mut usize) -> bool {
+        while let Some(bytes) = body[*at..].first_chunk() {
+            if let Some(len) = self.special_in(bytes, *at) {
+                *at += len;
+                return true;
+            }
+            *at += WORD_BYTES;
+        }
+        false
     }
 
     /// Notes whether there are bytes beyond ASCII in this part of the string, which is at `at`.

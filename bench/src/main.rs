@@ -1,0 +1,38 @@
+//! Faregate measured: `bench compare` puts it beside other proxies, under the same load.
+//!
+//! `cargo run --release -p faregate-bench -- compare` measures everything in about 20 minutes and
+//! writes `bench/out/compare.md`, `compare.svg` and `compare.json`; `--quick` takes two minutes and
+//! only shows that everything works.
+
+mod compare;
+mod print;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Measures Faregate.
+#[derive(Debug, Parser)]
+#[command(name = "bench", version)]
+struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Put Faregate and other proxies under the same load, in alternating rounds.
+    Compare(compare::Options),
+}
+
+fn main() -> ExitCode {
+    let Command::Compare(options) = Options::parse().command;
+    match compare::run(&options) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            print::note(&format!("bench: {error}"));
+            ExitCode::from(64)
+        }
+    }
+}
