@@ -164,10 +164,10 @@ pub(crate) fn write_returned(
 
 /// The length of an answer without a body: 0, or what a HEAD was told; statuses that have none by themselves say nothing.
 fn write_empty(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>) {
-    if let Some(length) = head.header(b"content-length") {
-        write_field(out, b"content-length", length);
-    } else if !matches!(head.status, 100..200 | 204 | 304) {
-        write_number_field(out, b"content-length", 0);
+    match (head.status, head.header(b"content-length")) {
+        (100..200 | 204, _) | (304, None) => {}
+        (_, Some(length)) => write_field(out, b"content-length", length),
+        (_, None) => write_number_field(out, b"content-length", 0),
     }
 }
 
