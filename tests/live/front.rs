@@ -459,12 +459,18 @@ fn descriptors_and_memory_come_back() {
             assert_eq!(wire.answer().status, 200);
         }
     };
+    round();
+    wait::until_true("nothing is open", || {
+        let metrics = gateway.metrics();
+        metrics.sum("faregate_connections", &[]) == 0.0
+            && metrics.sum("faregate_upstream_idle_connections", &[]) == 0.0
+    });
+    // The connection of a scrape may or may not be among them.
     let before = gateway.process().fds();
-    // The admin listener's connection of a scrape may be among them.
     let all_are_back = || {
         wait::until_true("all descriptors are back", || gateway.process().fds() <= before + 1);
     };
-    for _ in 0..3 {
+    for _ in 0..2 {
         round();
         all_are_back();
     }

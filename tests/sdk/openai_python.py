@@ -131,7 +131,7 @@ def errors():
     check("its message", "refused by script" in error.message)
     raises(
         "the provider's limit", openai.RateLimitError, 429, "rate_limit_exceeded",
-        lambda: once.chat.completions.create(**ask, extra_body={"sim": "status=429; retry_after=3600"}),
+        lambda: once.chat.completions.create(**ask, extra_body={"sim": "status=429"}),
     )
     raises(
         "the provider is down", openai.InternalServerError, 502, "upstream_reset",
