@@ -165,7 +165,7 @@ pub(crate) async fn connect(
     }
     let own = core.timers.slot();
     own.arm(core.now().after(deadlines.connect).min(deadlines.end));
-    let mut dial = pin!(upstream.dial(&own));
+    let mut dial = Box::pin(upstream.dial(&own)); // rare, and large: TLS is in it
     let dialled = std::future::poll_fn(|cx| {
         if let Poll::Ready(dialled) = dial.as_mut().poll(cx) {
             return Poll::Ready(Some(dialled));

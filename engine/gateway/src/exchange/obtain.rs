@@ -2,7 +2,7 @@
 
 use std::{task::Poll, time::Duration};
 
-use faregate_adapters::{dialect::openai, surface::Surface};
+use faregate_adapters::dialect::openai;
 use faregate_policy::{
     Nanos,
     exchange::{Outcome, Refusal, Step, Verdict, Wanted},
@@ -52,9 +52,6 @@ impl Walk {
         self.adds_usage =
             self.streams && self.surface.is_metered() && asked.include_usage != Some(true);
         let model = asked.model.as_deref();
-        if model.is_none() && self.surface == Surface::Other {
-            self.may_name_no_model()?;
-        }
         let wanted = Wanted {
             model,
             provider: self.provider.as_deref(),
@@ -67,17 +64,6 @@ impl Walk {
         let decided = self.exchange.decide(&wanted, Nanos(now.nanos()));
         self.model = model.map(Box::from);
         decided
-    }
-
-    /// A caller that may use some models only cannot use paths where the model cannot be seen.
-    fn may_name_no_model(&self) -> Result<(), Refusal> {
-        match self.exchange.caller().is_some_and(|caller| !caller.models.is_empty()) {
-            true => Err(Refusal::new(
-                Fault::ModelForbidden,
-                "this key may use some models only, and the request names none that can be checked",
-            )),
-            false => Ok(()),
-        }
     }
 
     /// Tries targets until one answers.
@@ -183,15 +169,15 @@ impl Walk {
         };
         let deadlines = self.deadlines(target, end);
         let client = &mut connection.client;
-        let (stream, reused) = attempt::connect(&core, client, upstream, &deadlines, false).await?;
-        self.times.sent.get_or_insert(core.now());
-        match attempt::ask(&core, client, stream, reused, &order, &deadlines).await {
-            Err(Failure::Reset { reused: true }) => {
-                let (stream, _) =
-                    attempt::connect(&core, client, upstream, &deadlines, true).await?;
-                attempt::ask(&core, client, stream, false, &order, &deadlines).await
+        let mut fresh = false;
+        loop {
+            let (stream, reused) =
+                attempt::connect(&core, client, upstream, &deadlines, fresh).await?;
+            self.times.sent.get_or_insert(core.now());
+            match attempt::ask(&core, client, stream, reused, &order, &deadlines).await {
+                Err(Failure::Reset { reused: true }) => fresh = true,
+                result => return result,
             }
-            result => result,
         }
     }
 
