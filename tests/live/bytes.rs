@@ -434,7 +434,7 @@ fn a_usage_option_that_two_parsers_read_differently_is_refused() {
 #[test]
 fn the_provider_gets_the_clients_fields_and_nothing_that_is_for_this_hop() {
     let provider = provider();
-    let gateway = Launch::new(format!("{}", gateway::sim(&provider))).start();
+    let gateway = Launch::new(gateway::sim(&provider)).start();
     let answer = gateway
         .client("")
         .with("OpenAI-Beta", "assistants=v2")
