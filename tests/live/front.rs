@@ -428,9 +428,8 @@ fn answers_that_break_http_are_not_passed_on() {
 #[test]
 fn descriptors_and_memory_come_back() {
     let provider = provider();
-    let gateway = Launch::open(&provider)
-        .server("[server.deadlines]\nupstream_idle = \"100ms\"")
-        .start();
+    let gateway =
+        Launch::open(&provider).server("[server.deadlines]\nupstream_idle = \"100ms\"").start();
     let round = || {
         let mut wires: Vec<Wire> = (0..200).map(|_| gateway.connect()).collect();
         for wire in &mut wires {

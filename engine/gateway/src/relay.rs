@@ -395,3 +395,6 @@ pub(crate) fn write_event(out: &mut Vec<u8>, event: &[u8], downstream: Downstrea
         out.extend_from_slice(event);
     }
 }
+
+#[cfg(test)]
+mod tests;

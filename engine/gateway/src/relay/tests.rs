@@ -1,0 +1,175 @@
+//! The relay, without sockets: whatever the pieces, the client gets the same, and is never told a wrong end.
+
+use faregate_wire::{BodyReader, Framing};
+
+use super::*;
+
+const EVENTS: [&str; 4] = [
+    "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}],\"usage\":null}\n\n",
+    "data: {\"choices\":[{\"delta\":{\"content\":\"hello \u{2028} there\"}}],\"usage\":null}\n\n",
+    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2,\"total_tokens\":11}}\n\n",
+    "data: [DONE]\n\n",
+];
+
+fn plan(drop_usage_chunk: bool) -> Plan {
+    Plan {
+        upstream: Framing::Chunked,
+        downstream: Downstream::Chunked,
+        events: true,
+        drop_usage_chunk,
+        metered: true,
+    }
+}
+
+fn chunked(chunks: &[&str]) -> Vec<u8> {
+    let mut wire = Vec::new();
+    for chunk in chunks {
+        wire.extend_from_slice(format!("{:x}\r\n{chunk}\r\n", chunk.len()).as_bytes());
+    }
+    wire.extend_from_slice(LAST_CHUNK);
+    wire
+}
+
+/// What the client has received, without framing, when the body arrives in pieces of `piece` bytes.
+fn relayed(plan: Plan, wire: &[u8], piece: usize) -> (Vec<u8>, Result<(), Broken>, Learned) {
+    let mut relay = Relay::new(plan);
+    let mut scratch = Vec::new();
+    let mut sent = Vec::new();
+    let mut result = Ok(());
+    for part in wire.chunks(piece) {
+        match relay.push(part, &mut scratch) {
+            Ok(Forward::Nothing) => {}
+            Ok(Forward::Input(range)) => sent.extend_from_slice(&part[range]),
+            Ok(Forward::Scratch) => sent.extend_from_slice(&scratch),
+            Err(broken) => {
+                result = Err(broken);
+                break;
+            }
+        }
+    }
+    if result.is_ok() && !relay.is_ended() {
+        result = relay.close(&mut scratch).map(|forward| {
+            if forward == Forward::Scratch {
+                sent.extend_from_slice(&scratch);
+            }
+        });
+    }
+    let body = match plan.downstream {
+        Downstream::Chunked => unchunked(&sent),
+        _ => sent,
+    };
+    (body, result, relay.finish())
+}
+
+fn unchunked(mut wire: &[u8]) -> Vec<u8> {
+    let mut reader = BodyReader::new(Framing::Chunked);
+    let mut body = Vec::new();
+    while !wire.is_empty() {
+        let piece = reader.next(wire).unwrap();
+        body.extend_from_slice(piece.data);
+        wire = &wire[piece.consumed..];
+    }
+    body
+}
+
+#[test]
+fn a_stream_passes_unchanged_wherever_the_network_cut_it() {
+    let wire = chunked(&EVENTS);
+    for piece in 1..=wire.len() {
+        let (body, result, learned) = relayed(plan(false), &wire, piece);
+        assert_eq!(result, Ok(()), "pieces of {piece}");
+        assert_eq!(body, EVENTS.concat().as_bytes(), "pieces of {piece}");
+        assert!(learned.done && learned.content, "pieces of {piece}");
+        assert_eq!(learned.usage.map(|usage| usage.total()), Some(11), "pieces of {piece}");
+    }
+}
+
+#[test]
+fn the_chunk_that_the_client_did_not_ask_for_is_taken_out_and_counted() {
+    let kept = [EVENTS[0], EVENTS[1], EVENTS[3]].concat();
+    let joined = EVENTS.concat();
+    for wire in [chunked(&EVENTS), chunked(&[&joined])] {
+        for piece in 1..=wire.len() {
+            let (body, result, learned) = relayed(plan(true), &wire, piece);
+            assert_eq!((result, body), (Ok(()), kept.as_bytes().to_vec()), "pieces of {piece}");
+            assert_eq!(learned.usage.map(|usage| usage.total()), Some(11), "pieces of {piece}");
+        }
+    }
+}
+
+#[test]
+fn whole_chunks_of_whole_events_pass_in_the_buffer_they_came_in() {
+    let mut relay = Relay::new(plan(true));
+    let mut scratch = Vec::new();
+    let wire = format!("{:x}\r\n{}\r\n", EVENTS[1].len(), EVENTS[1]);
+    let forward = relay.push(wire.as_bytes(), &mut scratch);
+    assert_eq!(forward, Ok(Forward::Input(0..wire.len())));
+    assert!(relay.learned().content_now);
+}
+
+#[test]
+fn a_stream_that_breaks_off_is_never_taken_for_a_whole_one() {
+    let wire = chunked(&EVENTS);
+    for cut in 0..wire.len() {
+        let (body, result, _) = relayed(plan(false), &wire[..cut], 7);
+        assert_eq!(result, Err(Broken::Cut), "cut at {cut}");
+        let text = String::from_utf8(body).unwrap();
+        assert!(text.is_empty() || text.ends_with("\n\n"), "half an event was sent: {text:?}");
+        assert!(EVENTS.concat().starts_with(&text), "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_stream_that_ends_inside_an_event_is_broken() {
+    let half = chunked(&[EVENTS[0], "data: {\"choi"]);
+    assert_eq!(relayed(plan(false), &half, 64).1, Err(Broken::Cut));
+}
+
+#[test]
+fn bytes_behind_the_end_are_noticed() {
+    let mut wire = chunked(&EVENTS);
+    wire.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    let whole = wire.len();
+    assert_eq!(relayed(plan(false), &wire, whole).1, Err(Broken::Surplus));
+}
+
+#[test]
+fn a_stream_without_framing_needs_its_terminator() {
+    let plan = Plan { upstream: Framing::UntilClose, ..plan(false) };
+    let whole = EVENTS.concat();
+    assert_eq!(relayed(plan, whole.as_bytes(), 11).1, Ok(()));
+    let cut = EVENTS[..2].concat();
+    assert_eq!(relayed(plan, cut.as_bytes(), 11).1, Err(Broken::Cut));
+}
+
+#[test]
+fn an_event_too_long_to_hold_passes_in_pieces() {
+    let long = format!(
+        "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n",
+        "x".repeat(100_000)
+    );
+    let wire = chunked(&[&long, EVENTS[3]]);
+    for piece in [1000, 4096, 50_000] {
+        let (body, result, _) = relayed(plan(true), &wire, piece);
+        assert_eq!(result, Ok(()), "pieces of {piece}");
+        assert_eq!(body, [&long, EVENTS[3]].concat().as_bytes(), "pieces of {piece}");
+    }
+}
+
+#[test]
+fn a_plain_answer_passes_and_its_usage_is_found() {
+    let answer = br#"{"choices":[{"message":{"content":"hi"}}],"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4}}"#;
+    let plan = Plan {
+        upstream: Framing::Length(answer.len() as u64),
+        downstream: Downstream::Length,
+        events: false,
+        drop_usage_chunk: false,
+        metered: true,
+    };
+    for piece in 1..=answer.len() {
+        let (body, result, learned) = relayed(plan, answer, piece);
+        assert_eq!((result, &body[..]), (Ok(()), &answer[..]));
+        assert_eq!(learned.usage.map(|usage| usage.total()), Some(4));
+    }
+    assert_eq!(relayed(plan, &answer[..20], 8).1, Err(Broken::Cut));
+}
