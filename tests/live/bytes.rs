@@ -298,7 +298,7 @@ fn bodies_of_every_size_pass_untouched() {
     sizes.extend((0..12).map(|n| random.below(1 << (n + 8)) + 1));
     for size in sizes {
         let body: Vec<u8> =
-            (0..size.div_ceil(8)).flat_map(|_| random.next().to_le_bytes()).take(size).collect();
+            (0..size.div_ceil(8)).flat_map(|_| random.number().to_le_bytes()).take(size).collect();
         let status = send(&gateway, random, "/v1/files/upload", "application/octet-stream", &body);
         assert_eq!(status, 200, "{size} bytes");
         assert!(only_body(&provider) == body, "{size} bytes arrive as they are");
@@ -434,7 +434,7 @@ fn a_usage_option_that_two_parsers_read_differently_is_refused() {
 #[test]
 fn the_provider_gets_the_clients_fields_and_nothing_that_is_for_this_hop() {
     let provider = provider();
-    let gateway = Launch::new(format!("{}", gateway::sim(&provider))).start();
+    let gateway = Launch::new(gateway::sim(&provider)).start();
     let answer = gateway
         .client("")
         .with("OpenAI-Beta", "assistants=v2")

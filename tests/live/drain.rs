@@ -161,8 +161,9 @@ fn a_successor_takes_over_without_a_failed_request() {
         assert_eq!(first.stop().code(), Some(0), "{}", first.log());
         more(100);
         done.store(true, Ordering::Relaxed);
+        let failures = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
         drop(second);
-        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+        failures
     });
     assert!(failures.is_empty(), "{} of {sent:?} failed: {failures:#?}", failures.len());
 }

@@ -202,7 +202,7 @@ fn handshakes_that_are_never_finished_leave_nothing_behind() {
     let pair = authority.vouch(&["localhost"]);
     let gateway = Launch::new(gateway::sim(&provider))
         .server(TLS)
-        .server("[server.deadlines]\nhead = \"200ms\"")
+        .server("[server.deadlines]\nhead = \"1s\"")
         .file("cert.pem", &pair.cert)
         .file("key.pem", &pair.key)
         .start();

@@ -57,8 +57,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// A sentence that says what broke. A connection that turns out closed before a byte of the answer is not an error:
-    /// the request goes out again on a new one, as HTTP clients do.
+    /// A sentence that says what broke. Nothing is sent twice: a kept connection that turns out closed is an error too.
     pub fn try_send(
         &mut self,
         method: &str,
@@ -66,24 +65,15 @@ impl Client {
         body: Option<&[u8]>,
     ) -> Result<Answer, String> {
         let request = self.request(method, path, body);
-        let kept = self.wire.take();
-        let was_kept = kept.is_some();
-        let wire = match kept {
+        let wire = match self.wire.take() {
             Some(wire) => wire,
-            None => self.connect()?,
+            None => Wire::try_connect(self.address).map_err(|error| format!("connect: {error}"))?,
         };
-        match exchange(wire, &request) {
-            Err(error) if was_kept && error.contains("after 0 of") => {
-                let (answer, wire) = exchange(self.connect()?, &request)?;
-                self.keep(&answer, wire);
-                Ok(answer)
-            }
-            Err(error) => Err(error),
-            Ok((answer, wire)) => {
-                self.keep(&answer, wire);
-                Ok(answer)
-            }
+        let (answer, wire) = exchange(wire, &request)?;
+        if answer.header("connection") != Some("close") {
+            self.wire = Some(wire);
         }
+        Ok(answer)
     }
 
     /// GETs `path`.
@@ -110,16 +100,6 @@ impl Client {
         let mut wire = Wire::connect(self.address);
         wire.send(self.request("POST", "/v1/chat/completions", Some(body.to_string().as_bytes())));
         Events::read(wire)
-    }
-
-    fn connect(&self) -> Result<Wire, String> {
-        Wire::try_connect(self.address).map_err(|error| format!("connect: {error}"))
-    }
-
-    fn keep(&mut self, answer: &Answer, wire: Wire) {
-        if answer.header("connection") != Some("close") {
-            self.wire = Some(wire);
-        }
     }
 }
 

@@ -3,13 +3,7 @@
 //! The tests see what an operator and a client see: the command line, sockets, files, `/proc`. Providers are the scripted
 //! ones of `loadtest`. A helper that fails panics: inside a test that is the test's failure.
 
-#![expect(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::missing_panics_doc,
-    reason = "a helper of a test fails by panicking, like the test itself"
-)]
+#![expect(clippy::panic, reason = "a helper of a test fails by panicking, like the test itself")]
 
 pub mod binary;
 pub mod certs;

@@ -1,6 +1,6 @@
-//! A server for what the scripted provider does not speak: TLS, and Unix sockets.
+//! Servers for what the scripted provider does not speak: TLS, Unix sockets, and any bytes that a test makes up.
 //!
-//! It answers every request with the same small JSON and keeps what it has seen.
+//! They give every request the same answer and keep what they have seen.
 
 use std::{
     io::{Read, Write},
@@ -57,6 +57,31 @@ impl Server {
         Self { address, seen }
     }
 
+    /// A server that answers each request with these bytes, so many at a time, and keeps the connection unless `closes`.
+    pub fn canned(answer: Vec<u8>, pieces: usize, closes: bool) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+        let address = listener.local_addr().expect("it is bound");
+        let (tell, seen) = channel();
+        let answer: Arc<[u8]> = answer.into();
+        thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let (answer, tell) = (Arc::clone(&answer), tell.clone());
+                thread::spawn(move || {
+                    let _ = stream.set_nodelay(true);
+                    while let Some(head) = read_request(&mut stream) {
+                        let _ = tell.send(Seen { head: Some(head), ..Seen::default() });
+                        let sent =
+                            answer.chunks(pieces).try_for_each(|piece| stream.write_all(piece));
+                        if sent.is_err() || closes {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        Self { address, seen }
+    }
+
     /// A server behind a Unix socket.
     pub fn unix(path: &Path) -> Self {
         let listener = UnixListener::bind(path).expect("the folder can be written");
@@ -99,17 +124,23 @@ fn serve_tls(stream: TcpStream, config: Arc<ServerConfig>, tell: &Sender<Seen>) 
 
 /// Reads one request whole and answers it; its head.
 fn answer<S: Read + Write>(stream: &mut S) -> Option<String> {
+    let head = read_request(stream)?;
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{BODY}",
+        BODY.len()
+    );
+    stream.write_all(answer.as_bytes()).and_then(|()| stream.flush()).ok()?;
+    Some(head)
+}
+
+/// Reads one request whole; its head.
+fn read_request<S: Read>(stream: &mut S) -> Option<String> {
     let mut received = Vec::new();
     let head_end = fill(stream, &mut received, |bytes| find(bytes, b"\r\n\r\n"))? + 4;
     let head = String::from_utf8_lossy(&received[..head_end]).into_owned();
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
     let length: usize = length.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
     fill(stream, &mut received, |bytes| (bytes.len() >= head_end + length).then_some(0))?;
-    let answer = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{BODY}",
-        BODY.len()
-    );
-    stream.write_all(answer.as_bytes()).and_then(|()| stream.flush()).ok()?;
     Some(head)
 }
 

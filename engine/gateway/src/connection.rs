@@ -97,9 +97,10 @@ impl Connection {
             self.answered = false;
             first = false;
             match exchange::serve(self, opened).await {
-                Next::Continue if !self.core.is_draining() => {}
+                // Its answer did not say that the connection ends, so another request may be on its way already.
+                Next::Continue => {}
                 Next::Close => return,
-                Next::Continue | Next::Finish => {
+                Next::Finish => {
                     let until = self.core.now().after(LINGER);
                     return self.client.linger(until).await;
                 }
@@ -119,9 +120,6 @@ impl Connection {
         loop {
             if let Some(opened) = exchange::open(self) {
                 return Some(opened);
-            }
-            if self.core.is_draining() && !begun {
-                return None;
             }
             self.client.slot.set_idle(!begun);
             let filled = self.client.fill(crate::client::LANDING_BYTES).await;

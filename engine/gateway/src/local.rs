@@ -44,7 +44,7 @@ pub(crate) fn route(head: &RequestHead<'_, '_>, core: &Core) -> Option<Local> {
         content_type: "application/json",
         body,
         head_only: head.method == Method::Head,
-        close: !head.keep_alive,
+        close: !head.keep_alive || core.is_draining(),
         head_len: head.len,
         framing: head.framing,
     })

@@ -106,14 +106,16 @@ pub(crate) struct Relay {
 impl Relay {
     /// A relay at the start of a body.
     pub(crate) fn new(plan: Plan) -> Self {
+        let reader = BodyReader::new(plan.upstream);
         Self {
             plan,
-            reader: BodyReader::new(plan.upstream),
+            // An answer without a body is at its end with its head.
+            ended: reader.is_ended(),
+            reader,
             cutter: Cutter::default(),
             hold: Vec::new(),
             meter: UsageMeter::default(),
             learned: Learned::default(),
-            ended: false,
             overlong: false,
         }
     }
@@ -137,6 +139,7 @@ impl Relay {
     ///
     /// [`Broken::Cut`] when that was too early.
     pub(crate) fn close(&mut self, scratch: &mut Vec<u8>) -> Result<Forward, Broken> {
+        scratch.clear();
         if self.ended {
             return Ok(Forward::Nothing);
         }

@@ -59,8 +59,12 @@ pub(crate) fn write_forwarded(out: &mut Vec<u8>, head: &RequestHead<'_, '_>) {
 }
 
 fn is_withheld(name: &[u8]) -> bool {
-    NOT_FORWARDED.iter().any(|withheld| name.eq_ignore_ascii_case(withheld))
-        || name.get(..11).is_some_and(|start| start.eq_ignore_ascii_case(b"x-faregate-"))
+    NOT_FORWARDED.iter().any(|withheld| name.eq_ignore_ascii_case(withheld)) || is_ours(name)
+}
+
+/// Whether only the gateway may say this.
+fn is_ours(name: &[u8]) -> bool {
+    name.get(..11).is_some_and(|start| start.eq_ignore_ascii_case(b"x-faregate-"))
 }
 
 /// What the head of one request to a provider is made of.
@@ -143,7 +147,7 @@ pub(crate) fn write_returned(
 ) -> Returned {
     let mut returned = Returned::default();
     for (name, value) in head.forwardable() {
-        if NOT_RETURNED.iter().any(|kept| name.eq_ignore_ascii_case(kept)) {
+        if NOT_RETURNED.iter().any(|kept| name.eq_ignore_ascii_case(kept)) || is_ours(name) {
             continue;
         }
         if Known::of(name) == Known::XRequestId {
@@ -164,10 +168,10 @@ pub(crate) fn write_returned(
 
 /// The length of an answer without a body: 0, or what a HEAD was told; statuses that have none by themselves say nothing.
 fn write_empty(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>) {
-    if let Some(length) = head.header(b"content-length") {
-        write_field(out, b"content-length", length);
-    } else if !matches!(head.status, 100..200 | 204 | 304) {
-        write_number_field(out, b"content-length", 0);
+    match (head.status, head.header(b"content-length")) {
+        (100..200 | 204, _) | (304, None) => {}
+        (_, Some(length)) => write_field(out, b"content-length", length),
+        (_, None) => write_number_field(out, b"content-length", 0),
     }
 }
 

@@ -38,6 +38,12 @@ const HOUSEKEEPING: Duration = Duration::from_millis(100);
 /// How long accepting pauses when no descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
+/// An idle connection may be used once more for so long when the process drains.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often a draining core looks at what is left.
+const DRAIN_LOOK: Duration = Duration::from_millis(5);
+
 /// A core accepts for another one when it has this many connections more than the mean.
 const IMBALANCE_MIN: u32 = 2;
 
@@ -236,6 +242,7 @@ fn place(core: &Rc<Core>, accepted: Accepted) {
     let mine = open(core.desk());
     let mean = total / u32::try_from(cores.len()).unwrap_or(1);
     if mine > mean + (mean / 4).max(IMBALANCE_MIN)
+        && !core.is_draining()
         && let Some(least) = cores.iter().min_by_key(|desk| open(desk))
     {
         match least.inbox.push(accepted) {
@@ -298,9 +305,7 @@ async fn attend(core: &Rc<Core>, listeners: &[Rc<Listener>], mut wake: Stream) {
     wake.begin(Vec::with_capacity(64));
     loop {
         let (result, mut buf) = wake.received().await;
-        while let Some(accepted) = core.desk().inbox.pop() {
-            serve(core, accepted);
-        }
+        take_inbox(core);
         core.live();
         if core.is_draining() || result.is_err() {
             return drain(core, listeners).await;
@@ -310,7 +315,16 @@ async fn attend(core: &Rc<Core>, listeners: &[Rc<Listener>], mut wake: Stream) {
     }
 }
 
+fn take_inbox(core: &Rc<Core>) {
+    while let Some(accepted) = core.desk().inbox.pop() {
+        serve(core, accepted);
+    }
+}
+
 /// Stops accepting, ends idle connections, and waits for the rest. The main thread bounds the time.
+///
+/// A client that keeps its connection cannot know that it must not use it any more before an answer says so. Idle
+/// connections are therefore given [`PATIENCE`] for one more request.
 async fn drain(core: &Rc<Core>, listeners: &[Rc<Listener>]) {
     core.accepting.set(false);
     for listener in listeners {
@@ -319,12 +333,21 @@ async fn drain(core: &Rc<Core>, listeners: &[Rc<Listener>]) {
         }
         listener.close();
     }
-    while core.desk().connections.load(Ordering::Relaxed) > 0 {
-        core.timers.expire_idle(core.now());
+    let patience = PATIENCE.min(core.live().policy.server.deadlines.drain / 2);
+    let idle_end = core.now().after(patience);
+    loop {
+        // Another core may have handed a connection over before it knew.
+        io::sleep(DRAIN_LOOK).await;
+        take_inbox(core);
+        if core.desk().connections.load(Ordering::Relaxed) == 0 {
+            break;
+        }
+        if core.now() >= idle_end {
+            core.timers.expire_idle(core.now());
+        }
         if core.is_forced() {
             core.timers.expire_all(core.now());
         }
-        io::sleep(Duration::from_millis(5)).await;
     }
     core.pool.clear();
 }

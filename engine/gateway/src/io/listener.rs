@@ -102,7 +102,12 @@ impl Listener {
     }
 }
 
-/// Directs every new connection for `address` to `ours`, which must be the sockets bound to it last.
+/// Directs every new connection for `address` to the first of `ours`, which must be the sockets bound to it last.
+///
+/// One socket, not all: when the old process closes a socket, the kernel moves the group's last one into its place. So
+/// ours lose their places from the last to the first, and as long as there are no more old ones than ours, the first keeps
+/// its place until the last old one is gone; then the place is empty and the kernel's hash spreads connections over ours.
+/// Until then the cores share out what that socket accepts.
 ///
 /// Does nothing when no other socket listens there.
 ///
@@ -120,8 +125,7 @@ pub(crate) fn steer_to_newest(
     if first == 0 {
         return Ok(false);
     }
-    let narrow = |n: usize| u32::try_from(n).map_err(io::Error::other);
-    sys::steer_reuseport(socket.as_raw_fd(), narrow(first)?, narrow(ours.len())?)?;
+    sys::steer_reuseport(socket.as_raw_fd(), u32::try_from(first).map_err(io::Error::other)?)?;
     Ok(true)
 }
 

@@ -85,18 +85,12 @@ pub(super) fn take_error(fd: RawFd) -> io::Result<()> {
     }
 }
 
-/// Attaches a classic BPF program to a `SO_REUSEPORT` group that sends every new connection to one of the `count`
-/// sockets from place `first` on. The kernel falls back to its hash when a place is empty.
+/// Attaches a classic BPF program to a `SO_REUSEPORT` group that sends every new connection to the socket at `place`.
+/// The kernel falls back to its hash when the place is empty.
 /// Reference: socket(7), `SO_ATTACH_REUSEPORT_CBPF`.
-pub(super) fn steer_reuseport(fd: RawFd, first: u32, count: u32) -> io::Result<()> {
-    const RANDOM: u32 = 0xffff_f000 + 56; // SKF_AD_OFF + SKF_AD_RANDOM
-    let code = [
-        libc::sock_filter { code: 0x20, jt: 0, jf: 0, k: RANDOM }, // ld  #random
-        libc::sock_filter { code: 0x94, jt: 0, jf: 0, k: count.max(1) }, // mod #count
-        libc::sock_filter { code: 0x04, jt: 0, jf: 0, k: first },  // add #first
-        libc::sock_filter { code: 0x16, jt: 0, jf: 0, k: 0 },      // ret a
-    ];
-    let program = libc::sock_fprog { len: 4, filter: code.as_ptr().cast_mut() };
+pub(super) fn steer_reuseport(fd: RawFd, place: u32) -> io::Result<()> {
+    let code = [libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: place }]; // ret #place
+    let program = libc::sock_fprog { len: 1, filter: code.as_ptr().cast_mut() };
     let len = socklen::<libc::sock_fprog>();
     // SAFETY: the program and its instructions live through the call, which copies them.
     let r = unsafe {
