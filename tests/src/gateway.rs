@@ -13,6 +13,20 @@ use crate::{
     Client, Provider, Wire, binary, folder::Folder, metrics::Metrics, process::Process, wait,
 };
 
+/// How a gateway waits for its sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Driver {
+    /// As it is by default: io_uring where the kernel lets it.
+    Auto,
+    /// epoll.
+    Epoll,
+}
+
+impl Driver {
+    /// Both: what holds with one must hold with the other.
+    pub const ALL: [Self; 2] = [Self::Auto, Self::Epoll];
+}
+
 /// What a gateway is started with.
 #[derive(Debug, Clone, Default)]
 pub struct Launch {
@@ -40,6 +54,15 @@ impl Launch {
         self.server.push_str(lines);
         self.server.push('\n');
         self
+    }
+
+    /// Waits for its sockets by `driver`. To be called before [`server`](Self::server): that may open a table.
+    #[must_use]
+    pub fn on(self, driver: Driver) -> Self {
+        match driver {
+            Driver::Auto => self,
+            Driver::Epoll => self.server("driver = \"epoll\""),
+        }
     }
 
     /// Listens there instead of on a free port.

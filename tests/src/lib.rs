@@ -16,14 +16,16 @@ pub mod process;
 pub mod program;
 pub mod random;
 pub mod server;
+pub mod upstream;
 pub mod wait;
 pub mod wire;
 
 use std::path::{Path, PathBuf};
 
 pub use client::Client;
-pub use gateway::{Gateway, Launch};
+pub use gateway::{Driver, Gateway, Launch};
 pub use loadtest::provider::{Provider, Settings};
+pub use upstream::{Act, Upstream};
 pub use wire::{Answer, Wire};
 
 /// The root of the repository.

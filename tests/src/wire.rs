@@ -362,7 +362,7 @@ fn framing(status: u16, headers: &[(String, String)]) -> Framing {
 }
 
 #[expect(unsafe_code, reason = "std has no SO_LINGER yet")]
-fn set_linger_zero(socket: &TcpStream) {
+pub(crate) fn set_linger_zero(socket: &TcpStream) {
     use std::os::fd::AsRawFd;
     let linger = libc::linger { l_onoff: 1, l_linger: 0 };
     let length = u32::try_from(size_of::<libc::linger>()).expect("it is small");
