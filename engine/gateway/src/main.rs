@@ -20,6 +20,7 @@ mod pool;
 mod record;
 mod relay;
 mod reload;
+mod replica;
 mod reply;
 mod serve;
 mod tls;
