@@ -149,7 +149,7 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
     }
     let now = Nanos(started.nanos());
     let mut exchange = Exchange::open(Rc::clone(&live.policy), core.index, now);
-    let wall = core.shared.clock.wall();
+    let wall = core.wall();
     if let Err(refusal) = exchange.identify(head.bearer(), wall).and_then(|()| exchange.admit(now))
     {
         return refused(refusal, id, surface.name(), Some(exchange));

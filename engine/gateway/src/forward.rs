@@ -11,6 +11,7 @@ use faregate_policy::exchange::Refusal;
 
 use crate::{
     attempt::{Answer, Event, Late, poll_answer},
+    buffer,
     client::Client,
     clock::Instant,
     io::Stream,
@@ -92,6 +93,7 @@ pub(crate) async fn forward(
     };
     let mut buf = answer.buf;
     let end = passage.run(answer.out, &mut buf, answer.info.len).await;
+    buffer::give_back(buf);
     let reusable = passage.finish(end, request_id).await;
     let Passage { stream, relay, first_content, .. } = passage;
     let spent = end != End::Complete || !answer.info.keep_alive || answer.early;
@@ -120,7 +122,7 @@ impl Passage<'_> {
         drop(head);
         let events = self.relay.plan().events;
         if events && buf.capacity() > EVENTS_BYTES {
-            *buf = Vec::with_capacity(EVENTS_BYTES);
+            buffer::give_back(std::mem::replace(buf, Vec::with_capacity(EVENTS_BYTES)));
         }
         while !self.relay.is_ended() {
             let full = buf.len() == buf.capacity();

@@ -5,6 +5,7 @@
 mod admin;
 mod answer;
 mod attempt;
+mod buffer;
 mod cli;
 mod client;
 mod clock;

@@ -1,40 +1,28 @@
 //! What an answer took: a usage object in the spellings of OpenAI (chat and Responses), DeepSeek, xAI and the rest.
 
-use faregate_wire::{Peek, Scanner};
-
 use crate::chat::Usage;
 
-const NAMES: &[&str] = &[
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "prompt_tokens_details",
-    "completion_tokens_details",
-    "input_tokens",
-    "output_tokens",
-    "input_tokens_details",
-    "output_tokens_details",
-    "prompt_cache_hit_tokens",
-    "prompt_cache_miss_tokens",
-];
-const PROMPT: usize = 0;
-const COMPLETION: usize = 1;
-const TOTAL: usize = 2;
-const PROMPT_DETAILS: usize = 3;
-const COMPLETION_DETAILS: usize = 4;
-const INPUT: usize = 5;
-const OUTPUT: usize = 6;
-const INPUT_DETAILS: usize = 7;
-const OUTPUT_DETAILS: usize = 8;
-const HIT: usize = 9;
-const MISS: usize = 10;
+/// The counts of a usage object, as far as they are there.
+#[derive(Default)]
+struct Counts {
+    prompt: Option<u64>,
+    completion: Option<u64>,
+    total: Option<u64>,
+    hit: Option<u64>,
+    miss: Option<u64>,
+    input: Details,
+    output: Details,
+    /// One bit for each name that was met: one that is met twice has no one value.
+    met: u16,
+}
 
-const DETAILS: &[&str] =
-    &["cached_tokens", "cache_write_tokens", "audio_tokens", "reasoning_tokens"];
-const CACHED: usize = 0;
-const WRITTEN: usize = 1;
-const AUDIO: usize = 2;
-const REASONING: usize = 3;
+#[derive(Default)]
+struct Details {
+    cached: Option<u64>,
+    written: u64,
+    audio: u64,
+    reasoning: u64,
+}
 
 /// Reads a usage object. `None` when it is not one object or counts nothing.
 ///
@@ -45,12 +33,10 @@ const REASONING: usize = 3;
 /// completion, it cannot have been part of it and is added.
 #[must_use]
 pub fn usage(object: &[u8]) -> Option<Usage> {
-    let peek = Scanner::new(NAMES).finish(object).ok()?;
-    let count = |index| count(&peek, object, index);
-    let either = |index, other| count(index).or_else(|| count(other));
-    let (hit, miss, total) = (count(HIT), count(MISS), count(TOTAL));
-    let completion = either(COMPLETION, OUTPUT);
-    let prompt = either(PROMPT, INPUT)
+    let mut counts = Counts::default();
+    members(object, |name, value| counts.take(name, value))?;
+    let Counts { prompt, completion, total, hit, miss, input, output, .. } = counts;
+    let prompt = prompt
         .or_else(|| Some(hit?.saturating_add(miss?)))
         .or_else(|| Some(total?.saturating_sub(completion.unwrap_or(0))));
     if prompt.is_none() && completion.is_none() {
@@ -58,13 +44,145 @@ pub fn usage(object: &[u8]) -> Option<Usage> {
     }
     let prompt = prompt.unwrap_or(0);
     let completion = completion.or_else(|| Some(total?.saturating_sub(prompt))).unwrap_or(0);
-    let input = Details::of(&peek, object, [PROMPT_DETAILS, INPUT_DETAILS]);
-    let output = Details::of(&peek, object, [COMPLETION_DETAILS, OUTPUT_DETAILS]);
     let left_out = total.unwrap_or(0).saturating_sub(prompt.saturating_add(completion));
     let mut usage = Usage::default();
     usage.split_input(prompt, input.cached.or(hit).unwrap_or(0), &input);
     usage.split_output(completion, left_out, &output);
     Some(usage)
+}
+
+impl Counts {
+    /// Takes one member; `None` when its name was met before.
+    fn take(&mut self, name: &[u8], value: &[u8]) -> Option<()> {
+        let (bit, place) = match name {
+            b"prompt_tokens" => (0, &mut self.prompt),
+            b"input_tokens" => (1, &mut self.prompt),
+            b"completion_tokens" => (2, &mut self.completion),
+            b"output_tokens" => (3, &mut self.completion),
+            b"total_tokens" => (4, &mut self.total),
+            b"prompt_cache_hit_tokens" => (5, &mut self.hit),
+            b"prompt_cache_miss_tokens" => (6, &mut self.miss),
+            b"prompt_tokens_details" | b"input_tokens_details" => {
+                self.input = Details::of(value);
+                return self.meet(7 + u16::from(name[0] == b'i'));
+            }
+            b"completion_tokens_details" | b"output_tokens_details" => {
+                self.output = Details::of(value);
+                return self.meet(9 + u16::from(name[0] == b'o'));
+            }
+            _ => return Some(()),
+        };
+        *place = count(value).or(*place);
+        self.meet(bit)
+    }
+
+    fn meet(&mut self, bit: u16) -> Option<()> {
+        let before = self.met;
+        self.met |= 1 << bit;
+        (before != self.met).then_some(())
+    }
+}
+
+impl Details {
+    fn of(object: &[u8]) -> Self {
+        let mut details = Self::default();
+        let read = members(object, |name, value| {
+            match name {
+                b"cached_tokens" => details.cached = count(value),
+                b"cache_write_tokens" => details.written = count(value).unwrap_or(0),
+                b"audio_tokens" => details.audio = count(value).unwrap_or(0),
+                b"reasoning_tokens" => details.reasoning = count(value).unwrap_or(0),
+                _ => {}
+            }
+            Some(())
+        });
+        read.map_or_else(Self::default, |()| details)
+    }
+}
+
+/// Gives every member of one object to `each`; `None` when it is not one object, or `each` says so.
+///
+/// What is read here is what a provider counts, not what a client may do: names and brackets are followed, literals are
+/// not checked.
+fn members(object: &[u8], mut each: impl FnMut(&[u8], &[u8]) -> Option<()>) -> Option<()> {
+    let mut rest = object.trim_ascii().strip_prefix(b"{")?.trim_ascii_start();
+    if rest == b"}" {
+        return Some(());
+    }
+    loop {
+        let name = rest.get(1..string_end(rest)?.checked_sub(1)?)?;
+        rest = rest[name.len() + 2..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+        let value = &rest[..value_end(rest)?];
+        each(name, value)?;
+        rest = rest[value.len()..].trim_ascii_start();
+        match rest {
+            b"}" => return Some(()),
+            [b',', behind @ ..] => rest = behind.trim_ascii_start(),
+            _ => return None,
+        }
+    }
+}
+
+/// Bytes of the string that `text` begins with, quotes included.
+fn string_end(text: &[u8]) -> Option<usize> {
+    if text.first() != Some(&b'"') {
+        return None;
+    }
+    let mut at = 1;
+    loop {
+        match text.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}
+
+/// Bytes of the value that `text` begins with.
+fn value_end(text: &[u8]) -> Option<usize> {
+    match text.first()? {
+        b'"' => string_end(text),
+        b'{' | b'[' => {
+            let (mut depth, mut at) = (0_usize, 0);
+            loop {
+                match text.get(at)? {
+                    b'"' => at += string_end(&text[at..])? - 1,
+                    b'{' | b'[' => depth += 1,
+                    b'}' | b']' => depth -= 1,
+                    _ => {}
+                }
+                at += 1;
+                if depth == 0 {
+                    return Some(at);
+                }
+            }
+        }
+        _ => {
+            let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']') || byte.is_ascii_whitespace();
+            text.iter().position(ends).filter(|at| *at > 0)
+        }
+    }
+}
+
+/// Whether `rest`, behind a member of an object, is the end of that object and of the whole text.
+pub(super) fn ends_here(rest: &[u8]) -> bool {
+    let mut rest = rest.trim_ascii();
+    while let Some(behind) = rest.strip_prefix(b",") {
+        let behind = behind.trim_ascii_start();
+        let Some(name) = string_end(behind) else { return false };
+        let Some(value) = behind[name..].trim_ascii_start().strip_prefix(b":") else {
+            return false;
+        };
+        let value = value.trim_ascii_start();
+        let Some(end) = value_end(value) else { return false };
+        rest = value[end..].trim_ascii_start();
+    }
+    rest == b"}"
+}
+
+/// The object that `text` begins with.
+pub(super) fn object(text: &[u8]) -> Option<&[u8]> {
+    (text.first() == Some(&b'{')).then(|| value_end(text)).flatten().map(|end| &text[..end])
 }
 
 impl Usage {
@@ -93,37 +211,17 @@ fn take(rest: &mut u64, wanted: u64) -> u64 {
     taken
 }
 
-#[derive(Default)]
-struct Details {
-    cached: Option<u64>,
-    written: u64,
-    audio: u64,
-    reasoning: u64,
-}
-
-impl Details {
-    fn of(usage: &Peek, object: &[u8], spellings: [usize; 2]) -> Self {
-        let span = spellings.into_iter().find_map(|index| usage.span(index));
-        let Some(details) = span.map(|span| &object[span]) else { return Self::default() };
-        let Ok(peek) = Scanner::new(DETAILS).finish(details) else { return Self::default() };
-        let count = |index| count(&peek, details, index);
-        Self {
-            cached: count(CACHED),
-            written: count(WRITTEN).unwrap_or(0),
-            audio: count(AUDIO).unwrap_or(0),
-            reasoning: count(REASONING).unwrap_or(0),
-        }
-    }
-}
-
 /// A number of tokens. Some servers write whole numbers as `12.0`.
-fn count(peek: &Peek, object: &[u8], index: usize) -> Option<u64> {
-    let text = std::str::from_utf8(&object[peek.span(index)?]).ok()?;
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if fraction.bytes().any(|digit| digit != b'0') {
+fn count(text: &[u8]) -> Option<u64> {
+    let whole = text.iter().position(|byte| *byte == b'.').unwrap_or(text.len());
+    let fraction = text.get(whole + 1..).unwrap_or_default();
+    if whole == 0 || fraction.iter().any(|digit| *digit != b'0') {
         return None;
     }
-    whole.parse().ok()
+    text[..whole].iter().try_fold(0_u64, |sum, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        sum.checked_mul(10)?.checked_add(digit)
+    })
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     answer,
     attempt::{self, Answer, Deadlines, Failure, Order},
+    buffer::{self, LANDING_BYTES},
     client::News,
     clock::Instant,
     connection::Connection,
@@ -119,7 +120,7 @@ impl Walk {
             after => retry::retry_after(
                 after.as_deref().map(str::as_bytes).unwrap_or_default(),
                 info.retry_after_ms.as_deref().map(str::as_bytes),
-                core.shared.clock.wall(),
+                core.wall(),
             ),
         };
         let outcome = Outcome::Answered { status: info.status, retry_after };
@@ -179,15 +180,17 @@ impl Walk {
         let deadlines = self.deadlines(target, end);
         let client = &mut connection.client;
         let mut fresh = false;
-        loop {
+        let result = loop {
             let (stream, reused) =
                 attempt::connect(&core, client, upstream, &deadlines, fresh).await?;
-            self.times.sent.get_or_insert(core.now());
+            self.times.sent.get_or_insert(core.shared.clock.now());
             match attempt::ask(&core, client, stream, reused, &order, &deadlines).await {
                 Err(Failure::Reset { reused: true }) => fresh = true,
-                result => return result,
+                result => break result,
             }
-        }
+        };
+        buffer::give_back(head);
+        result
     }
 
     fn deadlines(&self, target: &Target, end: Instant) -> Deadlines {
@@ -221,7 +224,11 @@ impl Walk {
     fn head(&self, body: &Body, patch: &Patch, upstream: &Upstream) -> Vec<u8> {
         let length = patch.len(body.bytes());
         let copied = if length <= COPY_BYTES_MAX { length } else { 0 };
-        let mut out = Vec::with_capacity(512 + self.forwarded.len() + copied);
+        let wanted = 512 + self.forwarded.len() + copied;
+        let mut out = match wanted <= LANDING_BYTES {
+            true => buffer::landing(),
+            false => Vec::with_capacity(wanted),
+        };
         let framing = match self.framing {
             Framing::None => Framing::None,
             _ => Framing::Length(length as u64),
