@@ -17,6 +17,7 @@ use std::{
 
 use faregate_policy::{
     Policy,
+    health::{Breaker, BreakerSettings},
     policy::{BaseUrl, HeaderValue, Provider, Scheme, Secret, TargetDeadlines},
 };
 use faregate_wire::HeadLimits;
@@ -51,14 +52,6 @@ pub(crate) struct Target {
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     /// How long it may take.
     pub(crate) deadlines: TargetDeadlines,
-}
-
-impl Target {
-    /// The place for a request with this hint.
-    pub(crate) fn replica(&self, hint: u64) -> usize {
-        let count = self.upstreams.len() as u64;
-        usize::try_from(hint % count.max(1)).unwrap_or(0)
-    }
 }
 
 /// A core's view of what is in force; taken once a request.
@@ -101,6 +94,7 @@ struct Identity {
 struct Shared {
     id: UpstreamId,
     name: Arc<Name>,
+    breaker: Arc<Breaker>,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
@@ -160,6 +154,9 @@ impl Builder {
         if !problems.is_empty() {
             return Err(problems);
         }
+        for shared in places.values() {
+            shared.breaker.set(policy.breaker);
+        }
         let targets = policy
             .targets
             .iter()
@@ -213,6 +210,7 @@ impl Work<'_> {
                     fields: fields.1.clone(),
                     tls: shared.tls.clone(),
                     name: Arc::clone(&shared.name),
+                    breaker: Arc::clone(&shared.breaker),
                 })),
                 Err(error) => self.problem(&format!("providers.{}", provider.name), &error),
             }
@@ -290,7 +288,8 @@ impl Work<'_> {
             }
         };
         let id = UpstreamId(self.builder.next_id.fetch_add(1, Ordering::Relaxed));
-        let shared = Shared { id, name: Name::new(place), tls };
+        let breaker = Arc::new(Breaker::new(BreakerSettings::default()));
+        let shared = Shared { id, name: Name::new(place), breaker, tls };
         self.places.insert(identity, shared.clone());
         Ok(shared)
     }

@@ -21,6 +21,7 @@ mod pool;
 mod record;
 mod relay;
 mod reload;
+mod replica;
 mod reply;
 mod serve;
 mod tls;

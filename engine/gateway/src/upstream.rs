@@ -15,6 +15,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use faregate_policy::health::Breaker;
 use rustls::{ClientConfig, pki_types::ServerName};
 
 use crate::{
@@ -58,6 +59,8 @@ pub(crate) struct Upstream {
     pub(crate) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     /// Addresses.
     pub(crate) name: Arc<Name>,
+    /// Whether this place is failing, where a target has several.
+    pub(crate) breaker: Arc<Breaker>,
 }
 
 /// A place and the addresses it has at the moment.

@@ -75,6 +75,8 @@ impl Walk {
         end: Instant,
     ) -> Result<Obtained, Stop> {
         let core = std::rc::Rc::clone(&connection.core);
+        let now = || Nanos(core.now().nanos());
+        let mut tried = Tried::default();
         loop {
             match self.exchange.step(Nanos(core.now().nanos()), core.random.next()) {
                 Step::Refuse(refusal) => return Err(Stop::Refused(refusal)),
@@ -82,22 +84,29 @@ impl Walk {
                 Step::Send { target, replica_hint, .. } => {
                     let live = std::rc::Rc::clone(&self.live);
                     let place = &live.targets[target];
-                    let replica = place.replica(replica_hint);
-                    let upstream = &place.upstreams[replica];
+                    let choice = place.choose(tried.at(target), replica_hint, now());
+                    let (replica, upstream) = (choice.index, choice.upstream);
+                    if place.upstreams.len() > 1 {
+                        tried.add(replica);
+                    }
                     match self.attempt(connection, body, place, upstream, end).await {
                         Err(Failure::ClientGone) => return Err(Stop::ClientGone),
                         Err(failure) => {
                             tracing::debug!(target = &*self.live.policy.targets[target].name, %failure, "attempt failed");
-                            let outcome = Outcome::Failed(answer::fault(&failure));
-                            self.exchange.report(outcome, Nanos(core.now().nanos()));
+                            let fault = answer::fault(&failure);
+                            choice.failed(fault, now());
+                            self.exchange.report(Outcome::Failed(fault), now());
                         }
-                        Ok(answer) => match self.report(&core, &answer) {
-                            Verdict::Relay => {
-                                self.times.answered = Some(core.now());
-                                return Ok(Obtained { answer, target, replica });
+                        Ok(answer) => {
+                            choice.answered(answer.info.status, now());
+                            match self.report(&core, &answer) {
+                                Verdict::Relay => {
+                                    self.times.answered = Some(core.now());
+                                    return Ok(Obtained { answer, target, replica });
+                                }
+                                Verdict::Again => recycle(&core, upstream, answer),
                             }
-                            Verdict::Again => recycle(&core, upstream, answer),
-                        },
+                        }
                     }
                 }
             }
@@ -241,6 +250,28 @@ impl Walk {
             patch.write(body.bytes(), &mut out);
         }
         out
+    }
+}
+
+/// The places of one target that a request has tried; another target begins anew.
+#[derive(Default)]
+struct Tried {
+    target: usize,
+    places: Vec<usize>,
+}
+
+impl Tried {
+    /// Those of `target`, which is the one that is tried next.
+    fn at(&mut self, target: usize) -> &[usize] {
+        if self.target != target {
+            self.target = target;
+            self.places.clear();
+        }
+        &self.places
+    }
+
+    fn add(&mut self, place: usize) {
+        self.places.push(place);
     }
 }
 
