@@ -92,9 +92,11 @@ pub(crate) async fn forward(
     };
     let mut buf = answer.buf;
     let end = passage.run(answer.out, &mut buf, answer.info.len).await;
+    let whole = end == End::Complete && !passage.relay.has_surplus();
+    let end = passage.conclude(end).await;
     let reusable = passage.finish(end, request_id).await;
     let Passage { stream, relay, first_content, .. } = passage;
-    let spent = end != End::Complete || !answer.info.keep_alive || answer.early;
+    let spent = !whole || !answer.info.keep_alive || answer.early;
     let upstream = (!spent).then_some(stream);
     Forwarded { end, learned: relay.finish(), first_content, reusable, upstream }
 }
@@ -244,6 +246,18 @@ impl Passage<'_> {
         }
         self.last_sent = self.core.now();
         Ok(())
+    }
+
+    /// A stream whose `[DONE]` has passed is whole, whatever became of its provider then.
+    async fn conclude(&mut self, end: End) -> End {
+        if !matches!(end, End::Broken(_) | End::Late(_)) || !self.relay.conclude(&mut self.scratch) {
+            return end;
+        }
+        self.client.slot.arm(self.core.now().after(self.pace.stall));
+        match self.client.send(&[&self.scratch]).await {
+            Ok(()) => End::Complete,
+            Err(_) => End::ClientGone,
+        }
     }
 
     /// Ends a stream that did not end by itself with an error event, where the client can read one. True when the
