@@ -215,6 +215,9 @@ fn errors_are_scripted_by_request_by_owner_and_by_queue() {
     assert!(provider.queue(Script::parse("status=500").unwrap()));
     assert_eq!(status(chat(&provider, "", "")), "500");
     assert_eq!(status(chat(&provider, "", "")), "200");
+    ask(&provider, "/sim/queue", "", "status=502");
+    assert_eq!(status(chat(&provider, "", "")), "502");
+    assert!(ask(&provider, "/sim/script", "", "bad=luck").contains("bad has no form luck"));
     let early = chat(&provider, "early=1; status=413", "");
     assert_eq!(status(early), "413");
 }

@@ -70,8 +70,8 @@ fn the_deciding_floors_ban_clocks_files_and_sockets() {
 fn only_the_clock_reads_the_time() {
     let readings = ["Instant::now()", "SystemTime::now()"];
     let mut found = Vec::new();
-    for folder in ["engine/", "adapters/"] {
-        for (path, text) in rust_files(folder) {
+    for (_, folder, _) in FLOORS {
+        for (path, text) in rust_files(&format!("{folder}/src/")) {
             // The demonstration's clients stand outside, like those of the load generator.
             let outside = path.starts_with("engine/gateway/src/cli/demo/");
             let reads = readings.iter().any(|reading| text.contains(reading));

@@ -37,6 +37,13 @@ pub(crate) fn svg(comparison: &Comparison) -> String {
         escape(&comparison.base)
     );
     legend(&mut out, &columns);
+    let base = LABELS + scale(1.0);
+    let _ = writeln!(
+        out,
+        "<line x1=\"{base}\" y1=\"{}\" x2=\"{base}\" y2=\"{height}\" stroke=\"#8b949e\" \
+         stroke-dasharray=\"3 3\"/>",
+        TOP - 8.0
+    );
     let mut y = TOP;
     for figure in figures {
         let middle = y + bars * ROW / 2.0 + 4.0;
@@ -49,13 +56,7 @@ pub(crate) fn svg(comparison: &Comparison) -> String {
         }
         y += GAP;
     }
-    let base = LABELS + scale(1.0);
-    let _ = writeln!(
-        out,
-        "<line x1=\"{base}\" y1=\"{}\" x2=\"{base}\" y2=\"{height}\" stroke=\"#59636e\" \
-         stroke-dasharray=\"3 3\"/>\n</svg>",
-        TOP - 8.0
-    );
+    out += "</svg>\n";
     out
 }
 
@@ -88,8 +89,8 @@ fn bar(out: &mut String, y: f64, colour: &str, cell: Cell, digits: usize) {
         y + 2.0,
         ROW - 4.0
     );
-    let cut = if ratio > RATIO_MAX { " (cut)" } else { "" };
-    let label = format!("{ratio:.2}x  {:.digits$}{cut}", cell.median);
+    let cut = if ratio > RATIO_MAX { ", cut" } else { "" };
+    let label = format!("{ratio:.2}x ({:.digits$}{cut})", cell.median);
     text(out, LABELS + width + 6.0, y + 14.0, "#1f2328", &label);
 }
 

@@ -252,6 +252,8 @@ fn median(values: &[f64]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use loadtest::load::Summary;
+
     use super::*;
 
     #[test]
@@ -259,6 +261,45 @@ mod tests {
         assert_eq!(median(&[]), None);
         assert_eq!(median(&[3.0, 1.0, 9.0]), Some(3.0));
         assert_eq!(median(&[4.0, 1.0, 2.0, 9.0]), Some(3.0));
+    }
+
+    fn measure(rival: &str, round: usize, p50_us: f64, requests: u64) -> Measure {
+        let times = Summary {
+            count: 1,
+            mean_us: 0.0,
+            p50_us,
+            p90_us: 0.0,
+            p99_us: 0.0,
+            p999_us: 0.0,
+            max_us: 0.0,
+        };
+        let report = Report {
+            scenario: "open-200".into(),
+            seconds: 1.0,
+            requests,
+            latency: Some(times),
+            ..Report::default()
+        };
+        let rival = rival.to_owned();
+        Measure { rival, round, ready_ms: None, rss_idle: None, foreign_cpus: 0.0, report }
+    }
+
+    #[test]
+    fn ratios_are_taken_within_a_round_and_direct_is_subtracted() {
+        let rows = [("direct", 100.0), ("nginx", 300.0), ("faregate", 200.0)];
+        let mut measures = Vec::new();
+        for round in 0..3_u32 {
+            // Each round the machine is slower.
+            let slower = f64::from(round + 1);
+            let round = round as usize;
+            measures.extend(rows.map(|(rival, p50)| measure(rival, round, p50 * slower, 5)));
+        }
+        let added = FIGURES.iter().find(|figure| figure.key == "added_p50");
+        let cell = added.and_then(|figure| figure.cell(&measures, "faregate", "nginx"));
+        let ratio = Some(0.5);
+        assert_eq!(cell, Some(Cell { median: 200.0, least: 100.0, most: 300.0, ratio }));
+        let plain = FIGURES.iter().find(|figure| figure.key == "requests_per_second");
+        assert_eq!(plain.and_then(|figure| figure.cell(&measures, "faregate", "nginx")), None);
     }
 
     #[test]

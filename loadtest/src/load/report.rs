@@ -60,7 +60,7 @@ pub struct Summary {
 }
 
 /// What one run has shown. Rates and costs are those of the measured time.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Report {
     /// The scenario's name.
     pub scenario: String,

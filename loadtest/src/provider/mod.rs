@@ -6,7 +6,9 @@
 //! ([`script`]), by the provider's settings, or by the owner while it runs
 //! ([`Provider::set_script`], [`Provider::queue`]).
 //!
-//! `GET /sim/counters` shows the [`Counters`] as JSON.
+//! From outside, `GET /sim/counters` shows the [`Counters`] as JSON, the request itself included;
+//! `POST /sim/queue` with a script as its body is [`Provider::queue`], and `POST /sim/script` sets the
+//! script of requests that bring none, for the thread that happens to serve it.
 
 mod ask;
 mod connection;

@@ -152,11 +152,8 @@ impl Refusal {
 
     /// The body of the answer.
     pub fn body(&self) -> Vec<u8> {
-        let kind = match self.reason.status() {
-            401 => "authentication_error",
-            _ => "invalid_request_error",
-        };
-        error_body(&self.message, kind, self.param.as_deref(), Some(self.reason.code()))
+        let (param, code) = (self.param.as_deref(), self.reason.code());
+        error_body(&self.message, "invalid_request_error", param, Some(code))
     }
 }
 

@@ -213,9 +213,9 @@ impl Desk {
     fn other(&mut self, path: &str, request: Request<'_>, now: Nanos) -> Result<Reply, Refusal> {
         let identity = self.identity();
         let get = matches!(request.method(), "GET" | "HEAD");
-        let plain = |body: Vec<u8>| Reply::whole(Script::default(), identity, body, now);
-        if get && path == "/sim/counters" {
-            return Ok(plain(self.counters().to_json().to_string().into_bytes()));
+        if let Some(control) = path.strip_prefix("/sim/") {
+            let body = self.control(control, request)?;
+            return Ok(Reply::whole(Script::default(), identity, body, now));
         }
         let script = self.script_of(request)?;
         let reply = |body: Vec<u8>| match script.status {
@@ -237,6 +237,25 @@ impl Desk {
             return Ok(reply(plain::models(models, Some(name), identity.created)));
         }
         Ok(reply(echo(request)))
+    }
+
+    /// What `/sim/…` is for: looking at the provider and steering it from outside.
+    fn control(&mut self, path: &str, request: Request<'_>) -> Result<Vec<u8>, Refusal> {
+        let wrong = |message: String| Refusal::new(Reason::Script, message);
+        match (request.method(), path) {
+            ("GET" | "HEAD", "counters") => {}
+            ("POST", "script" | "queue") => {
+                let text = std::str::from_utf8(request.body).unwrap_or("not UTF-8");
+                let script = Script::parse(text).map_err(wrong)?;
+                if path == "script" {
+                    self.script = script;
+                } else if self.shared.queued.push(script).is_err() {
+                    return Err(wrong("the queue is full".to_owned()));
+                }
+            }
+            (method, _) => return Err(wrong(format!("nothing is done by {method} /sim/{path}"))),
+        }
+        Ok(self.counters().to_json().to_string().into_bytes())
     }
 
     fn identity(&mut self) -> Identity {
