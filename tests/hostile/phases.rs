@@ -165,7 +165,8 @@ fn every_phase_has_a_deadline_and_a_code_of_its_own() {
             });
         });
         assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-        wait::until_true("nobody hangs on to the provider", || upstream.open() == 0);
+        // Who answered well is kept.
+        wait::until_true("nobody hangs on to the provider", || upstream.open() <= 1);
         assert_eq!(gateway.metrics().sum("faregate_requests_in_flight", &[]), 0.0);
     }
 }

@@ -206,13 +206,14 @@ impl Passage<'_> {
 
     /// The nearest of the deadlines that run now, and the next keep-alive.
     fn arm(&self) {
-        let mut at = self.content_due().min(self.pace.end);
-        if let Some(silence) = self.pace.keep_alive
-            && self.relay.is_between_events()
-        {
-            at = at.min(self.last_sent.after(silence));
-        }
-        self.client.slot.arm(at);
+        let at = self.content_due().min(self.pace.end);
+        self.client.slot.arm(self.comment_due().map_or(at, |due| due.min(at)));
+    }
+
+    /// When the client gets a sign of life, if this answer is one that has room for it.
+    fn comment_due(&self) -> Option<Instant> {
+        let silence = self.pace.keep_alive.filter(|_| self.relay.is_between_events())?;
+        Some(self.last_sent.after(silence))
     }
 
     fn content_due(&self) -> Instant {
@@ -237,6 +238,9 @@ impl Passage<'_> {
             let late =
                 if self.first_content.is_some() { Late::BetweenTokens } else { Late::FirstToken };
             return Err(End::Late(late));
+        }
+        if self.comment_due().is_none_or(|due| now < due) {
+            return Ok(());
         }
         let mut comment = Vec::with_capacity(32);
         relay::write_event(&mut comment, KEEP_ALIVE, self.relay.downstream(), false);
