@@ -94,9 +94,11 @@ pub(crate) async fn forward(
     let mut buf = answer.buf;
     let end = passage.run(answer.out, &mut buf, answer.info.len).await;
     buffer::give_back(buf);
+    let whole = end == End::Complete && !passage.relay.has_surplus();
+    let end = passage.conclude(end).await;
     let reusable = passage.finish(end, request_id).await;
     let Passage { stream, relay, first_content, .. } = passage;
-    let spent = end != End::Complete || !answer.info.keep_alive || answer.early;
+    let spent = !whole || !answer.info.keep_alive || answer.early;
     let upstream = (!spent).then_some(stream);
     Forwarded { end, learned: relay.finish(), first_content, reusable, upstream }
 }
@@ -206,13 +208,14 @@ impl Passage<'_> {
 
     /// The nearest of the deadlines that run now, and the next keep-alive.
     fn arm(&self) {
-        let mut at = self.content_due().min(self.pace.end);
-        if let Some(silence) = self.pace.keep_alive
-            && self.relay.is_between_events()
-        {
-            at = at.min(self.last_sent.after(silence));
-        }
-        self.client.slot.arm(at);
+        let at = self.content_due().min(self.pace.end);
+        self.client.slot.arm(self.comment_due().map_or(at, |due| due.min(at)));
+    }
+
+    /// When the client gets a sign of life, if this answer is one that has room for it.
+    fn comment_due(&self) -> Option<Instant> {
+        let silence = self.pace.keep_alive.filter(|_| self.relay.is_between_events())?;
+        Some(self.last_sent.after(silence))
     }
 
     fn content_due(&self) -> Instant {
@@ -238,6 +241,9 @@ impl Passage<'_> {
                 if self.first_content.is_some() { Late::BetweenTokens } else { Late::FirstToken };
             return Err(End::Late(late));
         }
+        if self.comment_due().is_none_or(|due| now < due) {
+            return Ok(());
+        }
         let mut comment = Vec::with_capacity(32);
         relay::write_event(&mut comment, KEEP_ALIVE, self.relay.downstream(), false);
         self.client.slot.arm(now.after(self.pace.stall).min(self.pace.end));
@@ -246,6 +252,19 @@ impl Passage<'_> {
         }
         self.last_sent = self.core.now();
         Ok(())
+    }
+
+    /// A stream whose `[DONE]` has passed is whole, whatever became of its provider then.
+    async fn conclude(&mut self, end: End) -> End {
+        if !matches!(end, End::Broken(_) | End::Late(_)) || !self.relay.conclude(&mut self.scratch)
+        {
+            return end;
+        }
+        self.client.slot.arm(self.core.now().after(self.pace.stall));
+        match self.client.send(&[&self.scratch]).await {
+            Ok(()) => End::Complete,
+            Err(_) => End::ClientGone,
+        }
     }
 
     /// Ends a stream that did not end by itself with an error event, where the client can read one. True when the
