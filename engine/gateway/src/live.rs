@@ -102,15 +102,14 @@ struct Shared {
 pub(crate) struct Builder {
     resolver: Resolver,
     cores: usize,
-    via: String,
     generation: AtomicU64,
     next_id: AtomicU64,
 }
 
 impl Builder {
-    /// A builder for a process with `cores` cores that calls itself `via`.
-    pub(crate) fn new(resolver: Resolver, cores: usize, via: String) -> Self {
-        Self { resolver, cores, via, generation: AtomicU64::new(0), next_id: AtomicU64::new(0) }
+    /// A builder for a process with `cores` cores.
+    pub(crate) fn new(resolver: Resolver, cores: usize) -> Self {
+        Self { resolver, cores, generation: AtomicU64::new(0), next_id: AtomicU64::new(0) }
     }
 
     /// Compiles a policy file and makes what it needs.
@@ -222,7 +221,6 @@ impl Work<'_> {
     fn fields(&mut self, provider: &Provider) -> Option<(Vec<String>, Vec<u8>)> {
         let mut names = Vec::new();
         let mut lines = Vec::new();
-        reply::write_field(&mut lines, b"via", self.builder.via.as_bytes());
         if let Some(secret) = &provider.api_key {
             let place = format!("providers.{}.api_key", provider.name);
             let key = self.secret(&place, secret)?;

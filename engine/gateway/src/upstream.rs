@@ -43,7 +43,6 @@ pub(crate) enum Place {
 }
 
 /// One place a target listens.
-#[derive(Debug)]
 pub(crate) struct Upstream {
     /// Key of the idle connections.
     pub(crate) id: UpstreamId,

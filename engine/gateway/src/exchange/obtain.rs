@@ -164,7 +164,7 @@ impl Walk {
     ) -> Result<Answer, Failure> {
         let core = std::rc::Rc::clone(&connection.core);
         let patch = self.edits(body);
-        let head = self.head(body, &patch, upstream);
+        let head = self.head(body, &patch, upstream, &core.shared.via);
         let mut parts: Vec<&[u8]> = Vec::with_capacity(8);
         parts.push(&head);
         if patch.len(body.bytes()) > COPY_BYTES_MAX {
@@ -221,7 +221,7 @@ impl Walk {
     }
 
     /// The head of the request, with the body behind it when that is small.
-    fn head(&self, body: &Body, patch: &Patch, upstream: &Upstream) -> Vec<u8> {
+    fn head(&self, body: &Body, patch: &Patch, upstream: &Upstream, our_name: &str) -> Vec<u8> {
         let length = patch.len(body.bytes());
         let copied = if length <= COPY_BYTES_MAX { length } else { 0 };
         let wanted = 512 + self.forwarded.len() + copied;
@@ -245,6 +245,8 @@ impl Walk {
                 query: self.query.as_deref(),
                 forwarded: &self.forwarded,
                 framing,
+                via: our_name,
+                passed: self.via.as_deref(),
                 trace: self.trace,
                 request_id: &self.id,
             },
