@@ -205,6 +205,15 @@ pub(crate) fn text(out: &mut Vec<u8>, prefix: &str, value: &str) {
     out.push(b'"');
 }
 
+/// Appends `prefix`, which ends with the opening quote, then a value that is known to need no escapes, and the closing
+/// quote.
+pub(crate) fn plain(out: &mut Vec<u8>, prefix: &str, value: &str) {
+    debug_assert!(!value.bytes().any(must_escape), "known to need no escapes");
+    out.extend_from_slice(prefix.as_bytes());
+    out.extend_from_slice(value.as_bytes());
+    out.push(b'"');
+}
+
 fn must_escape(byte: u8) -> bool {
     byte < 0x20 || matches!(byte, b'"' | b'\\' | 0x7f)
 }
@@ -219,13 +228,49 @@ pub(crate) fn number(out: &mut Vec<u8>, prefix: &str, value: u64) {
 pub(crate) fn write_number(out: &mut Vec<u8>, mut value: u64) {
     let mut digits = [0; 20];
     let mut at = digits.len();
-    loop {
+    while value >= 10 {
+        at -= 2;
+        digits[at..at + 2].copy_from_slice(&PAIRS[(value % 100) as usize]);
+        value /= 100;
+    }
+    if value > 0 || at == digits.len() {
         at -= 1;
         digits[at] = b'0' + (value % 10) as u8;
-        value /= 10;
-        if value == 0 {
-            break;
-        }
     }
     out.extend_from_slice(&digits[at..]);
+}
+
+/// `00` to `99`.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut n = 0;
+    while n < 100 {
+        pairs[n as usize] = [b'0' + n / 10, b'0' + n % 10];
+        n += 1;
+    }
+    pairs
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_they_are() {
+        for value in [0, 1, 9, 10, 11, 99, 100, 101, 999, 1000, 12_345, 1_000_000, u64::MAX] {
+            let mut out = Vec::new();
+            write_number(&mut out, value);
+            assert_eq!(String::from_utf8(out).unwrap(), value.to_string());
+        }
+    }
+
+    #[test]
+    fn a_value_cannot_leave_its_quotes() {
+        let mut out = Vec::new();
+        text(&mut out, "{\"a\":\"", "x\",\"b\":\"\\\n\u{7f}\u{e9}");
+        out.push(b'}');
+        let parsed: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(parsed["a"], "x\",\"b\":\"\\\n\u{7f}\u{e9}");
+        assert_eq!(parsed.as_object().unwrap().len(), 1);
+    }
 }

@@ -9,7 +9,7 @@ use faregate_policy::exchange::{Exchange, Refusal};
 use crate::{
     clock::Instant,
     exchange::Walk,
-    log::{number, text},
+    log::{number, plain, text},
     metrics::{Sample, Tokens},
     trace::write_hex,
     worker::Core,
@@ -132,12 +132,12 @@ fn write_line(line: &mut Vec<u8>, core: &Core, walk: &Walk, ending: &Ending<'_>,
     let times = &walk.times;
     let micros = |at: Instant| at.since(times.started) / 1000;
     number(line, "{\"time_unix_ms\":", core.wall() / 1_000_000);
-    text(line, ",\"request_id\":\"", &walk.id);
+    plain(line, ",\"request_id\":\"", &walk.id);
     line.extend_from_slice(b",\"trace_id\":\"");
     write_hex(line, walk.trace.trace_id, 32);
     line.push(b'"');
-    text(line, ",\"method\":\"", walk.method.as_str());
-    text(line, ",\"surface\":\"", walk.surface.name());
+    plain(line, ",\"method\":\"", walk.method.as_str());
+    plain(line, ",\"surface\":\"", walk.surface.name());
     text(line, ",\"path\":\"", &walk.path);
     if let Some(caller) = walk.exchange.caller() {
         text(line, ",\"key\":\"", &caller.key);

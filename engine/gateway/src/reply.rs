@@ -8,14 +8,8 @@ use faregate_wire::{Framing, Known, RequestHead, ResponseHead};
 use crate::{relay::Downstream, trace::Trace, upstream::Upstream};
 
 /// Client fields that never reach a provider: they would pick whom we pay for, or carry state of another site.
-const NOT_FORWARDED: [&[u8]; 6] = [
-    b"cookie",
-    b"openai-organization",
-    b"openai-project",
-    b"accept-encoding",
-    b"traceparent",
-    b"x-request-id",
-];
+const NOT_FORWARDED: [&[u8]; 4] =
+    [b"cookie", b"openai-organization", b"openai-project", b"accept-encoding"];
 
 /// Provider fields that never reach a client.
 const NOT_RETURNED: [&[u8]; 3] = [b"set-cookie", b"alt-svc", b"strict-transport-security"];
@@ -51,8 +45,12 @@ pub(crate) fn write_number_field(out: &mut Vec<u8>, name: &[u8], value: u64) {
 
 /// Appends what a client's fields become on the way to any provider: end-to-end fields alone, without its keys.
 pub(crate) fn write_forwarded(out: &mut Vec<u8>, head: &RequestHead<'_, '_>) {
-    for (name, value) in head.forwardable() {
-        if !is_withheld(name) {
+    for (known, name, value) in head.known_fields() {
+        let is_withheld = match known {
+            Known::Traceparent | Known::XRequestId => true,
+            _ => is_withheld(name),
+        };
+        if !is_withheld {
             write_field(out, name, value);
         }
     }
@@ -156,11 +154,11 @@ pub(crate) fn write_returned(
     downstream: Downstream,
 ) -> Returned {
     let mut returned = Returned::default();
-    for (name, value) in head.forwardable() {
+    for (known, name, value) in head.known_fields() {
         if NOT_RETURNED.iter().any(|kept| name.eq_ignore_ascii_case(kept)) || is_ours(name) {
             continue;
         }
-        if Known::of(name) == Known::XRequestId {
+        if known == Known::XRequestId {
             returned.request_id = true;
         }
         write_field(out, name, value);

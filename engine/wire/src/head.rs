@@ -92,13 +92,18 @@ impl Default for HeadLimits {
 /// Room for the fields of one head, on the caller's stack.
 pub struct Slots<'b> {
     fields: [MaybeUninit<Header<'b>>; HEADERS_MAX],
+    /// What each of them is: a name is looked at once.
+    known: [Known; HEADERS_MAX],
 }
 
 impl Slots<'_> {
-    /// Empty room. Costs nothing: it is not written before it is used.
+    /// Empty room. The fields are not written before they are used.
     #[must_use]
     pub fn new() -> Self {
-        Self { fields: [const { MaybeUninit::uninit() }; HEADERS_MAX] }
+        Self {
+            fields: [const { MaybeUninit::uninit() }; HEADERS_MAX],
+            known: [Known::Other; HEADERS_MAX],
+        }
     }
 }
 

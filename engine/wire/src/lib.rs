@@ -3,7 +3,7 @@
 //! Parsers here take bytes and give back slices. They own no buffer, do no I/O and know no provider.
 
 #![forbid(unsafe_code)]
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests fail by panicking"))]
+#![cfg_attr(test, expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking"))]
 
 pub mod body;
 #[cfg(any(test, feature = "check"))]

@@ -47,6 +47,7 @@ pub struct RequestHead<'b, 's> {
     api_key: Option<&'b [u8]>,
     nominates: bool,
     fields: &'s [Header<'b>],
+    known: &'s [Known],
 }
 
 /// Reads the head of a request from everything that has been received. `None` while it is not
@@ -82,7 +83,7 @@ pub fn parse_request<'b, 's>(
     if status != httparse::Status::Complete(len - start) {
         return Err(HeadError::Field);
     }
-    line.head(len, cut.headers).map(Some)
+    line.head(len, cut.headers, &mut slots.known).map(Some)
 }
 
 impl<'b, 's> RequestHead<'b, 's> {
@@ -113,11 +114,19 @@ impl<'b, 's> RequestHead<'b, 's> {
     /// an underscore: what turns names into variables reads `x_api_key` as `x-api-key`. A field
     /// with a meaning of its own here stays or goes by its own rule, whatever `Connection` says.
     pub fn forwardable(&self) -> impl Iterator<Item = (&'b [u8], &'b [u8])> {
-        self.fields.iter().filter(|field| self.is_forwardable(field.name.as_bytes())).map(pair)
+        self.known_fields().map(|(_, name, value)| (name, value))
     }
 
-    fn is_forwardable(&self, name: &[u8]) -> bool {
-        match Known::of(name) {
+    /// [`forwardable`](Self::forwardable), and what each name is.
+    pub fn known_fields(&self) -> impl Iterator<Item = (Known, &'b [u8], &'b [u8])> {
+        let fields = self.known.iter().zip(self.fields);
+        let kept =
+            fields.filter(|(known, field)| self.is_forwardable(**known, field.name.as_bytes()));
+        kept.map(|(known, field)| (*known, field.name.as_bytes(), field.value))
+    }
+
+    fn is_forwardable(&self, known: Known, name: &[u8]) -> bool {
+        match known {
             Known::Other => {
                 let is_dropped =
                     name.contains(&b'_') || self.nominates && is_nominated(self.fields, name);
@@ -126,11 +135,6 @@ impl<'b, 's> RequestHead<'b, 's> {
             known => !known.is_hop_by_hop() && !known.is_for_the_gateway(),
         }
     }
-}
-
-/// Name and value of a field.
-pub(super) fn pair<'b>(field: &Header<'b>) -> (&'b [u8], &'b [u8]) {
-    (field.name.as_bytes(), field.value)
 }
 
 /// The token of a `Bearer` credential.
@@ -171,10 +175,12 @@ impl<'b> Line<'b> {
         self,
         len: usize,
         fields: &'s [Header<'b>],
+        known: &'s mut [Known],
     ) -> Result<RequestHead<'b, 's>, HeadError> {
         let mut seen = Seen::default();
-        for field in fields {
-            seen.field(field)?;
+        for (field, known) in fields.iter().zip(&mut *known) {
+            *known = Known::of(field.name.as_bytes());
+            seen.field(*known, field)?;
         }
         let framing = seen.framing(self.version)?;
         let expects = seen.expectation(self.version)?;
@@ -206,6 +212,7 @@ impl<'b> Line<'b> {
             api_key: seen.api_key,
             nominates: seen.connection.nominates,
             fields,
+            known,
         })
     }
 }
@@ -366,9 +373,9 @@ struct Seen<'b> {
 }
 
 impl<'b> Seen<'b> {
-    fn field(&mut self, field: &Header<'b>) -> Result<(), HeadError> {
+    fn field(&mut self, known: Known, field: &Header<'b>) -> Result<(), HeadError> {
         let value = field.value;
-        match Known::of(field.name.as_bytes()) {
+        match known {
             Known::ContentLength => self.framing.length(value)?,
             Known::TransferEncoding => self.framing.coding(value)?,
             Known::Connection => self.connection.add(value)?,

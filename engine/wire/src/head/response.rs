@@ -5,7 +5,6 @@ use httparse::Header;
 use super::{
     HeadError, HeadLimits, Method, Slots, Version,
     fields::{ConnectionOptions, FramingFields, Known, first, is_nominated},
-    request::pair,
     scan,
 };
 use crate::body::Framing;
@@ -37,6 +36,7 @@ pub struct ResponseHead<'b, 's> {
     pub request_id: Option<&'b [u8]>,
     nominates: bool,
     fields: &'s [Header<'b>],
+    known: &'s [Known],
 }
 
 /// Reads the head of the response to a request of `request_method`. `None` while it is not
@@ -73,7 +73,7 @@ pub fn parse_response<'b, 's>(
     if status != httparse::Status::Complete(len) {
         return Err(HeadError::Field);
     }
-    line.head(len, cut.headers, request_method).map(Some)
+    line.head(len, (cut.headers, &mut slots.known), request_method).map(Some)
 }
 
 impl<'b> ResponseHead<'b, '_> {
@@ -86,11 +86,19 @@ impl<'b> ResponseHead<'b, '_> {
     /// The fields that may go on to the client: names and values, in order. Left out are those of
     /// this connection, those that `Connection` names, and the framing.
     pub fn forwardable(&self) -> impl Iterator<Item = (&'b [u8], &'b [u8])> {
-        self.fields.iter().filter(|field| self.is_forwardable(field.name.as_bytes())).map(pair)
+        self.known_fields().map(|(_, name, value)| (name, value))
     }
 
-    fn is_forwardable(&self, name: &[u8]) -> bool {
-        match Known::of(name) {
+    /// [`forwardable`](Self::forwardable), and what each name is.
+    pub fn known_fields(&self) -> impl Iterator<Item = (Known, &'b [u8], &'b [u8])> {
+        let fields = self.known.iter().zip(self.fields);
+        let kept =
+            fields.filter(|(known, field)| self.is_forwardable(**known, field.name.as_bytes()));
+        kept.map(|(known, field)| (*known, field.name.as_bytes(), field.value))
+    }
+
+    fn is_forwardable(&self, known: Known, name: &[u8]) -> bool {
+        match known {
             Known::Other => !(self.nominates && is_nominated(self.fields, name)),
             known => !known.is_hop_by_hop(),
         }
@@ -142,12 +150,13 @@ impl Line {
     fn head<'b, 's>(
         self,
         len: usize,
-        fields: &'s [Header<'b>],
+        (fields, known): (&'s [Header<'b>], &'s mut [Known]),
         request_method: Method,
     ) -> Result<ResponseHead<'b, 's>, HeadError> {
         let mut seen = Seen::default();
-        for field in fields {
-            seen.field(field)?;
+        for (field, known) in fields.iter().zip(&mut *known) {
+            *known = Known::of(field.name.as_bytes());
+            seen.field(*known, field)?;
         }
         if self.status == 101 {
             return Err(HeadError::Switched);
@@ -167,6 +176,7 @@ impl Line {
             request_id: seen.request_id,
             nominates: seen.connection.nominates,
             fields,
+            known,
         })
     }
 
@@ -189,9 +199,9 @@ struct Seen<'b> {
 }
 
 impl<'b> Seen<'b> {
-    fn field(&mut self, field: &Header<'b>) -> Result<(), HeadError> {
+    fn field(&mut self, known: Known, field: &Header<'b>) -> Result<(), HeadError> {
         let value = field.value;
-        match Known::of(field.name.as_bytes()) {
+        match known {
             Known::ContentLength => self.framing.length_again(value)?,
             Known::TransferEncoding => self.framing.coding(value)?,
             Known::Connection => self.connection.add(value)?,
