@@ -13,7 +13,6 @@ use socket2::SockRef;
 
 use super::counters::Abort;
 use super::head::{Framing, Head};
-use super::pool::Pool;
 use super::refusal::{Reason, Refusal};
 use super::reply::{Next, Outcome, Reply};
 use super::script::{Fault, Script};
@@ -75,13 +74,6 @@ pub(crate) enum Fate {
     Drop,
 }
 
-/// What all connections of a thread share.
-#[derive(Debug)]
-pub(crate) struct Bench {
-    pub(crate) desk: Desk,
-    pub(crate) pool: Pool,
-}
-
 impl Connection {
     pub(crate) fn new(socket: TcpStream) -> Connection {
         Connection {
@@ -102,33 +94,33 @@ impl Connection {
     }
 
     /// Takes what the socket is ready for as far as it goes.
-    pub(crate) fn ready(&mut self, ready: Ready, bench: &mut Bench) -> Fate {
+    pub(crate) fn ready(&mut self, ready: Ready, desk: &mut Desk) -> Fate {
         if ready.read || ready.broken {
-            match self.receive(bench) {
+            match self.receive(desk) {
                 Ok(true) => {}
-                Ok(false) | Err(_) => return self.left(bench),
+                Ok(false) | Err(_) => return self.left(desk),
             }
         }
-        self.drive(bench, Nanos::now())
+        self.drive(desk, Nanos::now())
     }
 
     /// Goes on because the connection is new or its time has come.
-    pub(crate) fn woken(&mut self, bench: &mut Bench) -> Fate {
+    pub(crate) fn woken(&mut self, desk: &mut Desk) -> Fate {
         let due = self.wake.take();
         if due.is_some() && self.is_idle() {
             return Fate::Drop;
         }
         // Timers fire a little early; what was waited for is due all the same.
-        self.drive(bench, Nanos::now().max(due.unwrap_or_default()))
+        self.drive(desk, Nanos::now().max(due.unwrap_or_default()))
     }
 
-    fn drive(&mut self, bench: &mut Bench, now: Nanos) -> Fate {
+    fn drive(&mut self, desk: &mut Desk, now: Nanos) -> Fate {
         self.wake = None;
         loop {
             let step = match self.stage {
-                Stage::Head => self.read_head(bench, now),
-                Stage::Body(_) => self.read_body(bench, now),
-                Stage::Reply(..) => self.reply(bench, now),
+                Stage::Head => self.read_head(desk, now),
+                Stage::Body(_) => self.read_body(desk, now),
+                Stage::Reply(..) => self.reply(desk, now),
                 Stage::Stalled(_) => return Fate::Keep,
                 Stage::Closing(until) if until <= now => return Fate::Drop,
                 Stage::Closing(until) => {
@@ -140,15 +132,15 @@ impl Connection {
                 Ok(Step::Again) => {}
                 Ok(Step::Wait) => return Fate::Keep,
                 Ok(Step::Drop) => return Fate::Drop,
-                Err(_) => return self.left(bench),
+                Err(_) => return self.left(desk),
             }
         }
     }
 
     /// Reads once; false at the end of the stream.
-    fn receive(&mut self, bench: &mut Bench) -> io::Result<bool> {
+    fn receive(&mut self, desk: &mut Desk) -> io::Result<bool> {
         if self.inbox.capacity() == 0 {
-            self.inbox = bench.pool.take();
+            self.inbox = desk.pool.take();
         }
         let before = self.inbox.len();
         let outcome = match &self.stage {
@@ -171,7 +163,7 @@ impl Connection {
         match outcome {
             Ok(0) => Ok(false),
             Ok(read) => {
-                bench.desk.counters().bytes_in.add(read as u64);
+                desk.counters().bytes_in.add(read as u64);
                 let unwanted = match &self.stage {
                     Stage::Closing(_) => true,
                     Stage::Reply(reply, _) => reply.closes,
@@ -188,7 +180,7 @@ impl Connection {
     }
 
     /// The peer has gone; an unfinished exchange is an abort.
-    fn left(&mut self, bench: &mut Bench) -> Fate {
+    fn left(&mut self, desk: &mut Desk) -> Fate {
         let (request_id, sent_bytes) = match &self.stage {
             Stage::Head | Stage::Closing(_) => return Fate::Drop,
             Stage::Body(incoming) => {
@@ -198,56 +190,56 @@ impl Connection {
             Stage::Reply(reply, _) | Stage::Stalled(reply) => {
                 match reply.settled {
                     Some(Outcome::Cut) => return Fate::Drop,
-                    Some(Outcome::Whole) => unsettle(bench, reply),
-                    None => note_sent(bench, reply, Outcome::Cut),
+                    Some(Outcome::Whole) => unsettle(desk, reply),
+                    None => note_sent(desk, reply, Outcome::Cut),
                 }
                 (reply.request_id.clone(), reply.body_bytes())
             }
         };
-        let counters = bench.desk.counters();
+        let counters = desk.counters();
         counters.in_flight.sub(1);
         counters.note_abort(Abort { at: Nanos::now(), request_id, sent_bytes });
         Fate::Drop
     }
 
-    fn read_head(&mut self, bench: &mut Bench, now: Nanos) -> io::Result<Step> {
+    fn read_head(&mut self, desk: &mut Desk, now: Nanos) -> io::Result<Step> {
         if self.inbox.is_empty() {
-            self.rest(bench, now);
+            self.rest(desk, now);
             return Ok(Step::Wait);
         }
-        let head = Head::read(&self.inbox, bench.desk.settings());
+        let head = Head::read(&self.inbox, desk.settings());
         if matches!(head, Ok(None)) {
             return Ok(Step::Wait);
         }
-        let counters = bench.desk.counters();
+        let counters = desk.counters();
         counters.requests.add(1);
         counters.in_flight.add(1);
         self.requests += 1;
         match head {
-            Err(refusal) => self.refuse(bench, &refusal, now),
-            Ok(head) => self.begin(head.expect("an incomplete head waits"), bench, now),
+            Err(refusal) => self.refuse(desk, &refusal, now),
+            Ok(head) => self.begin(head.expect("an incomplete head waits"), desk, now),
         }
     }
 
-    fn begin(&mut self, head: Head, bench: &mut Bench, now: Nanos) -> io::Result<Step> {
+    fn begin(&mut self, head: Head, desk: &mut Desk, now: Nanos) -> io::Result<Step> {
         let request = Request { head: &head, bytes: &self.inbox, body: &[] };
         let mut slow = None;
-        match bench.desk.reading_script(request) {
+        match desk.reading_script(request) {
             Ok(None) => {}
-            Ok(Some(script)) if script.early => return Ok(self.answer_early(bench, script, now)),
+            Ok(Some(script)) if script.early => return Ok(self.answer_early(desk, script, now)),
             Ok(Some(script)) => slow = script.read_bytes.map(|bytes| (bytes, script.read_wait)),
-            Err(refusal) => return self.refuse(bench, &refusal, now),
+            Err(refusal) => return self.refuse(desk, &refusal, now),
         }
         let arrived = self.inbox.len() - head.len;
         let chunked = match head.framing {
             Framing::Chunked => Some(Chunked { read: head.len, ..Chunked::default() }),
-            Framing::Length(bytes) if bytes > bench.desk.settings().body_bytes_max => {
+            Framing::Length(bytes) if bytes > desk.settings().body_bytes_max => {
                 let message = format!("a body of {bytes} bytes");
                 let refusal = Refusal::new(Reason::BodyTooLarge, message);
-                return self.refuse(bench, &refusal, now);
+                return self.refuse(desk, &refusal, now);
             }
             Framing::Length(bytes) => {
-                bench.pool.grow(&mut self.inbox, head.len + bytes);
+                desk.pool.grow(&mut self.inbox, head.len + bytes);
                 None
             }
         };
@@ -258,12 +250,12 @@ impl Connection {
         Ok(Step::Again)
     }
 
-    fn read_body(&mut self, bench: &mut Bench, now: Nanos) -> io::Result<Step> {
-        self.flush(None, bench, now)?;
+    fn read_body(&mut self, desk: &mut Desk, now: Nanos) -> io::Result<Step> {
+        self.flush(None, desk, now)?;
         let Stage::Body(incoming) = &mut self.stage else { return Ok(Step::Again) };
-        let end = match incoming.end(&self.inbox, bench.desk.settings().body_bytes_max) {
+        let end = match incoming.end(&self.inbox, desk.settings().body_bytes_max) {
             Ok(end) => end,
-            Err(refusal) => return self.refuse(bench, &refusal, now),
+            Err(refusal) => return self.refuse(desk, &refusal, now),
         };
         let Some(end) = end else {
             // A slow reader looks away until it is woken.
@@ -280,10 +272,10 @@ impl Connection {
             None => &self.inbox[head.len..end],
         };
         let request = Request { head, bytes: &self.inbox, body };
-        let mut reply = bench.desk.answer(request, now);
+        let mut reply = desk.answer(request, now);
         reply.request_id = request.request_id();
         reply.bodiless = &self.inbox[head.method.clone()] == b"HEAD";
-        let last = bench.desk.settings().requests_max == Some(self.requests);
+        let last = desk.settings().requests_max == Some(self.requests);
         if head.closes || last {
             reply.close();
         }
@@ -291,21 +283,21 @@ impl Connection {
             self.inbox.clear();
         } else {
             self.inbox.drain(..end);
-            bench.desk.counters().pipelined.add(1);
+            desk.counters().pipelined.add(1);
         }
         self.stage = Stage::Reply(Box::new(reply), None);
         Ok(Step::Again)
     }
 
-    fn reply(&mut self, bench: &mut Bench, now: Nanos) -> io::Result<Step> {
+    fn reply(&mut self, desk: &mut Desk, now: Nanos) -> io::Result<Step> {
         let Stage::Reply(reply, after) = &mut self.stage else { return Ok(Step::Again) };
         let next = match after.take() {
             Some(next) => next,
             None => reply.produce(now, &mut self.out),
         };
-        settle(bench, reply, next);
+        settle(desk, reply, next);
         let split = reply.script.split.map(|bytes| (bytes, reply.script.split_wait));
-        if !self.flush(split, bench, now)? {
+        if !self.flush(split, desk, now)? {
             if let Stage::Reply(_, after) = &mut self.stage {
                 *after = matches!(next, Next::Fault(_) | Next::Ended).then_some(next);
             }
@@ -314,11 +306,11 @@ impl Connection {
         match next {
             Next::Sent => Ok(Step::Again),
             Next::At(due) => {
-                self.recycle(bench);
+                self.recycle(desk);
                 self.wake = Some(due);
                 Ok(Step::Wait)
             }
-            Next::Fault(fault) => self.strike(fault, bench, now),
+            Next::Fault(fault) => self.strike(fault, desk, now),
             Next::Ended => self.conclude(now),
         }
     }
@@ -330,12 +322,12 @@ impl Connection {
         }
     }
 
-    fn strike(&mut self, fault: Fault, bench: &Bench, now: Nanos) -> io::Result<Step> {
+    fn strike(&mut self, fault: Fault, desk: &Desk, now: Nanos) -> io::Result<Step> {
         let stage = std::mem::replace(&mut self.stage, Stage::Closing(now));
         let Stage::Reply(reply, _) = stage else { return Ok(Step::Drop) };
         match fault {
             Fault::Stall => {
-                bench.desk.counters().faults.add(1);
+                desk.counters().faults.add(1);
                 self.stage = Stage::Stalled(reply);
                 Ok(Step::Wait)
             }
@@ -354,16 +346,16 @@ impl Connection {
         Ok(Step::Again)
     }
 
-    fn refuse(&mut self, bench: &mut Bench, refusal: &Refusal, now: Nanos) -> io::Result<Step> {
-        let mut reply = bench.desk.refuse(refusal, now);
+    fn refuse(&mut self, desk: &mut Desk, refusal: &Refusal, now: Nanos) -> io::Result<Step> {
+        let mut reply = desk.refuse(refusal, now);
         reply.close();
         self.inbox.clear();
         self.stage = Stage::Reply(Box::new(reply), None);
         Ok(Step::Again)
     }
 
-    fn answer_early(&mut self, bench: &mut Bench, script: Script, now: Nanos) -> Step {
-        let mut reply = bench.desk.early(script, now);
+    fn answer_early(&mut self, desk: &mut Desk, script: Script, now: Nanos) -> Step {
+        let mut reply = desk.early(script, now);
         reply.close();
         self.inbox.clear();
         self.stage = Stage::Reply(Box::new(reply), None);
@@ -374,7 +366,7 @@ impl Connection {
     fn flush(
         &mut self,
         split: Option<(usize, Duration)>,
-        bench: &Bench,
+        desk: &Desk,
         now: Nanos,
     ) -> io::Result<bool> {
         while self.out_at < self.out.len() {
@@ -383,7 +375,7 @@ impl Connection {
             match self.socket.write(&left[..most]) {
                 Ok(sent) => {
                     self.out_at += sent;
-                    bench.desk.counters().bytes_out.add(sent as u64);
+                    desk.counters().bytes_out.add(sent as u64);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.interest.write = true;
@@ -404,15 +396,15 @@ impl Connection {
     }
 
     /// Nothing has begun: give the buffers back, look at the limits of an idle connection.
-    fn rest(&mut self, bench: &mut Bench, now: Nanos) {
-        self.recycle(bench);
-        self.wake = bench.desk.settings().idle_max.map(|wait| now.after(wait));
+    fn rest(&mut self, desk: &mut Desk, now: Nanos) {
+        self.recycle(desk);
+        self.wake = desk.settings().idle_max.map(|wait| now.after(wait));
     }
 
-    fn recycle(&mut self, bench: &mut Bench) {
+    fn recycle(&mut self, desk: &mut Desk) {
         for buffer in [&mut self.inbox, &mut self.out] {
             if buffer.is_empty() {
-                bench.pool.give(std::mem::take(buffer));
+                desk.pool.give(std::mem::take(buffer));
             }
         }
     }
@@ -448,15 +440,15 @@ impl Incoming {
 
 /// Brings the counters up to date before the last bytes leave, so that whoever has received an
 /// answer finds it counted.
-fn settle(bench: &Bench, reply: &mut Reply, next: Next) {
+fn settle(desk: &Desk, reply: &mut Reply, next: Next) {
     let outcome = match next {
         _ if reply.settled.is_some() => return,
         Next::At(_) | Next::Sent | Next::Fault(Fault::Stall) => return,
         Next::Fault(Fault::Reset | Fault::Close) => Outcome::Cut,
         Next::Ended => Outcome::Whole,
     };
-    note_sent(bench, reply, outcome);
-    let counters = bench.desk.counters();
+    note_sent(desk, reply, outcome);
+    let counters = desk.counters();
     counters.in_flight.sub(1);
     if outcome == Outcome::Cut {
         counters.faults.add(1);
@@ -465,15 +457,15 @@ fn settle(bench: &Bench, reply: &mut Reply, next: Next) {
 }
 
 /// The peer left before the last bytes did: the answer was not sent whole after all.
-fn unsettle(bench: &Bench, reply: &Reply) {
-    let counters = bench.desk.counters();
+fn unsettle(desk: &Desk, reply: &Reply) {
+    let counters = desk.counters();
     counters.answered.sub(1);
     counters.tokens_out.sub(reply.tokens);
     counters.in_flight.add(1);
 }
 
-fn note_sent(bench: &Bench, reply: &Reply, outcome: Outcome) {
-    let counters = bench.desk.counters();
+fn note_sent(desk: &Desk, reply: &Reply, outcome: Outcome) {
+    let counters = desk.counters();
     let chunks = reply.chunks();
     counters.chunks_out.add(chunks);
     if outcome == Outcome::Whole {

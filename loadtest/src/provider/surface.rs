@@ -13,6 +13,7 @@ use super::ask::{Ask, Last, Surface};
 use super::counters::Counters;
 use super::head::Head;
 use super::plain::{self, Identity, Used, Whole};
+use super::pool::Pool;
 use super::prefix::PrefixCache;
 use super::refusal::{Reason, Refusal, error_body};
 use super::reply::Reply;
@@ -33,6 +34,8 @@ const ECHO_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Desk {
     pub(crate) shared: Arc<Shared>,
+    /// Buffers of connections on which nothing happens.
+    pub(crate) pool: Pool,
     script: Rc<Script>,
     /// Which one that is; scripts laid over it are worth nothing once it changes.
     epoch: u64,
@@ -85,6 +88,7 @@ impl Desk {
         Desk {
             script: Rc::new(settings.script.clone()),
             epoch: 0,
+            pool: Pool::default(),
             judged: HashMap::new(),
             prefixes: PrefixCache::new(settings.prefix_blocks),
             serial: index as u64,

@@ -6,8 +6,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
-use super::connection::{Bench, Connection, Fate};
-use super::pool::Pool;
+use super::connection::{Connection, Fate};
 use super::script::Script;
 use super::surface::Desk;
 use super::{Shared, Stop};
@@ -41,7 +40,7 @@ pub(crate) struct Worker {
     timers: Timers,
     slots: Vec<Slot>,
     free: Vec<u32>,
-    bench: Bench,
+    desk: Desk,
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +70,7 @@ impl Worker {
             timers: Timers::default(),
             slots: Vec::new(),
             free: Vec::new(),
-            bench: Bench { desk, pool: Pool::default() },
+            desk,
         })
     }
 
@@ -104,7 +103,7 @@ impl Worker {
     fn obey(&mut self) -> bool {
         loop {
             match self.commands.try_recv() {
-                Ok(Command::Script(script)) => self.bench.desk.set_script(*script),
+                Ok(Command::Script(script)) => self.desk.set_script(*script),
                 Ok(Command::CloseIdle) => self.close_idle(),
                 Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return true,
                 Err(TryRecvError::Empty) => return false,
@@ -136,7 +135,7 @@ impl Worker {
         let token = token_of(index, slot.generation);
         self.poll.add(connection.socket.as_fd(), token, connection.interest)?;
         slot.connection = Some(Box::new(connection));
-        let counters = self.bench.desk.counters();
+        let counters = self.desk.counters();
         counters.accepted.add(1);
         counters.open.add(1);
         // The request is often there already, and an idle limit begins now.
@@ -161,8 +160,8 @@ impl Worker {
         // A deadline that has just come is spent and must be set anew.
         let before = (connection.interest, connection.wake.filter(|_| ready.is_some()));
         let fate = match ready {
-            Some(ready) => connection.ready(ready, &mut self.bench),
-            None => connection.woken(&mut self.bench),
+            Some(ready) => connection.ready(ready, &mut self.desk),
+            None => connection.woken(&mut self.desk),
         };
         let mut drop = fate == Fate::Drop;
         if !drop && connection.interest != before.0 {
@@ -182,7 +181,7 @@ impl Worker {
         // Closing the descriptor takes it out of the poll.
         slot.connection = None;
         self.free.push(index);
-        self.bench.desk.counters().open.sub(1);
+        self.desk.counters().open.sub(1);
     }
 
     fn close_idle(&mut self) {
