@@ -1,7 +1,7 @@
 //! What providers answer, from plain to poisonous: what is whole arrives whole, what is broken is a 502, and what stands
 //! behind an answer is never the answer to somebody else's request.
 
-use faregate_tests::{Act, Answer, Driver, Gateway, Upstream, upstream};
+use faregate_tests::{Act, Answer, Driver, Gateway, Upstream, Wire, upstream, wait};
 
 use crate::{CHAT, before, post};
 
@@ -97,7 +97,7 @@ fn provider(answers: Vec<Vec<Act>>) -> Upstream {
 }
 
 /// The gateway still answers, on this connection or a new one, with the right answer.
-fn check_next(gateway: &Gateway, wire: &mut faregate_tests::Wire, closed: bool) {
+fn check_next(gateway: &Gateway, wire: &mut Wire, closed: bool) {
     if closed {
         assert!(wire.is_closed());
         *wire = gateway.connect();
@@ -158,7 +158,7 @@ fn answers_that_are_none_are_told_as_such() {
             check_next(&gateway, &mut wire, closes(&answer));
         }
         // Those that answer well are the only ones that are kept.
-        faregate_tests::wait::until_true("the bad ones are closed", || upstream.open() <= 1);
+        wait::until_true("the bad ones are closed", || upstream.open() <= 1);
     }
 }
 
@@ -270,12 +270,15 @@ fn what_stands_behind_an_answer_is_nobodys_answer() {
         for case in 0..2 * first.len() {
             let expected = String::from_utf8_lossy(&first[case % first.len()]).into_owned();
             for round in 0..8 {
+                let before = upstream.sent();
                 wire.send(post(case, CHAT));
                 let answer = wire
                     .try_answer()
                     .unwrap_or_else(|error| panic!("{expected} in round {round}: {error}"));
                 assert!(expected.starts_with(&format!("HTTP/1.1 {}", answer.status)), "{answer:?}");
                 assert!(answer.body.is_empty() || expected.contains(answer.text()), "{answer:?}");
+                let parts = 1 + case / first.len();
+                wait::until_true("all is sent", || upstream.sent() >= before + parts);
                 check_next(&gateway, &mut wire, closes(&answer));
             }
         }
@@ -288,12 +291,12 @@ fn a_provider_may_answer_before_it_has_read_the_request() {
     for driver in Driver::ALL {
         for act in [Act::Close, Act::Reset, Act::Hold] {
             let shown = format!("{act:?}");
+            // Who does not close must say that the connection is of no more use.
+            let last = if shown == "Hold" { "connection: close\r\n" } else { "" };
+            let head = format!("413 Too Large\r\n{last}content-length: 5");
             let upstream =
                 Upstream::start_early(move |request| match request.fields("x-case")[0] {
-                    "0" => vec![
-                        Act::Send(answer("413 Too Large\r\ncontent-length: 5", "large")),
-                        act.clone(),
-                    ],
+                    "0" => vec![Act::Send(answer(&head, "large")), act.clone()],
                     _ => vec![Act::Read, Act::Send(upstream::json("{}"))],
                 });
             let gateway = before(&upstream, driver);

@@ -67,8 +67,14 @@ pub struct Upstream {
     /// Where it listens.
     pub address: SocketAddr,
     requests: Receiver<Request>,
-    accepted: Arc<AtomicUsize>,
-    open: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    accepted: AtomicUsize,
+    open: AtomicUsize,
+    sent: AtomicUsize,
 }
 
 impl Upstream {
@@ -87,23 +93,22 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
         let address = listener.local_addr().expect("it is bound");
         let (tell, requests) = channel();
-        let (accepted, open) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let (acts, counts) = (Arc::new(acts), (Arc::clone(&accepted), Arc::clone(&open)));
+        let counts = Arc::<Counts>::default();
+        let (acts, shared) = (Arc::new(acts), Arc::clone(&counts));
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let connection = counts.0.fetch_add(1, Ordering::SeqCst);
-                let open = Arc::clone(&counts.1);
-                open.fetch_add(1, Ordering::SeqCst);
-                let (acts, tell) = (Arc::clone(&acts), tell.clone());
+                let connection = shared.accepted.fetch_add(1, Ordering::SeqCst);
+                shared.open.fetch_add(1, Ordering::SeqCst);
+                let (acts, tell, counts) = (Arc::clone(&acts), tell.clone(), Arc::clone(&shared));
                 thread::spawn(move || {
                     let _ = stream.set_nodelay(true);
                     let line = Line { stream, connection, received: Vec::new(), tell };
-                    line.serve(&*acts);
-                    open.fetch_sub(1, Ordering::SeqCst);
+                    line.serve(&*acts, &counts.sent);
+                    counts.open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });
-        Self { address, requests, accepted, open }
+        Self { address, requests, counts }
     }
 
     /// The base URL that a policy gives it.
@@ -124,12 +129,17 @@ impl Upstream {
 
     /// Connections accepted.
     pub fn accepted(&self) -> usize {
-        self.accepted.load(Ordering::SeqCst)
+        self.counts.accepted.load(Ordering::SeqCst)
+    }
+
+    /// How many times bytes were sent.
+    pub fn sent(&self) -> usize {
+        self.counts.sent.load(Ordering::SeqCst)
     }
 
     /// Connections open now.
     pub fn open(&self) -> usize {
-        self.open.load(Ordering::SeqCst)
+        self.counts.open.load(Ordering::SeqCst)
     }
 }
 
@@ -151,7 +161,7 @@ struct Line {
 }
 
 impl Line {
-    fn serve(mut self, acts: &dyn Fn(&Request) -> Vec<Act>) {
+    fn serve(mut self, acts: &dyn Fn(&Request) -> Vec<Act>, sent: &AtomicUsize) {
         for place in 0.. {
             let Some(head) = self.head() else { return };
             let behind = self.received.len();
@@ -166,7 +176,7 @@ impl Line {
                         let _ = self.tell.send(request.clone());
                     }
                     Act::Send(bytes) if self.stream.write_all(&bytes).is_err() => break,
-                    Act::Send(_) => {}
+                    Act::Send(_) => _ = sent.fetch_add(1, Ordering::SeqCst),
                     Act::Close => {
                         let _ = self.stream.shutdown(Shutdown::Write);
                         return self.drain();

@@ -22,6 +22,11 @@ impl Instant {
         self.0 / 1_000_000
     }
 
+    /// The first whole millisecond that is not before this moment.
+    pub(crate) fn millis_ceil(self) -> u64 {
+        self.0.div_ceil(1_000_000)
+    }
+
     /// `duration` later.
     pub(crate) fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))

@@ -93,8 +93,11 @@ pub(crate) struct Terms<'a> {
     pub(crate) request_id: &'a str,
     /// Settles the request. Called once, before the client can know that its answer is over: when it comes again at once,
     /// what it held is free.
-    pub(crate) settle: &'a mut dyn FnMut(&Learned, Option<Fault>),
+    pub(crate) settle: &'a mut Settle<'a>,
 }
+
+/// Settles a request: what was learned, and what ended it early.
+pub(crate) type Settle<'a> = dyn FnMut(&Learned, Option<Fault>) + 'a;
 
 /// Passes `answer` on to the client.
 pub(crate) async fn forward(
@@ -119,9 +122,11 @@ pub(crate) async fn forward(
     let mut buf = answer.buf;
     let end = passage.run(answer.out, &mut buf, answer.info.len).await;
     buffer::give_back(buf);
+    let whole = end == End::Complete && !passage.relay.has_surplus();
+    let end = passage.conclude(end).await;
     let reusable = passage.finish(end).await;
     let Passage { stream, relay, first_content, .. } = passage;
-    let spent = end != End::Complete || !answer.info.keep_alive || answer.early;
+    let spent = !whole || !answer.info.keep_alive || answer.early;
     let upstream = (!spent).then_some(stream);
     Forwarded { end, learned: relay.finish(), first_content, reusable, upstream }
 }
@@ -131,7 +136,7 @@ struct Passage<'a> {
     client: &'a mut Client,
     pace: Pace,
     request_id: &'a str,
-    settle: Option<&'a mut dyn FnMut(&Learned, Option<Fault>)>,
+    settle: Option<&'a mut Settle<'a>>,
     stream: Stream,
     relay: Relay,
     scratch: Vec<u8>,
@@ -236,13 +241,14 @@ impl Passage<'_> {
 
     /// The nearest of the deadlines that run now, and the next keep-alive.
     fn arm(&self) {
-        let mut at = self.content_due().min(self.pace.end);
-        if let Some(silence) = self.pace.keep_alive
-            && self.relay.is_between_events()
-        {
-            at = at.min(self.last_sent.after(silence));
-        }
-        self.client.slot.arm(at);
+        let at = self.content_due().min(self.pace.end);
+        self.client.slot.arm(self.comment_due().map_or(at, |due| due.min(at)));
+    }
+
+    /// When the client gets a sign of life, if this answer is one that has room for it.
+    fn comment_due(&self) -> Option<Instant> {
+        let silence = self.pace.keep_alive.filter(|_| self.relay.is_between_events())?;
+        Some(self.last_sent.after(silence))
     }
 
     fn content_due(&self) -> Instant {
@@ -268,6 +274,9 @@ impl Passage<'_> {
                 if self.first_content.is_some() { Late::BetweenTokens } else { Late::FirstToken };
             return Err(End::Late(late));
         }
+        if self.comment_due().is_none_or(|due| now < due) {
+            return Ok(());
+        }
         let mut comment = Vec::with_capacity(32);
         relay::write_event(&mut comment, KEEP_ALIVE, self.relay.downstream(), false);
         self.client.slot.arm(now.after(self.pace.stall).min(self.pace.end));
@@ -281,6 +290,19 @@ impl Passage<'_> {
     fn settle(&mut self, fault: Option<Fault>) {
         if let Some(settle) = self.settle.take() {
             settle(self.relay.learn_all(), fault);
+        }
+    }
+
+    /// A stream whose `[DONE]` has passed is whole, whatever became of its provider then.
+    async fn conclude(&mut self, end: End) -> End {
+        if !matches!(end, End::Broken(_) | End::Late(_)) || !self.relay.conclude(&mut self.scratch)
+        {
+            return end;
+        }
+        self.client.slot.arm(self.core.now().after(self.pace.stall));
+        match self.client.send(&[&self.scratch]).await {
+            Ok(()) => End::Complete,
+            Err(_) => End::ClientGone,
         }
     }
 

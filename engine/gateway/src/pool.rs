@@ -45,6 +45,10 @@ impl Pool {
     pub(crate) fn put(&self, id: UpstreamId, mut stream: Stream, now: Instant) {
         debug_assert!(!stream.is_receiving(), "its answer is complete");
         stream.begin(buffer::landing());
+        // The receive starts when it is polled, and until then nobody would notice what the provider does.
+        if stream.poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+            return;
+        }
         let mut idle = self.idle.borrow_mut();
         let waiting = idle.entry(id).or_default();
         if waiting.len() == IDLE_MAX {

@@ -68,8 +68,6 @@ pub(crate) enum Broken {
     Malformed,
     /// The provider closed before the end.
     Cut,
-    /// The provider sent bytes behind the end of its answer.
-    Surplus,
 }
 
 /// What was learned so far.
@@ -101,6 +99,7 @@ pub(crate) struct Relay {
     learned: Learned,
     ended: bool,
     overlong: bool,
+    surplus: bool,
 }
 
 impl Relay {
@@ -117,6 +116,7 @@ impl Relay {
             meter: UsageMeter::default(),
             learned: Learned::default(),
             overlong: false,
+            surplus: false,
         }
     }
 
@@ -124,9 +124,13 @@ impl Relay {
     ///
     /// # Errors
     ///
-    /// [`Broken::Malformed`] or [`Broken::Surplus`]; what was learned before stands.
+    /// Why the body is broken; what was learned before stands.
     pub(crate) fn push(&mut self, input: &[u8], scratch: &mut Vec<u8>) -> Result<Forward, Broken> {
         self.learned.content_now = false;
+        if self.ended {
+            self.surplus |= !input.is_empty();
+            return Ok(Forward::Nothing);
+        }
         if self.plan.downstream == Downstream::Length && !self.plan.events {
             return self.push_plain(input);
         }
@@ -149,6 +153,22 @@ impl Relay {
         }
         self.end(scratch);
         Ok(if scratch.is_empty() { Forward::Nothing } else { Forward::Scratch })
+    }
+
+    /// Ends a stream that its provider left without an end: whole when its `[DONE]` has passed. False when it has not, and
+    /// an error must be told.
+    pub(crate) fn conclude(&mut self, scratch: &mut Vec<u8>) -> bool {
+        let whole = self.learned.done && self.hold.is_empty() && self.is_between_events();
+        if whole && !self.ended {
+            scratch.clear();
+            self.end(scratch);
+        }
+        whole
+    }
+
+    /// Whether bytes have come behind the end of the body: their sender is out of step, and its connection of no more use.
+    pub(crate) fn has_surplus(&self) -> bool {
+        self.surplus
     }
 
     /// Whether the body has come to its end.
@@ -200,8 +220,8 @@ impl Relay {
             (false, _) => {}
         }
         self.ended = piece.end;
-        let consumed = piece.consumed;
-        if consumed < input.len() { Err(Broken::Surplus) } else { Ok(Forward::Input(0..consumed)) }
+        self.surplus = piece.consumed < input.len();
+        Ok(Forward::Input(0..piece.consumed))
     }
 
     fn push_framed(&mut self, input: &[u8], scratch: &mut Vec<u8>) -> Result<Forward, Broken> {
@@ -228,11 +248,8 @@ impl Relay {
         if self.ended {
             self.end(scratch);
         }
-        match (rest.is_empty(), scratch.is_empty()) {
-            (false, _) => Err(Broken::Surplus),
-            (true, true) => Ok(Forward::Nothing),
-            (true, false) => Ok(Forward::Scratch),
-        }
+        self.surplus = !rest.is_empty();
+        Ok(if scratch.is_empty() { Forward::Nothing } else { Forward::Scratch })
     }
 
     /// Whether `input` is exactly what the client should get: whole chunks of whole events, none to be taken out.

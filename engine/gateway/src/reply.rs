@@ -166,12 +166,12 @@ pub(crate) fn write_returned(
     returned
 }
 
-/// The length of an answer without a body: 0, or what a HEAD was told; statuses that have none by themselves say nothing.
+/// The length of an answer without a body, where the provider gave one: 0, or what the answer to a GET would have. A 204
+/// must not say any (RFC 9110 section 8.6).
 fn write_empty(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>) {
     match (head.status, head.header(b"content-length")) {
-        (100..200 | 204, _) | (304, None) => {}
+        (100..200 | 204, _) | (_, None) => {}
         (_, Some(length)) => write_field(out, b"content-length", length),
-        (_, None) => write_number_field(out, b"content-length", 0),
     }
 }
 

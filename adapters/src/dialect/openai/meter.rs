@@ -9,9 +9,9 @@
 
 use std::sync::LazyLock;
 
-use memchr::{memchr, memchr2, memchr3, memmem::FinderRev};
+use memchr::{memchr, memchr2, memchr3, memmem::Finder};
 
-use super::usage::{ends_here, object, usage};
+use super::usage::{ends_here, read, usage};
 use crate::chat::Usage;
 
 /// The most bytes of a usage object that are kept; a longer one is not read.
@@ -193,16 +193,16 @@ impl UsageMeter {
 }
 
 fn at_the_end(body: &[u8]) -> Option<Usage> {
-    static QUOTED: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new(b"\"usage\""));
-    let from = QUOTED.rfind(body)?;
-    let before = body[..from].trim_ascii_end().last();
-    if !matches!(before, Some(b',' | b'{')) {
+    static QUOTED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage\""));
+    let window = body.len().saturating_sub(CAPTURE_BYTES_MAX);
+    let from = window + QUOTED.find_iter(&body[window..]).last()?;
+    if !matches!(body[..from].trim_ascii_end().last(), Some(b',' | b'{')) {
         return None;
     }
     let behind = body[from + NAME.len() + 2..].trim_ascii_start().strip_prefix(b":")?;
     let behind = behind.trim_ascii_start();
-    let object = object(behind).filter(|object| object.len() <= CAPTURE_BYTES_MAX)?;
-    ends_here(&behind[object.len()..]).then(|| usage(object)).flatten()
+    let (usage, len) = read(behind)?;
+    if ends_here(&behind[len..]) { usage } else { None }
 }
 
 #[cfg(test)]

@@ -12,16 +12,18 @@ struct Counts {
     miss: Option<u64>,
     input: Details,
     output: Details,
-    /// One bit for each name that was met: one that is met twice has no one value.
+    /// One bit for each name that was met.
     met: u16,
+    /// A name was met twice: it has no one value.
+    ambiguous: bool,
 }
 
 #[derive(Default)]
 struct Details {
     cached: Option<u64>,
-    written: u64,
-    audio: u64,
-    reasoning: u64,
+    written: Option<u64>,
+    audio: Option<u64>,
+    reasoning: Option<u64>,
 }
 
 /// Reads a usage object. `None` when it is not one object or counts nothing.
@@ -33,27 +35,38 @@ struct Details {
 /// completion, it cannot have been part of it and is added.
 #[must_use]
 pub fn usage(object: &[u8]) -> Option<Usage> {
+    let object = object.trim_ascii();
+    let (usage, len) = read(object)?;
+    if len == object.len() { usage } else { None }
+}
+
+/// The usage object that `text` begins with, read, and its bytes; `None` when there is none.
+pub(super) fn read(text: &[u8]) -> Option<(Option<Usage>, usize)> {
     let mut counts = Counts::default();
-    members(object, |name, value| counts.take(name, value))?;
-    let Counts { prompt, completion, total, hit, miss, input, output, .. } = counts;
-    let prompt = prompt
-        .or_else(|| Some(hit?.saturating_add(miss?)))
-        .or_else(|| Some(total?.saturating_sub(completion.unwrap_or(0))));
-    if prompt.is_none() && completion.is_none() {
-        return None;
-    }
-    let prompt = prompt.unwrap_or(0);
-    let completion = completion.or_else(|| Some(total?.saturating_sub(prompt))).unwrap_or(0);
-    let left_out = total.unwrap_or(0).saturating_sub(prompt.saturating_add(completion));
-    let mut usage = Usage::default();
-    usage.split_input(prompt, input.cached.or(hit).unwrap_or(0), &input);
-    usage.split_output(completion, left_out, &output);
-    Some(usage)
+    let len = members(text, |name, value| counts.take(name, value))?;
+    Some((if counts.ambiguous { None } else { counts.usage() }, len))
 }
 
 impl Counts {
-    /// Takes one member; `None` when its name was met before.
-    fn take(&mut self, name: &[u8], value: &[u8]) -> Option<()> {
+    fn usage(self) -> Option<Usage> {
+        let Self { prompt, completion, total, hit, miss, input, output, .. } = self;
+        let prompt = prompt
+            .or_else(|| Some(hit?.saturating_add(miss?)))
+            .or_else(|| Some(total?.saturating_sub(completion.unwrap_or(0))));
+        if prompt.is_none() && completion.is_none() {
+            return None;
+        }
+        let prompt = prompt.unwrap_or(0);
+        let completion = completion.or_else(|| Some(total?.saturating_sub(prompt))).unwrap_or(0);
+        let left_out = total.unwrap_or(0).saturating_sub(prompt.saturating_add(completion));
+        let mut usage = Usage::default();
+        usage.split_input(prompt, input.cached.or(hit).unwrap_or(0), &input);
+        usage.split_output(completion, left_out, &output);
+        Some(usage)
+    }
+
+    /// Takes one member, and says where its value ends if it had to be read.
+    fn take(&mut self, name: &[u8], rest: &[u8]) -> Option<usize> {
         let (bit, place) = match name {
             b"prompt_tokens" => (0, &mut self.prompt),
             b"input_tokens" => (1, &mut self.prompt),
@@ -63,60 +76,65 @@ impl Counts {
             b"prompt_cache_hit_tokens" => (5, &mut self.hit),
             b"prompt_cache_miss_tokens" => (6, &mut self.miss),
             b"prompt_tokens_details" | b"input_tokens_details" => {
-                self.input = Details::of(value);
-                return self.meet(7 + u16::from(name[0] == b'i'));
+                self.meet(7 + u16::from(name[0] == b'i'));
+                return self.input.take(rest);
             }
             b"completion_tokens_details" | b"output_tokens_details" => {
-                self.output = Details::of(value);
-                return self.meet(9 + u16::from(name[0] == b'o'));
+                self.meet(9 + u16::from(name[0] == b'o'));
+                return self.output.take(rest);
             }
-            _ => return Some(()),
+            _ => return value_end(rest),
         };
-        *place = count(value).or(*place);
-        self.meet(bit)
+        let (value, end) = count(rest)?;
+        *place = value.or(*place);
+        self.meet(bit);
+        Some(end)
     }
 
-    fn meet(&mut self, bit: u16) -> Option<()> {
-        let before = self.met;
+    fn meet(&mut self, bit: u16) {
+        self.ambiguous |= self.met & (1 << bit) != 0;
         self.met |= 1 << bit;
-        (before != self.met).then_some(())
     }
 }
 
 impl Details {
-    fn of(object: &[u8]) -> Self {
-        let mut details = Self::default();
-        let read = members(object, |name, value| {
-            match name {
-                b"cached_tokens" => details.cached = count(value),
-                b"cache_write_tokens" => details.written = count(value).unwrap_or(0),
-                b"audio_tokens" => details.audio = count(value).unwrap_or(0),
-                b"reasoning_tokens" => details.reasoning = count(value).unwrap_or(0),
-                _ => {}
-            }
-            Some(())
-        });
-        read.map_or_else(Self::default, |()| details)
+    fn take(&mut self, text: &[u8]) -> Option<usize> {
+        if text.first() != Some(&b'{') {
+            return value_end(text);
+        }
+        members(text, |name, rest| {
+            let place = match name {
+                b"cached_tokens" => &mut self.cached,
+                b"cache_write_tokens" => &mut self.written,
+                b"audio_tokens" => &mut self.audio,
+                b"reasoning_tokens" => &mut self.reasoning,
+                _ => return value_end(rest),
+            };
+            let (value, end) = count(rest)?;
+            *place = value;
+            Some(end)
+        })
     }
 }
 
-/// Gives every member of one object to `each`; `None` when it is not one object, or `each` says so.
+/// Gives every member of the object that `text` begins with to `each`: its name, and the text from its value on; `each`
+/// says where the value ends. The object's bytes; `None` when it is not one object.
 ///
 /// What is read here is what a provider counts, not what a client may do: names and brackets are followed, literals are
 /// not checked.
-fn members(object: &[u8], mut each: impl FnMut(&[u8], &[u8]) -> Option<()>) -> Option<()> {
-    let mut rest = object.trim_ascii().strip_prefix(b"{")?.trim_ascii_start();
-    if rest == b"}" {
-        return Some(());
+fn members(text: &[u8], mut each: impl FnMut(&[u8], &[u8]) -> Option<usize>) -> Option<usize> {
+    let mut rest = text.strip_prefix(b"{")?.trim_ascii_start();
+    if let [b'}', behind @ ..] = rest {
+        return Some(text.len() - behind.len());
     }
     loop {
-        let name = rest.get(1..string_end(rest)?.checked_sub(1)?)?;
-        rest = rest[name.len() + 2..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
-        let value = &rest[..value_end(rest)?];
-        each(name, value)?;
-        rest = rest[value.len()..].trim_ascii_start();
+        let len = string_end(rest)?;
+        let name = &rest[1..len - 1];
+        rest = rest[len..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+        let value = each(name, rest)?;
+        rest = rest.get(value..)?.trim_ascii_start();
         match rest {
-            b"}" => return Some(()),
+            [b'}', behind @ ..] => return Some(text.len() - behind.len()),
             [b',', behind @ ..] => rest = behind.trim_ascii_start(),
             _ => return None,
         }
@@ -180,26 +198,22 @@ pub(super) fn ends_here(rest: &[u8]) -> bool {
     rest == b"}"
 }
 
-/// The object that `text` begins with.
-pub(super) fn object(text: &[u8]) -> Option<&[u8]> {
-    (text.first() == Some(&b'{')).then(|| value_end(text)).flatten().map(|end| &text[..end])
-}
-
 impl Usage {
     fn split_input(&mut self, prompt: u64, cached: u64, details: &Details) {
         let mut rest = prompt;
         self.cache_read = take(&mut rest, cached);
-        self.cache_write = take(&mut rest, details.written);
-        self.audio_input = take(&mut rest, details.audio);
+        self.cache_write = take(&mut rest, details.written.unwrap_or(0));
+        self.audio_input = take(&mut rest, details.audio.unwrap_or(0));
         self.input = rest;
     }
 
     fn split_output(&mut self, completion: u64, left_out: u64, details: &Details) {
-        let is_apart = left_out > 0 || details.reasoning > completion;
-        let added = if left_out == 0 && is_apart { details.reasoning } else { left_out };
+        let reasoning = details.reasoning.unwrap_or(0);
+        let is_apart = left_out > 0 || reasoning > completion;
+        let added = if left_out == 0 && is_apart { reasoning } else { left_out };
         let mut rest = completion.saturating_add(added);
-        self.reasoning = take(&mut rest, details.reasoning.max(added));
-        self.audio_output = take(&mut rest, details.audio);
+        self.reasoning = take(&mut rest, reasoning.max(added));
+        self.audio_output = take(&mut rest, details.audio.unwrap_or(0));
         self.output = rest;
     }
 }
@@ -211,17 +225,23 @@ fn take(rest: &mut u64, wanted: u64) -> u64 {
     taken
 }
 
-/// A number of tokens. Some servers write whole numbers as `12.0`.
-fn count(text: &[u8]) -> Option<u64> {
-    let whole = text.iter().position(|byte| *byte == b'.').unwrap_or(text.len());
-    let fraction = text.get(whole + 1..).unwrap_or_default();
-    if whole == 0 || fraction.iter().any(|digit| *digit != b'0') {
-        return None;
+/// The number of tokens that `text` begins with, and where it ends; no number when it is something else. Some servers
+/// write whole numbers as `12.0`.
+fn count(text: &[u8]) -> Option<(Option<u64>, usize)> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let value = text[..digits]
+        .iter()
+        .try_fold(0_u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
+    if digits > 0 && matches!(text.get(digits), Some(b',' | b'}')) {
+        return Some((value, digits));
     }
-    text[..whole].iter().try_fold(0_u64, |sum, byte| {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        sum.checked_mul(10)?.checked_add(digit)
-    })
+    let end = value_end(text)?;
+    let is_whole = match text[digits..end].split_first() {
+        None => true,
+        Some((b'.', fraction)) => fraction.iter().all(|digit| *digit == b'0'),
+        Some(_) => false,
+    };
+    Some((value.filter(|_| digits > 0 && is_whole), end))
 }
 
 #[cfg(test)]

@@ -182,7 +182,9 @@ impl Walk {
                 self.refuse(connection, &refusal, rest).await
             }
             Stop::Unread(refusal) => {
-                let close = !self.keep_alive || self.expects || core.is_draining();
+                // A body that did not come in time may come yet (RFC 9110 section 15.5.9).
+                let late = refusal.fault == Fault::BodyTimeout;
+                let close = !self.keep_alive || self.expects || late || core.is_draining();
                 let rest = Rest::of(connection, self.head_len, self.framing, close);
                 self.refuse(connection, &refusal, rest).await
             }

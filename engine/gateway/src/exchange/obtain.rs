@@ -9,7 +9,7 @@ use faregate_policy::{
     fault::Fault,
     retry,
 };
-use faregate_wire::{BodyReader, Framing, Patch};
+use faregate_wire::{BodyReader, Framing, Method, Patch};
 
 use super::{
     Walk,
@@ -229,8 +229,11 @@ impl Walk {
             true => buffer::landing(),
             false => Vec::with_capacity(wanted),
         };
-        let framing = match self.framing {
-            Framing::None => Framing::None,
+        // What may carry a body says that it carries none (RFC 9110 section 8.6); others need not.
+        let framing = match (self.framing, self.method) {
+            (Framing::None, Method::Get | Method::Head | Method::Delete | Method::Options) => {
+                Framing::None
+            }
             _ => Framing::Length(length as u64),
         };
         reply::write_request(

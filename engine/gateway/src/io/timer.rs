@@ -118,10 +118,10 @@ impl Timers {
 }
 
 impl Slot {
-    /// Sets the deadline; an earlier one is forgotten.
+    /// Sets the deadline; an earlier one is forgotten. It never fires before its time.
     pub(crate) fn arm(&self, at: Instant) {
-        self.armed_at.set(at.millis());
-        self.timers.set(self.index, at.millis());
+        self.armed_at.set(at.millis_ceil());
+        self.timers.set(self.index, at.millis_ceil());
     }
 
     /// Whether the wait may be ended early, by [`Timers::expire_idle`].

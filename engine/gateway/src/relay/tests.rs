@@ -126,11 +126,44 @@ fn a_stream_that_ends_inside_an_event_is_broken() {
 }
 
 #[test]
-fn bytes_behind_the_end_are_noticed() {
-    let mut wire = chunked(&EVENTS);
-    wire.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
-    let whole = wire.len();
-    assert_eq!(relayed(plan(false), &wire, whole).1, Err(Broken::Surplus));
+fn bytes_behind_the_end_go_nowhere_and_are_noticed() {
+    const BEHIND: &[u8] = b"HTTP/1.1 200 OK\r\n";
+    let length = Plan {
+        upstream: Framing::Length(2),
+        downstream: Downstream::Length,
+        events: false,
+        ..plan(false)
+    };
+    let none = Plan { upstream: Framing::None, downstream: Downstream::Empty, ..length };
+    let stream = chunked(&EVENTS);
+    for (plan, whole) in [(plan(false), &stream[..]), (length, b"{}"), (none, b"")] {
+        for behind in [BEHIND, b""] {
+            let mut relay = Relay::new(plan);
+            let mut scratch = Vec::new();
+            let input = [whole, behind].concat();
+            let sent = match relay.push(&input, &mut scratch).unwrap() {
+                Forward::Nothing => &[][..],
+                Forward::Input(range) => &input[range],
+                Forward::Scratch => &scratch,
+            };
+            assert!(!String::from_utf8_lossy(sent).contains("HTTP/1.1"));
+            assert!(relay.is_ended());
+            assert_eq!(relay.has_surplus(), !behind.is_empty(), "behind {whole:?}");
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_said_it_was_done_is_whole_although_its_framing_is_not() {
+    let wire = chunked(&EVENTS);
+    let told = wire.len() - LAST_CHUNK.len() - 2;
+    for cut in 0..wire.len() {
+        let mut relay = Relay::new(plan(false));
+        let mut scratch = Vec::new();
+        relay.push(&wire[..cut], &mut scratch).unwrap();
+        assert_eq!(relay.conclude(&mut scratch), cut >= told, "cut at {cut}");
+        assert_eq!(relay.is_ended(), cut >= told, "cut at {cut}");
+    }
 }
 
 #[test]
