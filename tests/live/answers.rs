@@ -110,7 +110,7 @@ fn wait_tokens(gateway: &Gateway) {
 #[test]
 fn a_stream_reaches_the_client_byte_for_byte() {
     let random = &mut Random::new();
-    for round in 0..60 {
+    for round in 0..30 {
         let body = stream(random);
         let (answer, closes) = framed(random, "text/event-stream", body.as_bytes());
         let pieces = 1 + random.below(200);
@@ -142,7 +142,7 @@ fn events(text: &str) -> Vec<Vec<String>> {
 #[test]
 fn a_plain_answer_reaches_the_client_byte_for_byte() {
     let random = &mut Random::new();
-    for round in 0..30 {
+    for round in 0..20 {
         let scale = random.below(20);
         let size = 1 + random.below(1 << scale);
         let text: String =

@@ -89,7 +89,7 @@ fn a_body_that_does_not_come() {
 #[test]
 fn a_connection_that_nobody_uses() {
     let provider = provider();
-    let gateway = start(&provider, "idle = \"200ms\"", "");
+    let gateway = start(&provider, "head = \"500ms\"\nidle = \"200ms\"", "");
     let mut fresh = gateway.connect();
     let mut used = gateway.connect();
     used.send(gateway.client("").request("GET", "/health", None));

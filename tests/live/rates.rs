@@ -215,6 +215,26 @@ fn a_slot_comes_back_whatever_happened() {
     }
 }
 
+#[test]
+fn who_comes_again_at_once_finds_the_slot_free() {
+    let provider = provider();
+    let policy = team(&provider, "", &[("one", "limits = [\"1 concurrent\"]")]);
+    let gateway = Launch::new(policy).start();
+    for round in 0..200 {
+        // On a connection of its own each time, so on either core.
+        let client = || gateway.client(&key::named("one"));
+        assert_eq!(client().chat("m").status, 200, "round {round}");
+        assert_eq!(
+            client().send("POST", "/v1/chat/completions", Some(b"{")).status,
+            400,
+            "round {round}"
+        );
+        let mut events = client().stream(&client::streamed("m"));
+        assert_eq!(events.head.status, 200, "round {round}");
+        while events.next_data().unwrap() != "[DONE]" {}
+    }
+}
+
 fn asking(tokens_max: u64) -> serde_json::Value {
     let mut body = client::chat("m");
     body["max_tokens"] = tokens_max.into();

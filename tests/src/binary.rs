@@ -12,14 +12,12 @@ use std::{
 
 /// The path of `faregate`, which is up to date.
 pub fn faregate() -> &'static Path {
-    static FOUND: OnceLock<PathBuf> = OnceLock::new();
-    FOUND.get_or_init(|| {
+    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let found = FOUND.get_or_init(|| {
         let place = Place::of_this_test();
-        if !place.is_fresh() {
-            place.build();
-        }
-        place.binary
-    })
+        (place.is_fresh() || place.build()).then_some(place.binary)
+    });
+    found.as_deref().expect("the gateway can be built")
 }
 
 /// A run of the program with these arguments, its environment free of what the caller's shell may hold.
@@ -79,7 +77,8 @@ impl Place {
     }
 
     /// Builds with the features that the whole workspace asks for, so that nothing built before is built again.
-    fn build(&self) {
+    /// False when that failed; cargo has said why.
+    fn build(&self) -> bool {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = Command::new(cargo)
             .args(["build", "--workspace", "--bin", "faregate", "--profile", &self.profile])
@@ -87,6 +86,6 @@ impl Place {
             .arg(&self.target)
             .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
             .status();
-        assert!(built.is_ok_and(|status| status.success()), "the gateway cannot be built");
+        built.is_ok_and(|status| status.success())
     }
 }

@@ -65,7 +65,8 @@ pub(crate) fn write_refusal(
     write_field(&mut fields, b"x-faregate-request-id", id.as_bytes());
     write_number_field(&mut fields, b"x-faregate-generation", generation);
     if let Some(wait) = refusal.retry_after {
-        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        // Rounded up: who comes a moment too early would be refused again.
+        let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
         write_number_field(&mut fields, b"retry-after", millis.div_ceil(1000).max(1));
         write_number_field(&mut fields, b"retry-after-ms", millis.max(1));
     }

@@ -7,7 +7,7 @@
 use std::{io, time::Duration};
 
 use faregate_adapters::dialect::openai;
-use faregate_policy::exchange::Refusal;
+use faregate_policy::{exchange::Refusal, fault::Fault};
 
 use crate::{
     attempt::{Answer, Event, Late, poll_answer},
@@ -57,6 +57,18 @@ pub(crate) enum End {
     Late(Late),
 }
 
+impl End {
+    /// What it counts as, unless all went well.
+    pub(crate) fn fault(self) -> Option<Fault> {
+        match self {
+            Self::Complete => None,
+            Self::ClientGone => Some(Fault::ClientGone),
+            Self::Broken(_) => Some(Fault::UpstreamCut),
+            Self::Late(late) => Some(crate::answer::late_fault(late)),
+        }
+    }
+}
+
 /// What became of an answer.
 pub(crate) struct Forwarded {
     /// How it ended.
@@ -71,21 +83,37 @@ pub(crate) struct Forwarded {
     pub(crate) upstream: Option<Stream>,
 }
 
+/// What holds for one answer on its way.
+pub(crate) struct Terms<'a> {
+    /// What is done with the body.
+    pub(crate) plan: Plan,
+    /// Deadlines.
+    pub(crate) pace: Pace,
+    /// The request's id, for an error event.
+    pub(crate) request_id: &'a str,
+    /// Settles the request. Called once, before the client can know that its answer is over: when it comes again at once,
+    /// what it held is free.
+    pub(crate) settle: &'a mut Settle<'a>,
+}
+
+/// Settles a request: what was learned, and what ended it early.
+pub(crate) type Settle<'a> = dyn FnMut(&Learned, Option<Fault>) + 'a;
+
 /// Passes `answer` on to the client.
 pub(crate) async fn forward(
     core: &Core,
     client: &mut Client,
     answer: Answer,
-    plan: Plan,
-    pace: Pace,
-    request_id: &str,
+    terms: Terms<'_>,
 ) -> Forwarded {
     let mut passage = Passage {
         core,
         client,
-        pace,
+        pace: terms.pace,
+        request_id: terms.request_id,
+        settle: Some(terms.settle),
         stream: answer.stream,
-        relay: Relay::new(plan),
+        relay: Relay::new(terms.plan),
         scratch: Vec::new(),
         last_content: core.now(),
         last_sent: core.now(),
@@ -96,7 +124,7 @@ pub(crate) async fn forward(
     buffer::give_back(buf);
     let whole = end == End::Complete && !passage.relay.has_surplus();
     let end = passage.conclude(end).await;
-    let reusable = passage.finish(end, request_id).await;
+    let reusable = passage.finish(end).await;
     let Passage { stream, relay, first_content, .. } = passage;
     let spent = !whole || !answer.info.keep_alive || answer.early;
     let upstream = (!spent).then_some(stream);
@@ -107,6 +135,8 @@ struct Passage<'a> {
     core: &'a Core,
     client: &'a mut Client,
     pace: Pace,
+    request_id: &'a str,
+    settle: Option<&'a mut Settle<'a>>,
     stream: Stream,
     relay: Relay,
     scratch: Vec<u8>,
@@ -181,6 +211,9 @@ impl Passage<'_> {
         input: &[u8],
         forward: Result<Forward, Broken>,
     ) -> Result<(), End> {
+        if forward.is_ok() && (self.relay.is_ended() || self.relay.learned().done) {
+            self.settle(None);
+        }
         let (body, broken) = match &forward {
             Ok(Forward::Nothing) | Err(_) => (&[][..], forward.as_ref().err().copied()),
             Ok(Forward::Input(range)) => (&input[range.clone()], None),
@@ -254,6 +287,12 @@ impl Passage<'_> {
         Ok(())
     }
 
+    fn settle(&mut self, fault: Option<Fault>) {
+        if let Some(settle) = self.settle.take() {
+            settle(self.relay.learn_all(), fault);
+        }
+    }
+
     /// A stream whose `[DONE]` has passed is whole, whatever became of its provider then.
     async fn conclude(&mut self, end: End) -> End {
         if !matches!(end, End::Broken(_) | End::Late(_)) || !self.relay.conclude(&mut self.scratch)
@@ -269,19 +308,22 @@ impl Passage<'_> {
 
     /// Ends a stream that did not end by itself with an error event, where the client can read one. True when the
     /// client's connection is still in step.
-    async fn finish(&mut self, end: End, request_id: &str) -> bool {
-        let fault = match end {
-            End::Complete => return self.relay.downstream() != Downstream::Close,
-            End::ClientGone => return false,
-            End::Broken(_) => faregate_policy::fault::Fault::UpstreamCut,
-            End::Late(late) => crate::answer::late_fault(late),
+    async fn finish(&mut self, end: End) -> bool {
+        self.settle(end.fault());
+        let fault = match end.fault() {
+            None => return self.relay.downstream() != Downstream::Close,
+            Some(Fault::ClientGone) => return false,
+            Some(fault) => fault,
         };
         if !self.relay.is_between_events() || self.relay.is_ended() {
             return false;
         }
         let mut event = Vec::with_capacity(256);
         let refusal = Refusal::new(fault, crate::answer::stream_message(fault));
-        openai::write_error_event(&mut event, &crate::answer::error_body(&refusal, request_id));
+        openai::write_error_event(
+            &mut event,
+            &crate::answer::error_body(&refusal, self.request_id),
+        );
         let mut framed = Vec::with_capacity(event.len() + 32);
         relay::write_event(&mut framed, &event, self.relay.downstream(), true);
         self.client.slot.arm(self.core.now().after(self.pace.stall));

@@ -197,10 +197,16 @@ impl Relay {
     }
 
     /// What was learned in the end; usage of a plain answer is known only now.
-    pub(crate) fn finish(mut self) -> Learned {
+    pub(crate) fn learn_all(&mut self) -> &Learned {
         if self.learned.usage.is_none() {
             self.learned.usage = self.meter.finish();
         }
+        &self.learned
+    }
+
+    /// The same, for good.
+    pub(crate) fn finish(mut self) -> Learned {
+        self.learn_all();
         self.learned
     }
 

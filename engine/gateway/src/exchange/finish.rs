@@ -5,7 +5,7 @@ use std::rc::Rc;
 use faregate_adapters::surface::Surface;
 use faregate_policy::{
     Nanos,
-    exchange::{Refusal, Settlement},
+    exchange::{Exchange, Refusal, Settlement},
     fault::Fault,
 };
 use faregate_wire::Method;
@@ -20,12 +20,13 @@ use crate::{
     attempt::Info,
     clock::Instant,
     connection::{Connection, Next},
-    forward::{self, End, Forwarded, OwnFields, Pace},
+    forward::{self, End, Forwarded, OwnFields, Pace, Terms},
     live::Target,
     local,
     record::{self, Ending},
     relay::{Downstream, Learned, Plan},
     reply,
+    worker::Core,
 };
 
 impl Walk {
@@ -76,11 +77,18 @@ impl Walk {
         let info = answer.info.clone();
         let pace = self.pace(place, plan.events, end);
         let client = &mut connection.client;
-        let mut forwarded = forward::forward(&core, client, answer, plan, pace, &self.id).await;
+        let delivered = (200..300).contains(&info.status);
+        let walk = &mut *self;
+        let (exchange, request_id) = (&mut walk.exchange, &*walk.id);
+        let mut settle = |learned: &Learned, fault: Option<Fault>| {
+            settle(exchange, &core, learned, delivered, fault);
+        };
+        let terms = Terms { plan, pace, request_id, settle: &mut settle };
+        let mut forwarded = forward::forward(&core, client, answer, terms).await;
         if let Some(stream) = forwarded.upstream.take() {
             core.pool.put(place.upstreams[replica].id, stream, core.now());
         }
-        self.settle_answer(&core, &info, &forwarded);
+        self.record_answer(&core, &info, &forwarded);
         match (forwarded.reusable, close) {
             (true, false) => {
                 connection.client.consume(0);
@@ -135,18 +143,12 @@ impl Walk {
         );
     }
 
-    fn settle_answer(&mut self, core: &crate::worker::Core, info: &Info, forwarded: &Forwarded) {
+    fn record_answer(&mut self, core: &Core, info: &Info, forwarded: &Forwarded) {
         let learned = &forwarded.learned;
         self.times.first_content = forwarded.first_content;
-        let fault = match forwarded.end {
-            End::Complete => None,
-            End::ClientGone => Some(Fault::ClientGone),
-            End::Broken(_) => Some(Fault::UpstreamCut),
-            End::Late(late) => Some(answer::late_fault(late)),
-        };
+        let fault = forwarded.end.fault();
         let status = if forwarded.end == End::ClientGone { 499 } else { info.status };
         let delivered = (200..300).contains(&info.status);
-        self.settle(core, learned, delivered, fault);
         let code = match fault {
             Some(fault) => fault.code(),
             None if info.status >= 400 => "upstream_status",
@@ -160,28 +162,18 @@ impl Walk {
         );
     }
 
-    fn settle(
-        &mut self,
-        core: &crate::worker::Core,
-        learned: &Learned,
-        delivered: bool,
-        fault: Option<Fault>,
-    ) {
-        let settlement = Settlement {
-            usage: learned.usage,
-            delivered,
-            output_estimate: learned.content_events,
-            fault,
-        };
-        self.exchange.settle(settlement, Nanos(core.now().nanos()));
-    }
-
     /// Ends the walk without an answer of a provider.
     pub(super) async fn stop(mut self: Box<Self>, connection: &mut Connection, stop: Stop) -> Next {
         let core = Rc::clone(&connection.core);
         match stop {
             Stop::ClientGone => {
-                self.settle(&core, &Learned::default(), false, Some(Fault::ClientGone));
+                settle(
+                    &mut self.exchange,
+                    &core,
+                    &Learned::default(),
+                    false,
+                    Some(Fault::ClientGone),
+                );
                 self.record_stop(&core, 499, Fault::ClientGone.code(), 0);
                 Next::Close
             }
@@ -206,7 +198,7 @@ impl Walk {
         mut rest: Rest,
     ) -> Next {
         let core = Rc::clone(&connection.core);
-        self.settle(&core, &Learned::default(), false, Some(refusal.fault));
+        settle(&mut self.exchange, &core, &Learned::default(), false, Some(refusal.fault));
         let mut out = Vec::with_capacity(1024);
         let head_only = self.method == Method::Head;
         answer::write_refusal(
@@ -221,13 +213,7 @@ impl Walk {
         rest.answer(connection, &out).await
     }
 
-    fn record_stop(
-        &self,
-        core: &crate::worker::Core,
-        status: u16,
-        code: &'static str,
-        bytes: usize,
-    ) {
+    fn record_stop(&self, core: &Core, status: u16, code: &'static str, bytes: usize) {
         let ending = Ending { status, code, usage: None, bytes: bytes as u64, delivered: false };
         record::record(core, self, &ending);
     }
@@ -241,7 +227,7 @@ impl Walk {
             return self.stop(connection, Stop::Refused(refusal)).await;
         };
         let core = Rc::clone(&connection.core);
-        self.settle(&core, &Learned::default(), false, None);
+        settle(&mut self.exchange, &core, &Learned::default(), false, None);
         let mut rest = Rest::none(!self.keep_alive || core.is_draining());
         let mut out = Vec::with_capacity(body.len() + 256);
         let head_only = self.method == Method::Head;
@@ -249,6 +235,22 @@ impl Walk {
         self.record_stop(&core, 200, "", body.len());
         rest.answer(connection, &out).await
     }
+}
+
+fn settle(
+    exchange: &mut Exchange,
+    core: &Core,
+    learned: &Learned,
+    delivered: bool,
+    fault: Option<Fault>,
+) {
+    let settlement = Settlement {
+        usage: learned.usage,
+        delivered,
+        output_estimate: learned.content_events,
+        fault,
+    };
+    exchange.settle(settlement, Nanos(core.now().nanos()));
 }
 
 impl Refused {
