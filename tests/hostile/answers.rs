@@ -49,7 +49,10 @@ fn good() -> Vec<(Vec<u8>, u16, &'static str)> {
 fn bad() -> Vec<Vec<u8>> {
     let mut all = vec![
         answer("101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade", ""),
-        answer("200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked", "5\r\nhello\r\n0\r\n\r\n"),
+        answer(
+            "200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked",
+            "5\r\nhello\r\n0\r\n\r\n",
+        ),
         answer("200 OK\r\ncontent-length: 5\r\ncontent-length: 6", "hello!"),
         answer("200 OK\r\ncontent-length: -1", ""),
         answer("200 OK\r\ncontent-length: +5", "hello"),
@@ -86,7 +89,10 @@ fn bad() -> Vec<Vec<u8>> {
 /// A provider that answers case `n` with the `n`-th of these, and any other with `{}`.
 fn provider(answers: Vec<Vec<Act>>) -> Upstream {
     Upstream::start(move |request| {
-        answers.get(request.case()).cloned().unwrap_or_else(|| vec![Act::Send(upstream::json("{}"))])
+        answers
+            .get(request.case())
+            .cloned()
+            .unwrap_or_else(|| vec![Act::Send(upstream::json("{}"))])
     })
 }
 
@@ -159,7 +165,8 @@ fn answers_that_are_none_are_told_as_such() {
 #[test]
 fn an_answer_that_ends_with_its_connection_is_framed_anew() {
     for driver in Driver::ALL {
-        let ends = |head: &str| vec![Act::Send(format!("{head}\r\n\r\nhello").into_bytes()), Act::Close];
+        let ends =
+            |head: &str| vec![Act::Send(format!("{head}\r\n\r\nhello").into_bytes()), Act::Close];
         let upstream = provider(vec![
             ends("HTTP/1.1 200 OK"),
             ends("HTTP/1.1 200 OK\r\nconnection: close"),
@@ -200,9 +207,15 @@ fn fields_of_the_providers_hop_stay_there() {
         wire.send(post(0, CHAT));
         let answer = wire.answer();
         assert_eq!(answer.header("x-end"), Some("1"));
-        for name in
-            ["connection", "x-hop", "keep-alive", "proxy-authenticate", "set-cookie", "upgrade", "te"]
-        {
+        for name in [
+            "connection",
+            "x-hop",
+            "keep-alive",
+            "proxy-authenticate",
+            "set-cookie",
+            "upgrade",
+            "te",
+        ] {
             assert_eq!(answer.header(name), None, "{name}");
         }
     }
@@ -249,7 +262,8 @@ fn what_stands_behind_an_answer_is_nobodys_answer() {
             ),
         ];
         let together = first.iter().map(|first| vec![Act::Send([first, POISON].concat())]);
-        let apart = first.iter().map(|first| vec![Act::Send(first.clone()), Act::Send(POISON.to_vec())]);
+        let apart =
+            first.iter().map(|first| vec![Act::Send(first.clone()), Act::Send(POISON.to_vec())]);
         let upstream = provider(together.chain(apart).collect());
         let gateway = before(&upstream, driver);
         let mut wire = gateway.connect();
@@ -280,10 +294,11 @@ fn a_provider_may_answer_before_it_has_read_the_request() {
             // Who does not close must say that the connection is of no more use.
             let last = if shown == "Hold" { "connection: close\r\n" } else { "" };
             let head = format!("413 Too Large\r\n{last}content-length: 5");
-            let upstream = Upstream::start_early(move |request| match request.fields("x-case")[0] {
-                "0" => vec![Act::Send(answer(&head, "large")), act.clone()],
-                _ => vec![Act::Read, Act::Send(upstream::json("{}"))],
-            });
+            let upstream =
+                Upstream::start_early(move |request| match request.fields("x-case")[0] {
+                    "0" => vec![Act::Send(answer(&head, "large")), act.clone()],
+                    _ => vec![Act::Read, Act::Send(upstream::json("{}"))],
+                });
             let gateway = before(&upstream, driver);
             for size in [10, 64 << 10, 16 << 20] {
                 let long = format!(r#"{{"model":"m","messages":[],"x":"{}"}}"#, "y".repeat(size));

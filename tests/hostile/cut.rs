@@ -23,12 +23,15 @@ const WAYS: [Act; 3] = [Act::Reset, Act::Close, Act::Hold];
 fn stream() -> Vec<u8> {
     let event = |n: usize| {
         let rest = r#""object":"chat.completion.chunk","created":1,"model":"m""#;
-        let choice = format!(r#"{{"index":0,"delta":{{"content":"word {n}"}},"finish_reason":null}}"#);
+        let choice =
+            format!(r#"{{"index":0,"delta":{{"content":"word {n}"}},"finish_reason":null}}"#);
         format!("data: {{\"id\":\"c\",{rest},\"choices\":[{choice}]}}\n\n")
     };
     let mut text: String = (0..25).map(event).collect();
     text.push_str(": a comment\n\ndata: [DONE]\n\n");
-    let mut out = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    let mut out =
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+            .to_vec();
     for chunk in text.as_bytes().chunks(301) {
         out.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
         out.extend_from_slice(chunk);
@@ -44,7 +47,9 @@ fn plain(chunked: bool) -> Vec<u8> {
     if !chunked {
         return upstream::json(&body);
     }
-    let mut out = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    let mut out =
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+            .to_vec();
     for chunk in body.as_bytes().chunks(701) {
         out.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
         out.extend_from_slice(chunk);
@@ -200,7 +205,8 @@ fn a_chunk_that_is_none_breaks_the_answer_where_it_stands() {
         let upstream = Upstream::start(|request| {
             let (bad, events) = (SIZES[request.case() / 2], request.case() % 2 == 0);
             let kind = if events { "text/event-stream" } else { "application/json" };
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked");
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked");
             let good = format!("{:x}\r\n{EVENT}\r\n", EVENT.len());
             vec![Act::Send(format!("{head}\r\n\r\n{good}{bad}\r\nhello\r\n0\r\n\r\n").into_bytes())]
         });

@@ -88,15 +88,43 @@ fn ambiguous() -> Vec<(String, &'static [u16])> {
         ("G".repeat(70_000), &[501]),
     ];
     for value in [
-        "xchunked", "chunked,", ",chunked", "chunked, chunked", "gzip, chunked", "chunked, gzip",
-        "gzip", "identity", "\"chunked\"", "chunked;q=1", "chunked;", "chunked x", "\u{b}chunked",
-        "chunked\u{c}", "'chunked'", "chunke\u{17f}", "\u{a0}chunked", "",
+        "xchunked",
+        "chunked,",
+        ",chunked",
+        "chunked, chunked",
+        "gzip, chunked",
+        "chunked, gzip",
+        "gzip",
+        "identity",
+        "\"chunked\"",
+        "chunked;q=1",
+        "chunked;",
+        "chunked x",
+        "\u{b}chunked",
+        "chunked\u{c}",
+        "'chunked'",
+        "chunke\u{17f}",
+        "\u{a0}chunked",
+        "",
     ] {
         all.push((chat(&format!("transfer-encoding: {value}\r\n"), &body), coding));
     }
     for value in [
-        "+5", "-5", "0x5", "5_0", "5,5", "5, 6", "", "5 5", "5;", "\u{b}5", "5\u{a0}", "five",
-        "18446744073709551621", "99999999999999999999999", "٥",
+        "+5",
+        "-5",
+        "0x5",
+        "5_0",
+        "5,5",
+        "5, 6",
+        "",
+        "5 5",
+        "5;",
+        "\u{b}5",
+        "5\u{a0}",
+        "five",
+        "18446744073709551621",
+        "99999999999999999999999",
+        "٥",
     ] {
         all.push((chat(&format!("content-length: {value}\r\n"), "hello"), bad));
     }
@@ -105,13 +133,26 @@ fn ambiguous() -> Vec<(String, &'static [u16])> {
         all.push((chat(&format!("{name}\t: {ends}\r\n"), &body), bad));
     }
     for framed in [
-        "0x5\r\nhello\r\n0\r\n\r\n", "+5\r\nhello\r\n0\r\n\r\n", "5_\r\nhello\r\n0\r\n\r\n",
-        "\r\nhello\r\n0\r\n\r\n", " 5\r\nhello\r\n0\r\n\r\n", "5 \r\nhello\r\n0\r\n\r\n",
-        "5\nhello\r\n0\r\n\r\n", "5\rhello\r\n0\r\n\r\n", "5\r\nhello\n0\r\n\r\n",
-        "5\r\nhello0\r\n\r\n", "5\r\nhello!\r\n0\r\n\r\n", "5;a\nb\r\nhello\r\n0\r\n\r\n",
-        "5;a\rb\r\nhello\r\n0\r\n\r\n", "5;a\0b\r\nhello\r\n0\r\n\r\n", "5\r\nhello\r\n0\r\nx\r\n\r\n",
-        "5\r\nhello\r\n0\r\nx : y\r\n\r\n", "5\r\nhello\r\n0\r\n x: y\r\n\r\n", "5\r\nhello\r\n0\r\n\n",
-        "10000000000000005\r\nhello\r\n0\r\n\r\n", "-1\r\nhello\r\n0\r\n\r\n",
+        "0x5\r\nhello\r\n0\r\n\r\n",
+        "+5\r\nhello\r\n0\r\n\r\n",
+        "5_\r\nhello\r\n0\r\n\r\n",
+        "\r\nhello\r\n0\r\n\r\n",
+        " 5\r\nhello\r\n0\r\n\r\n",
+        "5 \r\nhello\r\n0\r\n\r\n",
+        "5\nhello\r\n0\r\n\r\n",
+        "5\rhello\r\n0\r\n\r\n",
+        "5\r\nhello\n0\r\n\r\n",
+        "5\r\nhello0\r\n\r\n",
+        "5\r\nhello!\r\n0\r\n\r\n",
+        "5;a\nb\r\nhello\r\n0\r\n\r\n",
+        "5;a\rb\r\nhello\r\n0\r\n\r\n",
+        "5;a\0b\r\nhello\r\n0\r\n\r\n",
+        "5\r\nhello\r\n0\r\nx\r\n\r\n",
+        "5\r\nhello\r\n0\r\nx : y\r\n\r\n",
+        "5\r\nhello\r\n0\r\n x: y\r\n\r\n",
+        "5\r\nhello\r\n0\r\n\n",
+        "10000000000000005\r\nhello\r\n0\r\n\r\n",
+        "-1\r\nhello\r\n0\r\n\r\n",
     ] {
         all.push((chat(te, framed), bad));
     }
@@ -124,7 +165,8 @@ fn ambiguous() -> Vec<(String, &'static [u16])> {
 /// Sends `request` and one more behind it, in pieces of so many bytes; the answer, behind which nothing may come.
 fn refusal(gateway: &Gateway, request: &str, piece: usize) -> Answer {
     let mut wire = gateway.connect();
-    let shown: String = request.chars().rev().take(300).collect::<Vec<_>>().into_iter().rev().collect();
+    let shown: String =
+        request.chars().rev().take(300).collect::<Vec<_>>().into_iter().rev().collect();
     let all = format!("{request}{HEALTH}");
     for part in all.as_bytes().chunks(piece) {
         if wire.try_send(part).is_err() {

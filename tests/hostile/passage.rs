@@ -53,25 +53,67 @@ fn check_clean(request: &Request, host: &str, case: &str) {
 
 /// Requests that are good, in every spelling; `{key}` stands for the client's key and `{len}` for the body's length.
 const GOOD: &[(&str, &str)] = &[
-    ("POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\ncontent-length: {len}\r\n\r\n", CHAT),
-    ("POST /v1/chat/completions HTTP/1.1\r\nHOST:g\r\nAUTHORIZATION:   bearer {key}\t \r\nCONTENT-LENGTH:  {len} \r\n\r\n", CHAT),
-    ("POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nx-api-key: {key}\r\ncontent-length: {len}\r\n\r\n", CHAT),
-    ("POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\napi-key: {key}\r\nx_api_key: {key}\r\ncontent-length: {len}\r\n\r\n", CHAT),
-    ("POST /v1/chat/completions HTTP/1.0\r\nauthorization: Bearer {key}\r\ncontent-length: {len}\r\n\r\n", CHAT),
-    ("POST http://other:1/v1/chat/completions?a=b HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\ncontent-length: {len}\r\n\r\n", CHAT),
-    ("POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\nconnection: x-hop, close\r\n\
-      x-hop: 1\r\ncontent-length: {len}\r\n\r\n", CHAT),
-    ("POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\n\
-      connection: content-length, host, authorization, content-type, transfer-encoding\r\ncontent-length: {len}\r\n\r\n", CHAT),
-    ("POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\nconnection: te, upgrade, http2-settings\r\n\
-      te: trailers\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQ\r\ncontent-length: {len}\r\n\r\n", CHAT),
-    ("POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\nkeep-alive: timeout=5\r\n\
-      proxy-connection: keep-alive\r\nproxy-authorization: Basic {key}\r\ntrailer: x\r\nx-empty:\r\ncontent-length: {len}\r\n\r\n", CHAT),
-    ("POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\nexpect: 100-continue\r\ncontent-length: {len}\r\n\r\n", CHAT),
-    ("POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\ncookie: {key}\r\ncontent-length: {len}\r\n\r\n", CHAT),
-    ("POST /v1/batches/b_1/cancel HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\ncontent-length: 0\r\n\r\n", ""),
+    (
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\ncontent-length: {len}\r\n\r\n",
+        CHAT,
+    ),
+    (
+        "POST /v1/chat/completions HTTP/1.1\r\nHOST:g\r\nAUTHORIZATION:   bearer {key}\t \r\nCONTENT-LENGTH:  {len} \r\n\r\n",
+        CHAT,
+    ),
+    (
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nx-api-key: {key}\r\ncontent-length: {len}\r\n\r\n",
+        CHAT,
+    ),
+    (
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\napi-key: {key}\r\nx_api_key: {key}\r\ncontent-length: {len}\r\n\r\n",
+        CHAT,
+    ),
+    (
+        "POST /v1/chat/completions HTTP/1.0\r\nauthorization: Bearer {key}\r\ncontent-length: {len}\r\n\r\n",
+        CHAT,
+    ),
+    (
+        "POST http://other:1/v1/chat/completions?a=b HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\ncontent-length: {len}\r\n\r\n",
+        CHAT,
+    ),
+    (
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\nconnection: x-hop, close\r\n\
+      x-hop: 1\r\ncontent-length: {len}\r\n\r\n",
+        CHAT,
+    ),
+    (
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\n\
+      connection: content-length, host, authorization, content-type, transfer-encoding\r\ncontent-length: {len}\r\n\r\n",
+        CHAT,
+    ),
+    (
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\nconnection: te, upgrade, http2-settings\r\n\
+      te: trailers\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQ\r\ncontent-length: {len}\r\n\r\n",
+        CHAT,
+    ),
+    (
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\nkeep-alive: timeout=5\r\n\
+      proxy-connection: keep-alive\r\nproxy-authorization: Basic {key}\r\ntrailer: x\r\nx-empty:\r\ncontent-length: {len}\r\n\r\n",
+        CHAT,
+    ),
+    (
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\nexpect: 100-continue\r\ncontent-length: {len}\r\n\r\n",
+        CHAT,
+    ),
+    (
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\ncookie: {key}\r\ncontent-length: {len}\r\n\r\n",
+        CHAT,
+    ),
+    (
+        "POST /v1/batches/b_1/cancel HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\ncontent-length: 0\r\n\r\n",
+        "",
+    ),
     ("POST /v1/batches/b_1/cancel HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\n\r\n", ""),
-    ("GET /v1/files?limit=2&after=x HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\n\r\n", ""),
+    (
+        "GET /v1/files?limit=2&after=x HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\n\r\n",
+        "",
+    ),
     ("DELETE /v1/files/f_1 HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\n\r\n", ""),
     ("HEAD /v1/files/f_1 HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\n\r\n", ""),
     ("\r\nGET /v1/files HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {key}\r\n\r\n", ""),

@@ -50,7 +50,9 @@ fn token() -> Act {
 /// What the provider does in each case.
 fn acts(case: usize) -> Vec<Act> {
     let head = Act::Send(STREAM_HEAD.as_bytes().to_vec());
-    let role = chunk("data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n");
+    let role = chunk(
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n",
+    );
     let comments = |n: usize| vec![chunk(": still here\n\n"); n];
     match case {
         // No answer; half a head.
@@ -134,10 +136,22 @@ fn every_phase_has_a_deadline_and_a_code_of_its_own() {
             let held = [
                 ("POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\n", "head_timeout"),
                 ("P", "head_timeout"),
-                ("POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\ncontent-length: 9\r\n\r\n{", "body_timeout"),
-                ("POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\ncontent-length: 9\r\n\r\n", "body_timeout"),
-                ("POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\ntransfer-encoding: chunked\r\n\r\n", "body_timeout"),
-                ("POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{", "body_timeout"),
+                (
+                    "POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\ncontent-length: 9\r\n\r\n{",
+                    "body_timeout",
+                ),
+                (
+                    "POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\ncontent-length: 9\r\n\r\n",
+                    "body_timeout",
+                ),
+                (
+                    "POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\ntransfer-encoding: chunked\r\n\r\n",
+                    "body_timeout",
+                ),
+                (
+                    "POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{",
+                    "body_timeout",
+                ),
             ];
             for (sent, code) in held {
                 let gateway = &gateway;
@@ -218,7 +232,11 @@ fn a_silent_stream_gets_comments_and_they_buy_it_no_time() {
 fn events_are_whole_when_a_stream_is_ended_in_the_middle_of_one() {
     for driver in Driver::ALL {
         let upstream = Upstream::start(|request| acts(request.case()));
-        let full = Full { address: upstream.address, _listener: TcpListener::bind("127.0.0.1:0").unwrap(), _queued: Vec::new() };
+        let full = Full {
+            address: upstream.address,
+            _listener: TcpListener::bind("127.0.0.1:0").unwrap(),
+            _queued: Vec::new(),
+        };
         let gateway = start(driver, &upstream, &full);
         let mut wire = gateway.connect();
         wire.send(post(6, STREAM));

@@ -73,7 +73,8 @@ fn a_request_that_a_provider_may_have_begun_is_not_sent_a_third_time() {
 fn a_connection_that_says_it_ends_is_not_used_again() {
     for driver in Driver::ALL {
         let provider = provider_with(Settings { requests_max: Some(3), ..Settings::default() });
-        let gateway = Launch::new(once(&provider.base_url())).on(driver).server("cores = 1").start();
+        let gateway =
+            Launch::new(once(&provider.base_url())).on(driver).server("cores = 1").start();
         let mut one = gateway.client("");
         for _ in 0..30 {
             assert_eq!(one.chat("m").status, 200);

@@ -24,7 +24,8 @@ fn bodies() -> [String; 3] {
 fn refused_by_head() -> Vec<(String, u16)> {
     let good = format!("authorization: Bearer {}\r\n", key::named("one"));
     let poor = format!("authorization: Bearer {}\r\n", key::named("poor"));
-    let chat = "POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\ncontent-type: application/json\r\n";
+    let chat =
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\ncontent-type: application/json\r\n";
     vec![
         (chat.to_owned(), 401),
         (format!("{chat}authorization: Bearer wrong\r\n"), 401),
@@ -75,7 +76,13 @@ fn no_byte_of_an_unread_body_becomes_a_request() {
             let framed = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
             for (head, status) in refused_by_head() {
                 for first in [0, body.len().min(5), body.len()] {
-                    check_unread(&gateway, &format!("{head}{sized}"), body.as_bytes(), first, status);
+                    check_unread(
+                        &gateway,
+                        &format!("{head}{sized}"),
+                        body.as_bytes(),
+                        first,
+                        status,
+                    );
                 }
                 let chunked = format!("{head}transfer-encoding: chunked\r\n\r\n");
                 check_unread(&gateway, &chunked, framed.as_bytes(), 4, status);

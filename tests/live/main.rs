@@ -8,6 +8,7 @@ mod answers;
 mod bytes;
 mod deadlines;
 mod drain;
+mod faults;
 mod front;
 mod newcomer;
 mod rates;

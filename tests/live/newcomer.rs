@@ -211,3 +211,21 @@ fn the_doctor_looks_at_the_machine_and_the_providers() {
     assert_eq!(ill.status.code(), Some(1), "{ill:?}");
     assert!(line(&text(&ill.stdout)).starts_with("FAIL"), "{ill:?}");
 }
+
+#[test]
+fn the_demo_shows_every_scene() {
+    let output = run(&["demo"], &Folder::new());
+    let shown = text(&output.stdout);
+    assert!(output.status.success(), "{shown}{}", text(&output.stderr));
+    assert!(shown.matches('✓').count() >= 7 && !shown.contains('✗'), "{shown}");
+    for word in [
+        "invalid_api_key",
+        "model_not_found",
+        "request_rate_exceeded",
+        "policy edit",
+        "curl ",
+        "p99",
+    ] {
+        assert!(shown.contains(word), "{word} in\n{shown}");
+    }
+}

@@ -258,6 +258,24 @@ fn weights_share_the_requests() {
 }
 
 #[test]
+fn nobody_notices_one_of_three_targets_that_fails() {
+    let places: Vec<Provider> = (0..3).map(|_| provider()).collect();
+    places[1].set_script(&script("status=500"));
+    let mut policy =
+        "[models.m]\nstrategy = \"weighted\"\ntargets = [\"p0/x\", \"p1/x\", \"p2/x\"]\n"
+            .to_owned();
+    for (n, place) in places.iter().enumerate() {
+        policy.push_str(&format!("[providers.p{n}]\nbase_url = \"{}\"\n", place.base_url()));
+    }
+    let gateway = Launch::new(policy).start();
+    let mut client = gateway.client("");
+    let failed = (0..300).filter(|_| client.chat("m").status != 200).count();
+    assert_eq!(failed, 0);
+    let wasted = places[1].counters().requests();
+    assert!(wasted <= 20, "{wasted} requests went to the failing target");
+}
+
+#[test]
 fn retries_stay_within_their_budget() {
     let (a, b) = (provider(), provider());
     a.set_script(&script("status=500"));

@@ -24,8 +24,22 @@ pub fn faregate() -> &'static Path {
 
 /// A run of the program with these arguments, its environment free of what the caller's shell may hold.
 pub fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(faregate());
-    command.args(arguments).env_clear();
+    let mut command = bare(faregate());
+    command.args(arguments);
+    command
+}
+
+/// The same with at most so many descriptors, which the program cannot raise.
+pub fn limited(descriptors: u32, arguments: &[&str]) -> Command {
+    let mut command = bare(Path::new("sh"));
+    command.arg("-c").arg(format!("ulimit -n {descriptors} && exec \"$0\" \"$@\""));
+    command.arg(faregate()).args(arguments);
+    command
+}
+
+fn bare(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear();
     for kept in ["PATH", "HOME", "LLVM_PROFILE_FILE", "FAREGATE_DRIVER"] {
         if let Some(value) = std::env::var_os(kept) {
             command.env(kept, value);

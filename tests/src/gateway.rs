@@ -34,6 +34,7 @@ pub struct Launch {
     policy: String,
     listen: Option<SocketAddr>,
     variables: Vec<(String, String)>,
+    descriptors: Option<u32>,
     files: Vec<(String, String)>,
 }
 
@@ -79,6 +80,13 @@ impl Launch {
         self
     }
 
+    /// Allows it so many descriptors.
+    #[must_use]
+    pub fn descriptors(mut self, most: u32) -> Self {
+        self.descriptors = Some(most);
+        self
+    }
+
     /// Puts a file beside the policy.
     #[must_use]
     pub fn file(mut self, name: &str, text: &str) -> Self {
@@ -111,7 +119,10 @@ impl Launch {
     /// Starts it with a policy file that is there already, in `folder`.
     #[track_caller]
     pub fn start_with(self, folder: Folder, policy: PathBuf) -> Gateway {
-        let mut command = binary::command(&["serve", "-c"]);
+        let mut command = match self.descriptors {
+            None => binary::command(&["serve", "-c"]),
+            Some(most) => binary::limited(most, &["serve", "-c"]),
+        };
         command.arg(&policy).envs(self.variables.iter().map(|(name, value)| (name, value)));
         let child = spawn(&mut command, &folder);
         Gateway::ready(child, folder, policy, self)

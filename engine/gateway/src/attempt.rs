@@ -14,10 +14,10 @@ use std::{
 use faregate_wire::{Framing, HeadLimits, Method, Slots, parse_response};
 
 use crate::{
+    buffer::{self, LANDING_BYTES},
     client::{Client, News},
     clock::Instant,
     io::{Left, Stream},
-    pool::LANDING_BYTES,
     relay::Downstream,
     reply,
     upstream::{DialError, Upstream},
@@ -220,7 +220,7 @@ pub(crate) async fn ask(
         Some(received) => settle_receive(received, reused)?,
         None => {
             if !stream.is_receiving() {
-                stream.begin(Vec::with_capacity(LANDING_BYTES));
+                stream.begin(buffer::landing());
             }
             receive(core, client, &mut stream, reused, deadlines).await?
         }
@@ -265,7 +265,7 @@ async fn send(client: &mut Client, stream: &mut Stream, parts: &[&[u8]]) -> Send
     }
     client.watch(true);
     if !stream.is_receiving() {
-        stream.begin(Vec::with_capacity(LANDING_BYTES));
+        stream.begin(buffer::landing());
     }
     while !left.is_done() {
         let mut room = pin!(stream.writable());

@@ -9,12 +9,10 @@ use std::{
 };
 
 use crate::{
+    buffer::{self, LANDING_BYTES},
     clock::Instant,
     io::{Slot, Stream},
 };
-
-/// Room for the head and body of a small request.
-pub(crate) const LANDING_BYTES: usize = 4 * 1024;
 
 /// Room for the watch during a stream: a client that streams rarely sends more before the end.
 pub(crate) const WATCH_BYTES: usize = 256;
@@ -72,6 +70,9 @@ impl Client {
         }
         if !self.stream.is_receiving() {
             let mut buf = std::mem::take(&mut self.received);
+            if buf.capacity() == 0 && wanted <= LANDING_BYTES {
+                buf = buffer::landing();
+            }
             let room = wanted.clamp(LANDING_BYTES, BODY_STEP_BYTES);
             if buf.capacity() - buf.len() < room.min(wanted) {
                 buf.reserve(room);
@@ -131,8 +132,8 @@ impl Client {
     /// Starts watching: `streams` says whether the next bytes are far away.
     pub(crate) fn watch(&mut self, streams: bool) {
         if !self.gone && !self.stream.is_receiving() && self.ahead.is_empty() {
-            let room = if streams { WATCH_BYTES } else { LANDING_BYTES };
-            self.stream.begin(Vec::with_capacity(room));
+            let room = if streams { Vec::with_capacity(WATCH_BYTES) } else { buffer::landing() };
+            self.stream.begin(room);
         }
     }
 

@@ -53,6 +53,7 @@ pub(crate) async fn serve(core: Rc<Core>, stream: Stream, slot: Slot) {
     let panicked = {
         let mut run = pin!(connection.run());
         std::future::poll_fn(|cx| {
+            core.wake_up();
             match std::panic::catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(cx))) {
                 Ok(Poll::Pending) => Poll::Pending,
                 Ok(Poll::Ready(())) => Poll::Ready(false),
@@ -122,7 +123,7 @@ impl Connection {
                 return Some(opened);
             }
             self.client.slot.set_idle(!begun);
-            let filled = self.client.fill(crate::client::LANDING_BYTES).await;
+            let filled = self.client.fill(crate::buffer::LANDING_BYTES).await;
             self.client.slot.set_idle(false);
             match filled {
                 Ok(()) if begun => {}

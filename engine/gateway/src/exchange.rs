@@ -8,11 +8,12 @@ mod obtain;
 mod read;
 mod rest;
 
-use std::rc::Rc;
+use std::{net::IpAddr, rc::Rc};
 
 use faregate_adapters::surface::{NotServed, Surface};
 use faregate_policy::{
     Nanos,
+    caller::ANONYMOUS,
     exchange::{Exchange, Refusal},
     fault::Fault,
 };
@@ -74,6 +75,8 @@ pub(crate) struct Walk {
     pub(crate) query: Option<Box<str>>,
     /// The provider that a path without a model is meant for.
     pub(crate) provider: Option<Box<str>>,
+    /// The gateways that the request has passed before.
+    pub(crate) via: Option<Box<str>>,
     /// How the body is framed.
     pub(crate) framing: Framing,
     /// Whether the client wants to go on.
@@ -149,9 +152,16 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
     }
     let now = Nanos(started.nanos());
     let mut exchange = Exchange::open(Rc::clone(&live.policy), core.index, now);
-    let wall = core.shared.clock.wall();
+    let wall = core.wall();
     if let Err(refusal) = exchange.identify(head.bearer(), wall).and_then(|()| exchange.admit(now))
     {
+        return refused(refusal, id, surface.name(), Some(exchange));
+    }
+    if exchange.caller().is_some_and(|caller| &*caller.key == ANONYMOUS) && is_cross_site(head) {
+        let refusal = Refusal::new(
+            Fault::OriginForbidden,
+            "callers need no key here, so pages of other sites are not served; add a key to the policy",
+        );
         return refused(refusal, id, surface.name(), Some(exchange));
     }
     let mut forwarded = Vec::with_capacity(head.len);
@@ -164,6 +174,7 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         path: path.into(),
         query: head.query.map(Box::from),
         provider: text(head.header(b"x-faregate-provider")),
+        via: text(head.header(b"via")),
         framing: head.framing,
         keep_alive: head.keep_alive,
         http11: head.version == Version::Http11,
@@ -238,6 +249,27 @@ fn loops(head: &RequestHead<'_, '_>, our_name: &str) -> bool {
     head.header(b"via").is_some_and(|via| {
         via.split(|b| *b == b',').any(|hop| hop.trim_ascii() == our_name.as_bytes())
     })
+}
+
+/// Whether a web page of another site may be behind this: its origin, or the name it has for us, is not of this machine.
+fn is_cross_site(head: &RequestHead<'_, '_>) -> bool {
+    let foreign = |origin: &[u8]| {
+        let at = origin.windows(3).position(|w| w == b"://").map_or(origin.len(), |at| at + 3);
+        let host = host_of(&origin[at..]);
+        host != "localhost" && !host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    };
+    // A name with a dot in it may be a foreign one that was made to lead here.
+    let rebound = |host: &str| host.contains('.') && host.parse::<IpAddr>().is_err();
+    head.header(b"origin").is_some_and(foreign) || rebound(host_of(head.host))
+}
+
+/// The host of an authority, without port and brackets; empty when it is none.
+fn host_of(authority: &[u8]) -> &str {
+    let text = std::str::from_utf8(authority).unwrap_or_default();
+    match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, _)) => host,
+        None => text.split(':').next().unwrap_or_default(),
+    }
 }
 
 fn is_json(content_type: &[u8]) -> bool {

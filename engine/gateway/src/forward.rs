@@ -11,6 +11,7 @@ use faregate_policy::exchange::Refusal;
 
 use crate::{
     attempt::{Answer, Event, Late, poll_answer},
+    buffer,
     client::Client,
     clock::Instant,
     io::Stream,
@@ -93,6 +94,7 @@ pub(crate) async fn forward(
     };
     let mut buf = answer.buf;
     let end = passage.run(answer.out, &mut buf, answer.info.len).await;
+    buffer::give_back(buf);
     let whole = end == End::Complete && !passage.relay.has_surplus();
     let end = passage.conclude(end).await;
     let reusable = passage.finish(end, request_id).await;
@@ -125,7 +127,7 @@ impl Passage<'_> {
         let copies = self.relay.downstream() != Downstream::Length;
         let large = if copies { LARGE_BYTES / 2 } else { LARGE_BYTES };
         if events && buf.capacity() > EVENTS_BYTES {
-            *buf = Vec::with_capacity(EVENTS_BYTES);
+            buffer::give_back(std::mem::replace(buf, Vec::with_capacity(EVENTS_BYTES)));
         }
         while !self.relay.is_ended() {
             let full = buf.len() == buf.capacity();
@@ -257,7 +259,8 @@ impl Passage<'_> {
 
     /// A stream whose `[DONE]` has passed is whole, whatever became of its provider then.
     async fn conclude(&mut self, end: End) -> End {
-        if !matches!(end, End::Broken(_) | End::Late(_)) || !self.relay.conclude(&mut self.scratch) {
+        if !matches!(end, End::Broken(_) | End::Late(_)) || !self.relay.conclude(&mut self.scratch)
+        {
             return end;
         }
         self.client.slot.arm(self.core.now().after(self.pace.stall));

@@ -17,6 +17,7 @@ use std::{
 
 use faregate_policy::{
     Policy,
+    health::{Breaker, BreakerSettings},
     policy::{BaseUrl, HeaderValue, Provider, Scheme, Secret, TargetDeadlines},
 };
 use faregate_wire::HeadLimits;
@@ -51,14 +52,6 @@ pub(crate) struct Target {
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     /// How long it may take.
     pub(crate) deadlines: TargetDeadlines,
-}
-
-impl Target {
-    /// The place for a request with this hint.
-    pub(crate) fn replica(&self, hint: u64) -> usize {
-        let count = self.upstreams.len() as u64;
-        usize::try_from(hint % count.max(1)).unwrap_or(0)
-    }
 }
 
 /// A core's view of what is in force; taken once a request.
@@ -101,6 +94,7 @@ struct Identity {
 struct Shared {
     id: UpstreamId,
     name: Arc<Name>,
+    breaker: Arc<Breaker>,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
@@ -108,15 +102,14 @@ struct Shared {
 pub(crate) struct Builder {
     resolver: Resolver,
     cores: usize,
-    via: String,
     generation: AtomicU64,
     next_id: AtomicU64,
 }
 
 impl Builder {
-    /// A builder for a process with `cores` cores that calls itself `via`.
-    pub(crate) fn new(resolver: Resolver, cores: usize, via: String) -> Self {
-        Self { resolver, cores, via, generation: AtomicU64::new(0), next_id: AtomicU64::new(0) }
+    /// A builder for a process with `cores` cores.
+    pub(crate) fn new(resolver: Resolver, cores: usize) -> Self {
+        Self { resolver, cores, generation: AtomicU64::new(0), next_id: AtomicU64::new(0) }
     }
 
     /// Compiles a policy file and makes what it needs.
@@ -159,6 +152,9 @@ impl Builder {
         let Work { places, files, problems, .. } = work;
         if !problems.is_empty() {
             return Err(problems);
+        }
+        for shared in places.values() {
+            shared.breaker.set(policy.breaker);
         }
         let targets = policy
             .targets
@@ -213,6 +209,7 @@ impl Work<'_> {
                     fields: fields.1.clone(),
                     tls: shared.tls.clone(),
                     name: Arc::clone(&shared.name),
+                    breaker: Arc::clone(&shared.breaker),
                 })),
                 Err(error) => self.problem(&format!("providers.{}", provider.name), &error),
             }
@@ -224,7 +221,6 @@ impl Work<'_> {
     fn fields(&mut self, provider: &Provider) -> Option<(Vec<String>, Vec<u8>)> {
         let mut names = Vec::new();
         let mut lines = Vec::new();
-        reply::write_field(&mut lines, b"via", self.builder.via.as_bytes());
         if let Some(secret) = &provider.api_key {
             let place = format!("providers.{}.api_key", provider.name);
             let key = self.secret(&place, secret)?;
@@ -290,7 +286,8 @@ impl Work<'_> {
             }
         };
         let id = UpstreamId(self.builder.next_id.fetch_add(1, Ordering::Relaxed));
-        let shared = Shared { id, name: Name::new(place), tls };
+        let breaker = Arc::new(Breaker::new(BreakerSettings::default()));
+        let shared = Shared { id, name: Name::new(place), breaker, tls };
         self.places.insert(identity, shared.clone());
         Ok(shared)
     }

@@ -22,6 +22,9 @@ use crossbeam_queue::ArrayQueue;
 /// A block is handed over when it holds this much.
 const BLOCK_BYTES: usize = 32 * 1024;
 
+/// What most lines are shorter than.
+const LINE_BYTES: usize = 2 * 1024;
+
 /// Blocks that may wait for the writer; about 8 MiB.
 const BLOCKS_MAX: usize = 256;
 
@@ -157,6 +160,9 @@ impl Lines {
             return;
         }
         let mut block = self.block.borrow_mut();
+        if block.capacity() == 0 {
+            block.reserve(BLOCK_BYTES + LINE_BYTES);
+        }
         format(&mut block);
         if block.len() >= BLOCK_BYTES {
             self.hand_over(&mut block);
@@ -181,35 +187,32 @@ impl Lines {
     }
 }
 
-/// Appends `"key":"value"` with the value escaped, and a comma before it unless it opens the object.
-pub(crate) fn field(out: &mut Vec<u8>, key: &str, value: &str) {
-    name(out, key);
-    out.push(b'"');
-    for byte in value.bytes() {
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            0..0x20 | 0x7f => {
+/// Appends `prefix`, which ends with the opening quote, then the value, escaped, and the closing quote.
+pub(crate) fn text(out: &mut Vec<u8>, prefix: &str, value: &str) {
+    out.extend_from_slice(prefix.as_bytes());
+    let mut rest = value.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| must_escape(*byte)) {
+        out.extend_from_slice(&rest[..at]);
+        match rest[at] {
+            byte @ (b'"' | b'\\') => out.extend_from_slice(&[b'\\', byte]),
+            byte => {
                 let _ = write!(out, "\\u{byte:04x}");
             }
-            _ => out.push(byte),
         }
+        rest = &rest[at + 1..];
     }
+    out.extend_from_slice(rest);
     out.push(b'"');
 }
 
-/// Appends `"key":number`.
-pub(crate) fn number(out: &mut Vec<u8>, key: &str, value: u64) {
-    name(out, key);
+fn must_escape(byte: u8) -> bool {
+    byte < 0x20 || matches!(byte, b'"' | b'\\' | 0x7f)
+}
+
+/// Appends `prefix` and the number.
+pub(crate) fn number(out: &mut Vec<u8>, prefix: &str, value: u64) {
+    out.extend_from_slice(prefix.as_bytes());
     write_number(out, value);
-}
-
-fn name(out: &mut Vec<u8>, key: &str) {
-    if out.last() != Some(&b'{') {
-        out.push(b',');
-    }
-    out.push(b'"');
-    out.extend_from_slice(key.as_bytes());
-    out.extend_from_slice(b"\":");
 }
 
 /// Appends `value` in decimal.

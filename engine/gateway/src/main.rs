@@ -5,6 +5,7 @@
 mod admin;
 mod answer;
 mod attempt;
+mod buffer;
 mod cli;
 mod client;
 mod clock;
@@ -20,6 +21,7 @@ mod pool;
 mod record;
 mod relay;
 mod reload;
+mod replica;
 mod reply;
 mod serve;
 mod tls;

@@ -11,13 +11,10 @@ use std::{
 
 use hashbrown::HashMap;
 
-use crate::{clock::Instant, io::Stream, upstream::UpstreamId};
+use crate::{buffer, clock::Instant, io::Stream, upstream::UpstreamId};
 
 /// Idle connections kept for one upstream on one core; the one idle longest makes room.
 pub(crate) const IDLE_MAX: usize = 1024;
-
-/// Room for an answer's head and the whole of a small answer.
-pub(crate) const LANDING_BYTES: usize = 4 * 1024;
 
 /// The idle connections of one core.
 #[derive(Default)]
@@ -47,7 +44,7 @@ impl Pool {
     /// Keeps a connection whose last answer was read to its end.
     pub(crate) fn put(&self, id: UpstreamId, mut stream: Stream, now: Instant) {
         debug_assert!(!stream.is_receiving(), "its answer is complete");
-        stream.begin(Vec::with_capacity(LANDING_BYTES));
+        stream.begin(buffer::landing());
         // The receive starts when it is polled, and until then nobody would notice what the provider does.
         if stream.poll(&mut Context::from_waker(Waker::noop())).is_ready() {
             return;

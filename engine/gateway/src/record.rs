@@ -9,7 +9,7 @@ use faregate_policy::exchange::{Exchange, Refusal};
 use crate::{
     clock::Instant,
     exchange::Walk,
-    log::{field, number},
+    log::{number, text},
     metrics::{Sample, Tokens},
     trace::write_hex,
     worker::Core,
@@ -77,20 +77,19 @@ pub(crate) fn record_refused(
         overhead_nanos: None,
     });
     core.lines.add(|line| {
-        line.push(b'{');
-        number(line, "time_unix_ms", core.shared.clock.wall() / 1_000_000);
-        field(line, "request_id", id);
-        field(line, "surface", surface);
+        number(line, "{\"time_unix_ms\":", core.wall() / 1_000_000);
+        text(line, ",\"request_id\":\"", id);
+        text(line, ",\"surface\":\"", surface);
         if let Some(caller) = caller {
-            field(line, "key", &caller.key);
+            text(line, ",\"key\":\"", &caller.key);
         }
         if !team.is_empty() {
-            field(line, "team", team);
+            text(line, ",\"team\":\"", team);
         }
-        number(line, "status", u64::from(refusal.fault.status()));
-        field(line, "error_code", refusal.fault.code());
-        number(line, "generation", core.live().generation);
-        number(line, "core", core.index as u64);
+        number(line, ",\"status\":", u64::from(refusal.fault.status()));
+        text(line, ",\"error_code\":\"", refusal.fault.code());
+        number(line, ",\"generation\":", core.live().generation);
+        number(line, ",\"core\":", core.index as u64);
         line.extend_from_slice(b"}\n");
     });
 }
@@ -132,67 +131,78 @@ fn tokens(usage: &Usage) -> Tokens {
 fn write_line(line: &mut Vec<u8>, core: &Core, walk: &Walk, ending: &Ending<'_>, now: Instant) {
     let times = &walk.times;
     let micros = |at: Instant| at.since(times.started) / 1000;
-    line.push(b'{');
-    number(line, "time_unix_ms", core.shared.clock.wall() / 1_000_000);
-    field(line, "request_id", &walk.id);
+    number(line, "{\"time_unix_ms\":", core.wall() / 1_000_000);
+    text(line, ",\"request_id\":\"", &walk.id);
     line.extend_from_slice(b",\"trace_id\":\"");
     write_hex(line, walk.trace.trace_id, 32);
     line.push(b'"');
-    field(line, "method", walk.method.as_str());
-    field(line, "surface", walk.surface.name());
-    field(line, "path", &walk.path);
+    text(line, ",\"method\":\"", walk.method.as_str());
+    text(line, ",\"surface\":\"", walk.surface.name());
+    text(line, ",\"path\":\"", &walk.path);
     if let Some(caller) = walk.exchange.caller() {
-        field(line, "key", &caller.key);
-        for (name, value) in
-            [("team", &caller.team), ("project", &caller.project), ("agent", &caller.agent)]
-        {
+        text(line, ",\"key\":\"", &caller.key);
+        for (prefix, value) in [
+            (",\"team\":\"", &caller.team),
+            (",\"project\":\"", &caller.project),
+            (",\"agent\":\"", &caller.agent),
+        ] {
             if let Some(value) = value {
-                field(line, name, value);
+                text(line, prefix, value);
             }
         }
     }
     if let Some(model) = &walk.model {
-        field(line, "model", model);
+        text(line, ",\"model\":\"", clip(model));
     }
     if let Some(target) = walk.exchange.target() {
-        field(line, "target", &target.name);
-        field(line, "route_reason", &walk.exchange.route_reason());
+        text(line, ",\"target\":\"", &target.name);
+        text(line, ",\"route_reason\":\"", &walk.exchange.route_reason());
     }
-    number(line, "status", u64::from(ending.status));
+    number(line, ",\"status\":", u64::from(ending.status));
     if !ending.code.is_empty() {
-        field(line, "error_code", ending.code);
+        text(line, ",\"error_code\":\"", ending.code);
     }
-    number(line, "attempts", u64::from(walk.exchange.attempts()));
+    number(line, ",\"attempts\":", u64::from(walk.exchange.attempts()));
     line.extend_from_slice(if walk.streams { b",\"stream\":true" } else { b",\"stream\":false" });
-    number(line, "request_bytes", walk.body_bytes);
-    number(line, "response_bytes", ending.bytes);
-    number(line, "duration_us", micros(now));
+    number(line, ",\"request_bytes\":", walk.body_bytes);
+    number(line, ",\"response_bytes\":", ending.bytes);
+    number(line, ",\"duration_us\":", micros(now));
     if let Some(at) = times.sent {
-        number(line, "sent_us", micros(at));
+        number(line, ",\"sent_us\":", micros(at));
     }
     if let Some(at) = times.answered {
-        number(line, "answered_us", micros(at));
+        number(line, ",\"answered_us\":", micros(at));
     }
     if let Some(at) = times.first_content {
-        number(line, "first_content_us", micros(at));
+        number(line, ",\"first_content_us\":", micros(at));
     }
     write_usage(line, ending);
-    number(line, "generation", walk.live.generation);
-    number(line, "core", core.index as u64);
+    number(line, ",\"generation\":", walk.live.generation);
+    number(line, ",\"core\":", core.index as u64);
     line.extend_from_slice(b"}\n");
+}
+
+/// The start of a name that a client made up: a line has a length.
+fn clip(name: &str) -> &str {
+    const NAME_BYTES_MAX: usize = 256;
+    let mut end = name.len().min(NAME_BYTES_MAX);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    &name[..end]
 }
 
 fn write_usage(line: &mut Vec<u8>, ending: &Ending<'_>) {
     let Some(usage) = ending.usage else {
         if ending.delivered {
-            field(line, "usage", "absent");
+            text(line, ",\"usage\":\"", "absent");
         }
         return;
     };
-    field(line, "usage", "provider");
-    number(line, "input_tokens", usage.input);
-    number(line, "cache_read_tokens", usage.cache_read);
-    number(line, "cache_write_tokens", usage.cache_write);
-    number(line, "output_tokens", usage.output);
-    number(line, "reasoning_tokens", usage.reasoning);
+    text(line, ",\"usage\":\"", "provider");
+    number(line, ",\"input_tokens\":", usage.input);
+    number(line, ",\"cache_read_tokens\":", usage.cache_read);
+    number(line, ",\"cache_write_tokens\":", usage.cache_write);
+    number(line, ",\"output_tokens\":", usage.output);
+    number(line, ",\"reasoning_tokens\":", usage.reasoning);
 }

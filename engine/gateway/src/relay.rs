@@ -206,9 +206,12 @@ impl Relay {
 
     fn push_plain(&mut self, input: &[u8]) -> Result<Forward, Broken> {
         let piece = self.reader.next(input).map_err(|_| Broken::Malformed)?;
+        let is_whole = piece.end && self.learned.bytes == 0;
         self.learned.bytes += piece.data.len() as u64;
-        if self.plan.metered {
-            self.meter.feed(piece.data);
+        match (self.plan.metered, is_whole) {
+            (true, true) => self.learned.usage = UsageMeter::whole(piece.data),
+            (true, false) => self.meter.feed(piece.data),
+            (false, _) => {}
         }
         self.ended = piece.end;
         self.surplus = piece.consumed < input.len();

@@ -79,6 +79,10 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) forwarded: &'a [u8],
     /// How the body is framed.
     pub(crate) framing: Framing,
+    /// How this process calls itself.
+    pub(crate) via: &'a str,
+    /// The gateways that the request has passed before.
+    pub(crate) passed: Option<&'a str>,
     /// The request's place in its trace.
     pub(crate) trace: Trace,
     /// The request's id.
@@ -104,7 +108,13 @@ pub(crate) fn write_request(out: &mut Vec<u8>, upstream: &Upstream, request: &Ou
         Framing::None | Framing::UntilClose => {}
     }
     write_field(out, b"x-request-id", request.request_id.as_bytes());
-    out.extend_from_slice(b"traceparent: ");
+    out.extend_from_slice(b"via: ");
+    if let Some(passed) = request.passed {
+        out.extend_from_slice(passed.as_bytes());
+        out.extend_from_slice(b", ");
+    }
+    out.extend_from_slice(request.via.as_bytes());
+    out.extend_from_slice(b"\r\ntraceparent: ");
     request.trace.write(out);
     out.extend_from_slice(b"\r\n");
     if upstream.field_names.is_empty() {

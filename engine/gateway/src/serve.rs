@@ -110,7 +110,7 @@ pub(crate) fn start(source: Source) -> Result<Running, String> {
     }
     let via = via();
     let resolver = Resolver::start().map_err(|e| format!("resolver: {e}"))?;
-    let builder = Builder::new(resolver, cells, via.clone());
+    let builder = Builder::new(resolver, cells);
     let live = builder.make(policy, None)?;
     live.policy.take_effect();
     let server = live.policy.server.clone();

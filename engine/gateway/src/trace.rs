@@ -64,10 +64,27 @@ impl Trace {
 }
 
 /// Appends the lowest `digits` hex digits of `value`.
-pub(crate) fn write_hex(out: &mut Vec<u8>, value: u128, digits: u32) {
-    for digit in (0..digits).rev() {
-        out.push(b"0123456789abcdef"[(value >> (digit * 4)) as usize & 15]);
+///
+/// # Panics
+///
+/// With an odd number of digits, or more than 32.
+pub(crate) fn write_hex(out: &mut Vec<u8>, value: u128, digits: usize) {
+    const PAIRS: [[u8; 2]; 256] = {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut pairs = [[0; 2]; 256];
+        let mut n = 0;
+        while n < 256 {
+            pairs[n] = [DIGITS[n >> 4], DIGITS[n & 15]];
+            n += 1;
+        }
+        pairs
+    };
+    assert!(digits <= 32 && digits.is_multiple_of(2), "whole bytes of a number of 128 bits");
+    let mut text = [0; 32];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(value.to_be_bytes()) {
+        pair.copy_from_slice(&PAIRS[usize::from(byte)]);
     }
+    out.extend_from_slice(&text[32 - digits..]);
 }
 
 fn parse(header: &[u8]) -> Option<(u128, u8)> {

@@ -15,6 +15,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use faregate_policy::health::Breaker;
 use rustls::{ClientConfig, pki_types::ServerName};
 
 use crate::{
@@ -42,7 +43,6 @@ pub(crate) enum Place {
 }
 
 /// One place a target listens.
-#[derive(Debug)]
 pub(crate) struct Upstream {
     /// Key of the idle connections.
     pub(crate) id: UpstreamId,
@@ -58,6 +58,8 @@ pub(crate) struct Upstream {
     pub(crate) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     /// Addresses.
     pub(crate) name: Arc<Name>,
+    /// Whether this place is failing, where a target has several.
+    pub(crate) breaker: Arc<Breaker>,
 }
 
 /// A place and the addresses it has at the moment.

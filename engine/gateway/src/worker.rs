@@ -125,6 +125,8 @@ pub(crate) struct Core {
     pub(crate) metrics: CoreMetrics,
     live: RefCell<Rc<View>>,
     accepting: Cell<bool>,
+    woken: Cell<Instant>,
+    wall_offset: Cell<u64>,
 }
 
 impl Core {
@@ -139,9 +141,26 @@ impl Core {
         Rc::clone(&live)
     }
 
-    /// Now.
+    /// When the task that runs now was woken: the clock is read once for each poll of a connection, and a poll is short.
     pub(crate) fn now(&self) -> Instant {
-        self.shared.clock.now()
+        self.woken.get()
+    }
+
+    /// The same moment on the wall clock, in nanoseconds since 1970; at most [`HOUSEKEEPING`] behind a clock that was set.
+    pub(crate) fn wall(&self) -> u64 {
+        self.woken.get().nanos().wrapping_add(self.wall_offset.get())
+    }
+
+    fn see_wall_clock(&self) {
+        let clock = self.shared.clock;
+        self.wall_offset.set(clock.wall().wrapping_sub(clock.now().nanos()));
+    }
+
+    /// Reads the clock for the polls that follow.
+    pub(crate) fn wake_up(&self) -> Instant {
+        let now = self.shared.clock.now();
+        self.woken.set(now);
+        now
     }
 
     /// Whether the process is ending.
@@ -182,8 +201,11 @@ pub(crate) fn run(
             metrics: shared.metrics.core(),
             live: RefCell::new(View::new(shared.live.load_full())),
             accepting: Cell::new(true),
+            woken: Cell::new(shared.clock.now()),
+            wall_offset: Cell::new(0),
             shared,
         });
+        core.see_wall_clock();
         core.desk().generation.store(generation, Ordering::Release);
         let listeners = listeners
             .into_iter()
@@ -273,7 +295,7 @@ fn serve(core: &Rc<Core>, accepted: Accepted) {
 async fn secure(core: &Core, socket: Socket, slot: &Slot) -> Option<Stream> {
     let live = core.live();
     let Some(config) = &live.server_tls else { return Some(Stream::plain(socket)) };
-    slot.arm(core.now().after(live.policy.server.deadlines.head));
+    slot.arm(core.wake_up().after(live.policy.server.deadlines.head));
     let mut stream = Stream::secured(socket, Session::server(config).ok()?);
     let mut handshake = Box::pin(stream.handshake());
     let done = std::future::poll_fn(|cx| {
@@ -334,7 +356,7 @@ async fn drain(core: &Rc<Core>, listeners: &[Rc<Listener>]) {
         listener.close();
     }
     let patience = PATIENCE.min(core.live().policy.server.deadlines.drain / 2);
-    let idle_end = core.now().after(patience);
+    let idle_end = core.wake_up().after(patience);
     loop {
         // Another core may have handed a connection over before it knew.
         io::sleep(DRAIN_LOOK).await;
@@ -342,11 +364,11 @@ async fn drain(core: &Rc<Core>, listeners: &[Rc<Listener>]) {
         if core.desk().connections.load(Ordering::Relaxed) == 0 {
             break;
         }
-        if core.now() >= idle_end {
-            core.timers.expire_idle(core.now());
+        if core.wake_up() >= idle_end {
+            core.timers.expire_idle(core.wake_up());
         }
         if core.is_forced() {
-            core.timers.expire_all(core.now());
+            core.timers.expire_all(core.wake_up());
         }
     }
     core.pool.clear();
@@ -355,8 +377,9 @@ async fn drain(core: &Rc<Core>, listeners: &[Rc<Listener>]) {
 async fn housekeeping(core: Rc<Core>) {
     loop {
         io::sleep(HOUSEKEEPING).await;
+        core.see_wall_clock();
         core.lines.flush();
-        core.pool.sweep(core.now(), core.live().policy.server.deadlines.upstream_idle);
+        core.pool.sweep(core.wake_up(), core.live().policy.server.deadlines.upstream_idle);
         core.metrics.idle_upstream_connections.set(core.pool.len() as u64);
     }
 }

@@ -114,6 +114,8 @@ faults! {
     KeyExpired             Client   401 "expired_api_key"            false;
     /// The key is switched off.
     KeyDisabled            Client   401 "disabled_api_key"           false;
+    /// A web page of another site has sent this, and callers need no key.
+    OriginForbidden        Client   403 "origin_not_allowed"         false;
     /// The caller may not use this model.
     ModelForbidden         Client   403 "model_not_allowed"          false;
     /// No model of that name is served.

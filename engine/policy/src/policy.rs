@@ -99,7 +99,7 @@ pub struct ServerDeadlines {
     pub head: Duration,
     /// Between two requests of a connection.
     pub idle: Duration,
-    /// Between two pieces of a request's body.
+    /// From a request's head to the end of its body.
     pub body: Duration,
     /// Between two pieces of an answer that the client takes.
     pub stall: Duration,

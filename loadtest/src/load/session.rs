@@ -14,6 +14,7 @@ use super::plan::Planned;
 use super::report::Times;
 use crate::clock::Nanos;
 use crate::poll::Interest;
+use crate::provider::plain_congestion;
 
 /// A connection, made or not yet made.
 #[derive(Debug, Default)]
@@ -92,6 +93,7 @@ impl Session {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
+        plain_congestion(&socket);
         match socket.connect(&address.into()) {
             Err(error) if error.raw_os_error() != Some(EINPROGRESS) => return Err(error),
             _ => {}

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::plain::Whole;
 use super::prefix;
 use super::refusal::{Reason, Refusal};
 use super::script::Script;
@@ -53,15 +54,19 @@ pub(crate) struct Ask {
     pub(crate) inputs: u64,
     pub(crate) dimensions: u64,
     pub(crate) is_base64: bool,
-    rendered: RefCell<Option<Rendered>>,
+    /// How the same request was answered last: a load test asks it over and over.
+    pub(crate) last: RefCell<Option<Last>>,
 }
 
-/// The text of the last answer to this request: the same request is asked often in a load test.
+/// How a request was answered last.
 #[derive(Debug, Clone)]
-struct Rendered {
-    wanted: (u64, Option<usize>),
-    text: Rc<str>,
-    tokens: u64,
+pub(crate) struct Last {
+    /// The header that brought a script, and the number of the provider's own script it was laid over.
+    pub(crate) header: Option<Box<str>>,
+    pub(crate) epoch: u64,
+    pub(crate) script: Rc<Script>,
+    /// The whole answer of that script, if it was a plain one.
+    pub(crate) whole: Option<Whole>,
 }
 
 impl Ask {
@@ -93,7 +98,7 @@ impl Ask {
             inputs: parts,
             dimensions: members.integer("dimensions", 1, 8192)?.unwrap_or(DIMENSIONS),
             is_base64: members.is_base64()?,
-            rendered: RefCell::default(),
+            last: RefCell::default(),
         })
     }
 
@@ -106,19 +111,11 @@ impl Ask {
     }
 
     /// The text of the answer and its tokens.
-    pub(crate) fn text(&self, script: &Script) -> (Rc<str>, u64) {
-        let wanted = (self.tokens(script).0, script.bytes);
-        let mut rendered = self.rendered.borrow_mut();
-        if let Some(known) = rendered.as_ref().filter(|known| known.wanted == wanted) {
-            return (Rc::clone(&known.text), known.tokens);
-        }
-        let (text, tokens) = match wanted {
+    pub(crate) fn text(&self, script: &Script) -> (String, u64) {
+        match (self.tokens(script).0, script.bytes) {
             (_, Some(bytes)) => text::words_of_bytes(self.seed, bytes),
             (tokens, None) => (text::words(self.seed, tokens), tokens),
-        };
-        let text: Rc<str> = text.into();
-        *rendered = Some(Rendered { wanted, text: Rc::clone(&text), tokens });
-        (text, tokens)
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use socket2::SockRef;
 
 use super::counters::Abort;
 use super::head::{Framing, Head};
+use super::pool::Pool;
 use super::refusal::{Reason, Refusal};
 use super::reply::{Next, Outcome, Reply};
 use super::script::{Fault, Script};
@@ -23,9 +24,6 @@ use crate::poll::{Interest, Ready};
 
 /// Room made in a buffer before reading into it.
 const READ_BYTES: usize = 16 << 10;
-
-/// Empty buffers kept by a thread.
-const SPARES_MAX: usize = 256;
 
 /// How long an ended connection waits for the peer to end it too.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -81,7 +79,7 @@ pub(crate) enum Fate {
 #[derive(Debug)]
 pub(crate) struct Bench {
     pub(crate) desk: Desk,
-    pub(crate) spares: Vec<Vec<u8>>,
+    pub(crate) pool: Pool,
 }
 
 impl Connection {
@@ -150,7 +148,7 @@ impl Connection {
     /// Reads once; false at the end of the stream.
     fn receive(&mut self, bench: &mut Bench) -> io::Result<bool> {
         if self.inbox.capacity() == 0 {
-            self.inbox = bench.spares.pop().unwrap_or_default();
+            self.inbox = bench.pool.take();
         }
         let before = self.inbox.len();
         let outcome = match &self.stage {
@@ -234,15 +232,11 @@ impl Connection {
     fn begin(&mut self, head: Head, bench: &mut Bench, now: Nanos) -> io::Result<Step> {
         let request = Request { head: &head, bytes: &self.inbox, body: &[] };
         let mut slow = None;
-        if request.script().is_some() || bench.desk.script.read_bytes.is_some() {
-            let script = match bench.desk.script_of(request) {
-                Ok(script) => script,
-                Err(refusal) => return self.refuse(bench, &refusal, now),
-            };
-            if script.early {
-                return Ok(self.answer_early(bench, script, now));
-            }
-            slow = script.read_bytes.map(|bytes| (bytes, script.read_wait));
+        match bench.desk.reading_script(request) {
+            Ok(None) => {}
+            Ok(Some(script)) if script.early => return Ok(self.answer_early(bench, script, now)),
+            Ok(Some(script)) => slow = script.read_bytes.map(|bytes| (bytes, script.read_wait)),
+            Err(refusal) => return self.refuse(bench, &refusal, now),
         }
         let arrived = self.inbox.len() - head.len;
         let chunked = match head.framing {
@@ -253,7 +247,7 @@ impl Connection {
                 return self.refuse(bench, &refusal, now);
             }
             Framing::Length(bytes) => {
-                self.inbox.reserve(bytes.saturating_sub(arrived));
+                bench.pool.grow(&mut self.inbox, head.len + bytes);
                 None
             }
         };
@@ -417,11 +411,8 @@ impl Connection {
 
     fn recycle(&mut self, bench: &mut Bench) {
         for buffer in [&mut self.inbox, &mut self.out] {
-            if buffer.is_empty() && buffer.capacity() > 0 {
-                let buffer = std::mem::take(buffer);
-                if bench.spares.len() < SPARES_MAX && buffer.capacity() <= 4 * READ_BYTES {
-                    bench.spares.push(buffer);
-                }
+            if buffer.is_empty() {
+                bench.pool.give(std::mem::take(buffer));
             }
         }
     }

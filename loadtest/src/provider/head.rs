@@ -17,24 +17,81 @@ pub(crate) const HEAD_BYTES_MAX: usize = 64 << 10;
 /// Fields of a request's head.
 const FIELDS_MAX: usize = 128;
 
-/// Fields that end at the next hop, and so must never arrive here.
-const HOP_BY_HOP: &[&str] = &[
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "upgrade",
-    "http2-settings",
-];
+/// What a field's name says about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Host,
+    Script,
+    Expect,
+    Connection,
+    ContentType,
+    RequestId,
+    Authorization,
+    ContentLength,
+    TransferEncoding,
+    /// May occur once, means nothing here.
+    Once,
+    /// Ends at the next hop, and so must never arrive here.
+    HopByHop,
+    /// A credential of another dialect.
+    Foreign,
+    Other,
+}
 
-/// Credentials of other dialects.
-const FOREIGN: &[&str] = &["x-api-key", "api-key", "x-goog-api-key", "cookie"];
+impl Field {
+    fn of(name: &str) -> Field {
+        let one = |known: &[(&str, Field)]| {
+            let found = known.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+            found.map_or(Field::Other, |(_, field)| *field)
+        };
+        match name.len() {
+            2 => one(&[("te", Field::HopByHop)]),
+            4 => one(&[("host", Field::Host)]),
+            5 => one(&[("x-sim", Field::Script)]),
+            6 => one(&[
+                ("accept", Field::Once),
+                ("expect", Field::Expect),
+                ("cookie", Field::Foreign),
+            ]),
+            7 => one(&[
+                ("upgrade", Field::HopByHop),
+                ("trailer", Field::HopByHop),
+                ("api-key", Field::Foreign),
+            ]),
+            9 => one(&[("x-api-key", Field::Foreign)]),
+            10 => one(&[
+                ("user-agent", Field::Once),
+                ("connection", Field::Connection),
+                ("keep-alive", Field::HopByHop),
+            ]),
+            12 => one(&[("content-type", Field::ContentType), ("x-request-id", Field::RequestId)]),
+            13 => one(&[("authorization", Field::Authorization)]),
+            14 => one(&[
+                ("content-length", Field::ContentLength),
+                ("http2-settings", Field::HopByHop),
+                ("x-goog-api-key", Field::Foreign),
+            ]),
+            16 => one(&[("content-encoding", Field::Once), ("proxy-connection", Field::HopByHop)]),
+            17 => one(&[("transfer-encoding", Field::TransferEncoding)]),
+            18 => one(&[("proxy-authenticate", Field::HopByHop)]),
+            19 => one(&[("proxy-authorization", Field::HopByHop)]),
+            _ => Field::Other,
+        }
+    }
 
-/// Fields that may occur once.
-const ONCE: &[&str] =
-    &["authorization", "content-type", "content-encoding", "expect", "accept", "user-agent"];
+    /// The place of a field that may occur once in [`Seen::once`].
+    fn once(self, name: &str) -> Option<u32> {
+        match self {
+            Field::Expect => Some(0),
+            Field::ContentType => Some(1),
+            Field::RequestId => Some(2),
+            Field::Authorization => Some(3),
+            // Their names differ in length.
+            Field::Once => u32::try_from(name.len()).ok(),
+            _ => None,
+        }
+    }
+}
 
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
@@ -96,27 +153,30 @@ impl Head {
         seen: &mut Seen,
         settings: &Settings,
     ) -> Result<(), Refusal> {
-        let is = |name: &str| field.name.eq_ignore_ascii_case(name);
         let place = || Some(place_of(bytes, field.value));
-        seen.once(field.name)?;
-        match field.name.len() {
-            4 if is("host") => seen.host(field.value, settings)?,
-            5 if is("x-sim") => self.script = place(),
-            6 if is("expect") => self.expects_continue = expectation(field.value)?,
-            10 if is("connection") => self.closes = connection(field.value)?,
-            12 if is("content-type") => self.is_json = is_json(field.value),
-            12 if is("x-request-id") => self.request_id = place(),
-            13 if is("authorization") => self.authorization = place(),
-            14 if is("content-length") => seen.length(field.value)?,
-            17 if is("transfer-encoding") => seen.chunked(field.value)?,
-            _ => {}
-        }
-        if HOP_BY_HOP.iter().any(|name| is(name)) {
-            return Err(Refusal::new(Reason::HopByHop, format!("field {} arrived", field.name)));
-        }
-        if FOREIGN.iter().any(|name| is(name)) {
-            let message = format!("credential in field {}", field.name);
-            return Err(Refusal::new(Reason::ForeignCredential, message));
+        let known = Field::of(field.name);
+        seen.once(known, field.name)?;
+        match known {
+            Field::Host => seen.host(field.value, settings)?,
+            Field::Script => self.script = place(),
+            Field::Expect => self.expects_continue = expectation(field.value)?,
+            Field::Connection => self.closes = connection(field.value)?,
+            Field::ContentType => self.is_json = is_json(field.value),
+            Field::RequestId => self.request_id = place(),
+            Field::Authorization => self.authorization = place(),
+            Field::ContentLength => seen.length(field.value)?,
+            Field::TransferEncoding => seen.chunked(field.value)?,
+            Field::HopByHop => {
+                return Err(Refusal::new(
+                    Reason::HopByHop,
+                    format!("field {} arrived", field.name),
+                ));
+            }
+            Field::Foreign => {
+                let message = format!("credential in field {}", field.name);
+                return Err(Refusal::new(Reason::ForeignCredential, message));
+            }
+            Field::Once | Field::Other => {}
         }
         Ok(())
     }
@@ -175,10 +235,8 @@ struct Seen {
 }
 
 impl Seen {
-    fn once(&mut self, name: &str) -> Result<(), Refusal> {
-        let Some(place) = ONCE.iter().position(|once| once.eq_ignore_ascii_case(name)) else {
-            return Ok(());
-        };
+    fn once(&mut self, field: Field, name: &str) -> Result<(), Refusal> {
+        let Some(place) = field.once(name) else { return Ok(()) };
         if self.once & 1 << place != 0 {
             return Err(Refusal::new(Reason::FieldRepeated, format!("field {name} twice")));
         }

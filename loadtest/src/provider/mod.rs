@@ -15,6 +15,7 @@ mod connection;
 mod counters;
 mod head;
 mod plain;
+mod pool;
 mod prefix;
 mod refusal;
 mod reply;
@@ -274,10 +275,18 @@ fn listen(address: SocketAddr, settings: &Settings) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(settings.threads > 1)?;
     socket.set_nonblocking(true)?;
+    plain_congestion(&socket);
     if let Some(bytes) = settings.receive_buffer {
         socket.set_recv_buffer_size(bytes)?;
     }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// Takes the simplest congestion control: on loopback there is none, and BBR, the default of some
+/// machines, paces what it sends by timers.
+pub(crate) fn plain_congestion(socket: &Socket) {
+    // Where it is missing, the default does as well.
+    let _ = socket.set_tcp_congestion(b"reno");
 }

@@ -4,10 +4,14 @@
 //! real API.
 
 use std::io::Write as _;
+use std::ops::Range;
 
 use super::ask::{Ask, Surface};
 use super::script::{Script, UsageForm};
 use super::text;
+
+/// Letters and digits of an id.
+const ID_LETTERS: usize = 29;
 
 /// What identifies one answer.
 #[derive(Debug, Clone, Copy)]
@@ -26,12 +30,47 @@ pub(crate) struct Used {
     pub(crate) completion: u64,
 }
 
-/// The body of a chat or of a legacy completion.
-pub(crate) fn completion(ask: &Ask, script: &Script, identity: Identity, used: Used) -> Vec<u8> {
-    let (text, _) = ask.text(script);
-    let mut out = Vec::with_capacity(768 + (text.len() + 160) * usize_of(ask.choices));
-    members(&mut out, ask, identity, false);
-    out.extend_from_slice(b"\"choices\":[");
+/// A whole answer, of which only the identity changes when the same is asked again.
+#[derive(Debug, Clone)]
+pub(crate) struct Whole {
+    body: Vec<u8>,
+    id: Range<usize>,
+    created: Range<usize>,
+    pub(crate) used: Used,
+}
+
+impl Whole {
+    /// The answer to a chat or to a legacy completion that uses `used`, but for its own tokens.
+    pub(crate) fn new(ask: &Ask, script: &Script, identity: Identity, used: Used) -> Whole {
+        let (text, tokens) = ask.text(script);
+        let used = Used { completion: tokens * ask.choices, ..used };
+        let mut body = Vec::with_capacity(768 + (text.len() + 160) * usize_of(ask.choices));
+        let (id, created) = members(&mut body, ask, identity, false);
+        body.extend_from_slice(b"\"choices\":[");
+        choices(&mut body, ask, script, &text);
+        body.push(b']');
+        if script.usage != UsageForm::Never {
+            body.extend_from_slice(b",\"usage\":");
+            usage(&mut body, used);
+        }
+        body.push(b'}');
+        Whole { body, id, created, used }
+    }
+
+    /// The same answer under another identity.
+    pub(crate) fn body(&self, identity: Identity) -> Vec<u8> {
+        let mut body = self.body.clone();
+        text::put_letters(&mut body[self.id.clone()], identity.serial);
+        let mut rest = identity.created;
+        for digit in body[self.created.clone()].iter_mut().rev() {
+            *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+            rest /= 10;
+        }
+        body
+    }
+}
+
+fn choices(out: &mut Vec<u8>, ask: &Ask, script: &Script, text: &str) {
     let finish = finish_reason(ask, script);
     for index in 0..ask.choices {
         if index > 0 {
@@ -49,13 +88,6 @@ pub(crate) fn completion(ask: &Ask, script: &Script, identity: Identity, used: U
         }
         .expect("a vector takes every write");
     }
-    out.push(b']');
-    if script.usage != UsageForm::Never {
-        out.extend_from_slice(b",\"usage\":");
-        usage(&mut out, used);
-    }
-    out.push(b'}');
-    out
 }
 
 /// The body of an embeddings answer.
@@ -111,23 +143,34 @@ pub(crate) fn models(names: &[String], one: Option<&str>, created: u64) -> Vec<u
     }
 }
 
-/// Opens the object and writes what every chat or completion object begins with.
-pub(crate) fn members(out: &mut Vec<u8>, ask: &Ask, identity: Identity, is_chunk: bool) {
+/// Opens the object and writes what every chat or completion object begins with. Returns where the
+/// changing part of the id and the time lie.
+pub(crate) fn members(
+    out: &mut Vec<u8>,
+    ask: &Ask,
+    identity: Identity,
+    is_chunk: bool,
+) -> (Range<usize>, Range<usize>) {
     let (prefix, object) = match (ask.surface, is_chunk) {
         (Surface::Chat, true) => ("chatcmpl-", "chat.completion.chunk"),
         (Surface::Chat, false) => ("chatcmpl-", "chat.completion"),
         _ => ("cmpl-", "text_completion"),
     };
     write!(out, r#"{{"id":"{prefix}"#).expect("a vector takes every write");
-    text::letters(out, identity.serial, 29);
+    let id = out.len()..out.len() + ID_LETTERS;
+    text::letters(out, identity.serial, ID_LETTERS);
+    write!(out, r#"","object":"{object}","created":"#).expect("a vector takes every write");
+    let start = out.len();
+    write!(out, "{}", identity.created).expect("a vector takes every write");
+    let created = start..out.len();
     write!(
         out,
-        r#"","object":"{object}","created":{},"model":{},"service_tier":"default","system_fingerprint":"fp_{:010x}","#,
-        identity.created,
+        r#","model":{},"service_tier":"default","system_fingerprint":"fp_{:010x}","#,
         json(&ask.model),
         text::hash(0, ask.model.as_bytes()) >> 24,
     )
     .expect("a vector takes every write");
+    (id, created)
 }
 
 /// A usage object.
@@ -176,8 +219,15 @@ mod tests {
             Surface::Chat,
             r#"{"model":"m\"x","messages":[{"role":"user","content":"hi"}],"n":2,"max_tokens":3}"#,
         );
-        let body = completion(&ask, &Script::default(), IDENTITY, USED);
-        let body: Value = serde_json::from_slice(&body).unwrap();
+        let whole = Whole::new(&ask, &Script::default(), IDENTITY, USED);
+        let again = Identity { serial: 2, created: 1_800_000_001 };
+        let other: Value = serde_json::from_slice(&whole.body(again)).unwrap();
+        let body: Value = serde_json::from_slice(&whole.body(IDENTITY)).unwrap();
+        assert_ne!(body["id"], other["id"]);
+        assert_eq!(
+            (&body["created"], &other["created"]),
+            (&1_700_000_000.into(), &again.created.into())
+        );
         assert_eq!(body["object"], "chat.completion");
         assert_eq!(body["model"], "m\"x");
         assert_eq!(body["id"].as_str().unwrap().len(), "chatcmpl-".len() + 29);
@@ -185,7 +235,7 @@ mod tests {
         assert_eq!(body["choices"][1]["finish_reason"], "length");
         let content = body["choices"][0]["message"]["content"].as_str().unwrap();
         assert_eq!(content.split(' ').count(), 3);
-        assert_eq!(body["usage"]["total_tokens"], 25);
+        assert_eq!(body["usage"]["total_tokens"], 9 + 2 * 3);
     }
 
     #[test]

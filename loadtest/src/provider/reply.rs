@@ -4,6 +4,7 @@
 //! Remembered: how much of the body is written, since faults strike at a byte of it.
 
 use std::io::Write as _;
+use std::rc::Rc;
 
 use super::plain::Identity;
 use super::script::{Bad, Fault, Form, Place, Script};
@@ -17,7 +18,7 @@ const OUT_BYTES_MAX: usize = 64 << 10;
 /// An answer being written.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    pub(crate) script: Script,
+    pub(crate) script: Rc<Script>,
     head: Vec<u8>,
     source: Source,
     stage: Stage,
@@ -72,7 +73,12 @@ pub(crate) enum Next {
 
 impl Reply {
     /// An answer whose whole body is known.
-    pub(crate) fn whole(script: Script, identity: Identity, body: Vec<u8>, now: Nanos) -> Reply {
+    pub(crate) fn whole(
+        script: Rc<Script>,
+        identity: Identity,
+        body: Vec<u8>,
+        now: Nanos,
+    ) -> Reply {
         let is_json = body.first() == Some(&b'{');
         let mut head = Vec::with_capacity(512);
         first_line(&mut head, &script);
@@ -91,7 +97,12 @@ impl Reply {
     }
 
     /// An answer that comes token by token.
-    pub(crate) fn stream(script: Script, identity: Identity, stream: Stream, now: Nanos) -> Reply {
+    pub(crate) fn stream(
+        script: Rc<Script>,
+        identity: Identity,
+        stream: Stream,
+        now: Nanos,
+    ) -> Reply {
         let mut head = Vec::with_capacity(512);
         first_line(&mut head, &script);
         let kind = match script.bad {
@@ -128,7 +139,7 @@ impl Reply {
         now.after(script.delay).after(script.first)
     }
 
-    fn new(script: Script, head: Vec<u8>, source: Source, now: Nanos, closes: bool) -> Reply {
+    fn new(script: Rc<Script>, head: Vec<u8>, source: Source, now: Nanos, closes: bool) -> Reply {
         Reply {
             due: now.after(script.delay),
             script,
@@ -321,7 +332,7 @@ mod tests {
     const IDENTITY: Identity = Identity { serial: 1, created: 0 };
 
     fn reply(script: &str) -> Reply {
-        let script = Script::parse(script).unwrap();
+        let script = Rc::new(Script::parse(script).unwrap());
         Reply::whole(script, IDENTITY, b"{\"a\":\"0123456789\"}".to_vec(), Nanos(0))
     }
 

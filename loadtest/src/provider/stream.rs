@@ -24,6 +24,7 @@ pub(crate) struct Stream {
     /// The members every chunk begins with.
     prefix: Vec<u8>,
     event: Vec<u8>,
+    choice: Vec<u8>,
     tokens: u64,
     next: u64,
     chunks: u64,
@@ -47,7 +48,8 @@ impl Stream {
         prefix.extend_from_slice(b"\"choices\":[");
         let tokens = used.completion / ask.choices.max(1);
         let event = Vec::with_capacity(512);
-        Stream { ask, identity, used, prefix, event, tokens, next: 0, chunks: 0, first_at }
+        let choice = Vec::new();
+        Stream { ask, identity, used, prefix, event, choice, tokens, next: 0, chunks: 0, first_at }
     }
 
     /// Chunks written so far.
@@ -62,16 +64,22 @@ impl Stream {
             return Rest::Ended;
         }
         if self.next == 0 && self.ask.surface == Surface::Chat {
-            self.tokens_of(script, now, out, r#"{"role":"assistant","content":"","refusal":null}"#);
+            self.tokens_of(
+                script,
+                now,
+                out,
+                &[br#"{"role":"assistant","content":"","refusal":null}"#],
+            );
         }
         if self.next < self.tokens {
-            let word = text::word(self.ask.seed, self.next);
-            let blank = if self.next == 0 { "" } else { " " };
-            let delta = match self.ask.surface {
-                Surface::Chat => format!(r#"{{"content":"{blank}{word}"}}"#),
-                _ => format!("{blank}{word}"),
-            };
-            self.tokens_of(script, now, out, &delta);
+            let word = text::word(self.ask.seed, self.next).as_bytes();
+            let blank: &[u8] = if self.next == 0 { b"" } else { b" " };
+            match self.ask.surface {
+                Surface::Chat => {
+                    self.tokens_of(script, now, out, &[b"{\"content\":\"", blank, word, b"\"}"]);
+                }
+                _ => self.tokens_of(script, now, out, &[blank, word]),
+            }
             self.next += 1;
         }
         if self.next < self.tokens || script.error_at == Some(self.next) {
@@ -85,15 +93,25 @@ impl Stream {
         self.first_at.after(script.chunk.saturating_mul(u32::try_from(self.next).unwrap_or(0)))
     }
 
-    /// One chunk for each choice.
-    fn tokens_of(&mut self, script: &Script, now: Nanos, out: &mut Vec<u8>, delta: &str) {
+    /// One chunk for each choice, with the delta that `parts` make up.
+    fn tokens_of(&mut self, script: &Script, now: Nanos, out: &mut Vec<u8>, parts: &[&[u8]]) {
+        const REST: &[u8] = b",\"logprobs\":null,\"finish_reason\":null}";
         for choice in 0..self.ask.choices {
-            let (spelling, end) = match self.ask.surface {
-                Surface::Chat => (format!(r#"{{"index":{choice},"delta":{delta}"#), ""),
-                _ => (format!(r#"{{"text":"{delta}","index":{choice}"#), ""),
-            };
-            let choice = format!(r#"{spelling}{end},"logprobs":null,"finish_reason":null}}"#);
-            self.chunk(script, now, out, &choice, UsageForm::Every);
+            let mut text = std::mem::take(&mut self.choice);
+            text.clear();
+            let is_chat = self.ask.surface == Surface::Chat;
+            if is_chat {
+                write!(text, r#"{{"index":{choice},"delta":"#).expect("a vector takes every write");
+            } else {
+                text.extend_from_slice(b"{\"text\":\"");
+            }
+            parts.iter().for_each(|part| text.extend_from_slice(part));
+            if !is_chat {
+                write!(text, r#"","index":{choice}"#).expect("a vector takes every write");
+            }
+            text.extend_from_slice(REST);
+            self.chunk(script, now, out, &text, UsageForm::Every);
+            self.choice = text;
         }
     }
 
@@ -107,10 +125,10 @@ impl Stream {
             let choice = format!(
                 r#"{{"index":{choice},{delta},"logprobs":null,"finish_reason":"{finish}"}}"#
             );
-            self.chunk(script, now, out, &choice, UsageForm::Merged);
+            self.chunk(script, now, out, choice.as_bytes(), UsageForm::Merged);
         }
         if self.ask.include_usage && script.usage == UsageForm::Asked {
-            self.chunk(script, now, out, "", UsageForm::Asked);
+            self.chunk(script, now, out, b"", UsageForm::Asked);
         }
         if script.done {
             self.event.clear();
@@ -135,7 +153,7 @@ impl Stream {
         script: &Script,
         now: Nanos,
         out: &mut Vec<u8>,
-        choice: &str,
+        choice: &[u8],
         place: UsageForm,
     ) {
         self.event.clear();
@@ -144,7 +162,7 @@ impl Stream {
             return self.send(script, out);
         }
         self.event.extend_from_slice(&self.prefix);
-        self.event.extend_from_slice(choice.as_bytes());
+        self.event.extend_from_slice(choice);
         self.event.push(b']');
         self.usage(script, place);
         if script.stamp {

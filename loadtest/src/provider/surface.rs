@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::ask::{Ask, Surface};
+use super::ask::{Ask, Last, Surface};
 use super::counters::Counters;
 use super::head::Head;
-use super::plain::{self, Identity, Used};
+use super::plain::{self, Identity, Used, Whole};
 use super::prefix::PrefixCache;
 use super::refusal::{Reason, Refusal, error_body};
 use super::reply::Reply;
@@ -33,7 +33,9 @@ const ECHO_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Desk {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) script: Script,
+    script: Rc<Script>,
+    /// Which one that is; scripts laid over it are worth nothing once it changes.
+    epoch: u64,
     judged: HashMap<(Surface, u64), Judged>,
     prefixes: PrefixCache,
     serial: u64,
@@ -81,7 +83,8 @@ impl Desk {
     pub(crate) fn new(shared: Arc<Shared>, index: usize) -> Desk {
         let settings = &shared.settings;
         Desk {
-            script: settings.script.clone(),
+            script: Rc::new(settings.script.clone()),
+            epoch: 0,
             judged: HashMap::new(),
             prefixes: PrefixCache::new(settings.prefix_blocks),
             serial: index as u64,
@@ -122,7 +125,7 @@ impl Desk {
     /// The reply to a request that is turned down.
     pub(crate) fn refuse(&mut self, refusal: &Refusal, now: Nanos) -> Reply {
         self.counters().note_refusal(refusal);
-        let script = Script { status: refusal.reason.status(), ..Script::default() };
+        let script = Rc::new(Script { status: refusal.reason.status(), ..Script::default() });
         let identity = self.identity();
         Reply::whole(script, identity, refusal.body(), now)
     }
@@ -134,12 +137,27 @@ impl Desk {
         }
         let identity = self.identity();
         let body = scripted_error(script.status);
-        Reply::whole(script, identity, body, now)
+        Reply::whole(Rc::new(script), identity, body, now)
     }
 
-    /// The script that holds before the request's body is known.
-    pub(crate) fn script_of(&self, request: Request<'_>) -> Result<Script, Refusal> {
-        let mut script = self.script.clone();
+    /// From now on, requests that bring no script follow this one.
+    pub(crate) fn set_script(&mut self, script: Script) {
+        self.script = Rc::new(script);
+        self.epoch += 1;
+    }
+
+    /// The script that holds before the body is read, if it says anything about reading.
+    pub(crate) fn reading_script(&self, request: Request<'_>) -> Result<Option<Script>, Refusal> {
+        let concerns = |text: &str| text.contains("read_") || text.contains("early");
+        if self.script.read_bytes.is_none() && !request.script().is_some_and(concerns) {
+            return Ok(None);
+        }
+        self.script_of(request).map(Some)
+    }
+
+    /// The script of a request whose body brings none.
+    fn script_of(&self, request: Request<'_>) -> Result<Script, Refusal> {
+        let mut script = Script::clone(&self.script);
         if let Some(text) = request.script() {
             script.apply(text).map_err(|message| Refusal::new(Reason::Script, message))?;
         }
@@ -195,8 +213,16 @@ impl Desk {
         verdict
     }
 
-    fn overlaid(&mut self, ask: &Ask, request: Request<'_>) -> Result<Script, Refusal> {
-        let mut script = self.shared.queued.pop().unwrap_or_else(|| self.script.clone());
+    /// The script of a request, with all that is laid over it.
+    fn overlaid(&mut self, ask: &Ask, request: Request<'_>) -> Result<Rc<Script>, Refusal> {
+        let queued = self.shared.queued.pop();
+        let same =
+            |last: &&Last| last.epoch == self.epoch && last.header.as_deref() == request.script();
+        if let (None, Some(last)) = (&queued, ask.last.borrow().as_ref().filter(same)) {
+            return Ok(Rc::clone(&last.script));
+        }
+        let is_queued = queued.is_some();
+        let mut script = queued.unwrap_or_else(|| Script::clone(&self.script));
         let mut overlay = || {
             script.apply_model(&ask.model)?;
             if let Some(text) = &ask.script {
@@ -204,10 +230,17 @@ impl Desk {
             }
             request.script().map_or(Ok(()), |text| script.apply(text))
         };
-        match overlay() {
-            Ok(()) => Ok(script),
-            Err(message) => Err(Refusal::new(Reason::Script, message)),
+        overlay().map_err(|message| Refusal::new(Reason::Script, message))?;
+        let script = Rc::new(script);
+        if !is_queued {
+            *ask.last.borrow_mut() = Some(Last {
+                header: request.script().map(Into::into),
+                epoch: self.epoch,
+                script: Rc::clone(&script),
+                whole: None,
+            });
         }
+        Ok(script)
     }
 
     fn other(&mut self, path: &str, request: Request<'_>, now: Nanos) -> Result<Reply, Refusal> {
@@ -215,9 +248,9 @@ impl Desk {
         let get = matches!(request.method(), "GET" | "HEAD");
         if let Some(control) = path.strip_prefix("/sim/") {
             let body = self.control(control, request)?;
-            return Ok(Reply::whole(Script::default(), identity, body, now));
+            return Ok(Reply::whole(Rc::default(), identity, body, now));
         }
-        let script = self.script_of(request)?;
+        let script = Rc::new(self.script_of(request)?);
         let reply = |body: Vec<u8>| match script.status {
             400.. => {
                 let body = scripted_error(script.status);
@@ -248,7 +281,7 @@ impl Desk {
                 let text = std::str::from_utf8(request.body).unwrap_or("not UTF-8");
                 let script = Script::parse(text).map_err(wrong)?;
                 if path == "script" {
-                    self.script = script;
+                    self.set_script(script);
                 } else if self.shared.queued.push(script).is_err() {
                     return Err(wrong("the queue is full".to_owned()));
                 }
@@ -277,26 +310,40 @@ impl Desk {
     }
 }
 
-fn compose(ask: Rc<Ask>, script: Script, identity: Identity, used: Used, now: Nanos) -> Reply {
+fn compose(ask: Rc<Ask>, script: Rc<Script>, identity: Identity, used: Used, now: Nanos) -> Reply {
     if ask.surface == Surface::Embedding {
         let body = plain::embeddings(&ask, &script);
         return Reply::whole(script, identity, body, now);
     }
-    let tokens = match script.bytes {
-        Some(_) if !ask.stream => ask.text(&script).1,
-        _ => ask.tokens(&script).0,
-    };
-    let used = Used { completion: tokens * ask.choices, ..used };
-    let mut reply = if ask.stream {
+    if ask.stream {
+        let used = Used { completion: ask.tokens(&script).0 * ask.choices, ..used };
         let first_at = Reply::first_at(&script, now);
         let stream = Stream::new(ask, identity, used, first_at);
-        Reply::stream(script, identity, stream, now)
-    } else {
-        let body = plain::completion(&ask, &script, identity, used);
-        Reply::whole(script, identity, body, now)
-    };
-    reply.tokens = used.completion;
+        let mut reply = Reply::stream(script, identity, stream, now);
+        reply.tokens = used.completion;
+        return reply;
+    }
+    let (body, tokens) = whole(&ask, &script, identity, used);
+    let mut reply = Reply::whole(script, identity, body, now);
+    reply.tokens = tokens;
     reply
+}
+
+/// The body of a plain answer and its tokens, from memory if the same was answered last.
+fn whole(ask: &Ask, script: &Rc<Script>, identity: Identity, used: Used) -> (Vec<u8>, u64) {
+    let mut last = ask.last.borrow_mut();
+    let mut memory = last.as_mut().filter(|last| Rc::ptr_eq(&last.script, script));
+    if let Some(Last { whole: Some(whole), .. }) = &memory
+        && whole.used.cached == used.cached
+    {
+        return (whole.body(identity), whole.used.completion);
+    }
+    let whole = Whole::new(ask, script, identity, used);
+    let answer = (whole.body(identity), whole.used.completion);
+    if let Some(memory) = &mut memory {
+        memory.whole = Some(whole);
+    }
+    answer
 }
 
 /// A number that tells different bodies apart most of the time, at a cost that does not grow.

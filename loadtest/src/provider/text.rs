@@ -10,7 +10,8 @@ const WORDS: [&str; 64] = [
     "could",
 ];
 
-const LETTERS: &[u8; 62] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+/// Letters and digits; the first two come twice, so that six bits pick one.
+const LETTERS: &[u8; 64] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01";
 
 /// Mixes `value` well enough that neighbours look unrelated (the finaliser of SplitMix64).
 pub(crate) fn mix(value: u64) -> u64 {
@@ -68,13 +69,21 @@ pub(crate) fn words_of_bytes(seed: u64, bytes: usize) -> (String, u64) {
 
 /// Adds `count` letters and digits that depend on `seed`.
 pub(crate) fn letters(out: &mut Vec<u8>, seed: u64, count: usize) {
-    let mut state = mix(seed);
-    for place in 0..count {
-        if place % 10 == 9 {
-            state = mix(state);
+    let start = out.len();
+    out.resize(start + count, 0);
+    put_letters(&mut out[start..], seed);
+}
+
+/// Fills `out` with letters and digits that depend on `seed`.
+pub(crate) fn put_letters(out: &mut [u8], seed: u64) {
+    let mut state = seed;
+    for ten in out.chunks_mut(10) {
+        state = mix(state);
+        let mut bits = state;
+        for letter in ten {
+            *letter = LETTERS[(bits & 63) as usize];
+            bits >>= 6;
         }
-        out.push(LETTERS[(state % 62) as usize]);
-        state /= 62;
     }
 }
 

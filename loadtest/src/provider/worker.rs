@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use super::connection::{Bench, Connection, Fate};
+use super::pool::Pool;
 use super::script::Script;
 use super::surface::Desk;
 use super::{Shared, Stop};
@@ -70,7 +71,7 @@ impl Worker {
             timers: Timers::default(),
             slots: Vec::new(),
             free: Vec::new(),
-            bench: Bench { desk, spares: Vec::new() },
+            bench: Bench { desk, pool: Pool::default() },
         })
     }
 
@@ -103,7 +104,7 @@ impl Worker {
     fn obey(&mut self) -> bool {
         loop {
             match self.commands.try_recv() {
-                Ok(Command::Script(script)) => self.bench.desk.script = *script,
+                Ok(Command::Script(script)) => self.bench.desk.set_script(*script),
                 Ok(Command::CloseIdle) => self.close_idle(),
                 Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return true,
                 Err(TryRecvError::Empty) => return false,

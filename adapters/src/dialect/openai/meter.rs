@@ -7,9 +7,11 @@
 //! What a model writes cannot pass for usage: in a string its quotes are escaped, and in an object of its own (some
 //! servers give tool arguments as objects) it is not a member of the outermost object.
 
-use memchr::{memchr, memchr2, memchr3};
+use std::sync::LazyLock;
 
-use super::usage;
+use memchr::{memchr, memchr2, memchr3, memmem::Finder};
+
+use super::usage::{ends_here, read, usage};
 use crate::chat::Usage;
 
 /// The most bytes of a usage object that are kept; a longer one is not read.
@@ -78,6 +80,21 @@ impl UsageMeter {
             self.keep(&rest[..used]);
             rest = &rest[used..];
         }
+    }
+
+    /// The usage of a body that is here as a whole.
+    ///
+    /// Usage stands at the end of most answers. There it is found from behind, without reading the rest: quotes within
+    /// strings are escaped, so an unescaped `"usage":` is a member's name; and if what follows its object is the end of
+    /// one object and of the body, that one is the outermost. Otherwise the body is read from its start.
+    #[must_use]
+    pub fn whole(body: &[u8]) -> Option<Usage> {
+        if let Some(usage) = at_the_end(body) {
+            return Some(usage);
+        }
+        let mut meter = Self::default();
+        meter.feed(body);
+        meter.finish()
     }
 
     /// The usage, once the body is complete. The last one counts.
@@ -175,6 +192,19 @@ impl UsageMeter {
     }
 }
 
+fn at_the_end(body: &[u8]) -> Option<Usage> {
+    static QUOTED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage\""));
+    let window = body.len().saturating_sub(CAPTURE_BYTES_MAX);
+    let from = window + QUOTED.find_iter(&body[window..]).last()?;
+    if !matches!(body[..from].trim_ascii_end().last(), Some(b',' | b'{')) {
+        return None;
+    }
+    let behind = body[from + NAME.len() + 2..].trim_ascii_start().strip_prefix(b":")?;
+    let behind = behind.trim_ascii_start();
+    let (usage, len) = read(behind)?;
+    if ends_here(&behind[len..]) { usage } else { None }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -200,6 +230,9 @@ mod tests {
                 metered(body, size).map(|usage| (usage.total_input(), usage.total_output()));
             assert_eq!(found, expected, "pieces of {size}: {body}");
         }
+        let whole = UsageMeter::whole(body.as_bytes());
+        let whole = whole.map(|usage| (usage.total_input(), usage.total_output()));
+        assert_eq!(whole, expected, "whole: {body}");
     }
 
     const USAGE: &str = r#""usage":{"prompt_tokens":9,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":3}}"#;

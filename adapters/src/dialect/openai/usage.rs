@@ -1,40 +1,30 @@
 //! What an answer took: a usage object in the spellings of OpenAI (chat and Responses), DeepSeek, xAI and the rest.
 
-use faregate_wire::{Peek, Scanner};
-
 use crate::chat::Usage;
 
-const NAMES: &[&str] = &[
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "prompt_tokens_details",
-    "completion_tokens_details",
-    "input_tokens",
-    "output_tokens",
-    "input_tokens_details",
-    "output_tokens_details",
-    "prompt_cache_hit_tokens",
-    "prompt_cache_miss_tokens",
-];
-const PROMPT: usize = 0;
-const COMPLETION: usize = 1;
-const TOTAL: usize = 2;
-const PROMPT_DETAILS: usize = 3;
-const COMPLETION_DETAILS: usize = 4;
-const INPUT: usize = 5;
-const OUTPUT: usize = 6;
-const INPUT_DETAILS: usize = 7;
-const OUTPUT_DETAILS: usize = 8;
-const HIT: usize = 9;
-const MISS: usize = 10;
+/// The counts of a usage object, as far as they are there.
+#[derive(Default)]
+struct Counts {
+    prompt: Option<u64>,
+    completion: Option<u64>,
+    total: Option<u64>,
+    hit: Option<u64>,
+    miss: Option<u64>,
+    input: Details,
+    output: Details,
+    /// One bit for each name that was met.
+    met: u16,
+    /// A name was met twice: it has no one value.
+    ambiguous: bool,
+}
 
-const DETAILS: &[&str] =
-    &["cached_tokens", "cache_write_tokens", "audio_tokens", "reasoning_tokens"];
-const CACHED: usize = 0;
-const WRITTEN: usize = 1;
-const AUDIO: usize = 2;
-const REASONING: usize = 3;
+#[derive(Default)]
+struct Details {
+    cached: Option<u64>,
+    written: Option<u64>,
+    audio: Option<u64>,
+    reasoning: Option<u64>,
+}
 
 /// Reads a usage object. `None` when it is not one object or counts nothing.
 ///
@@ -45,43 +35,185 @@ const REASONING: usize = 3;
 /// completion, it cannot have been part of it and is added.
 #[must_use]
 pub fn usage(object: &[u8]) -> Option<Usage> {
-    let peek = Scanner::new(NAMES).finish(object).ok()?;
-    let count = |index| count(&peek, object, index);
-    let either = |index, other| count(index).or_else(|| count(other));
-    let (hit, miss, total) = (count(HIT), count(MISS), count(TOTAL));
-    let completion = either(COMPLETION, OUTPUT);
-    let prompt = either(PROMPT, INPUT)
-        .or_else(|| Some(hit?.saturating_add(miss?)))
-        .or_else(|| Some(total?.saturating_sub(completion.unwrap_or(0))));
-    if prompt.is_none() && completion.is_none() {
+    let object = object.trim_ascii();
+    let (usage, len) = read(object)?;
+    if len == object.len() { usage } else { None }
+}
+
+/// The usage object that `text` begins with, read, and its bytes; `None` when there is none.
+pub(super) fn read(text: &[u8]) -> Option<(Option<Usage>, usize)> {
+    let mut counts = Counts::default();
+    let len = members(text, |name, value| counts.take(name, value))?;
+    Some((if counts.ambiguous { None } else { counts.usage() }, len))
+}
+
+impl Counts {
+    fn usage(self) -> Option<Usage> {
+        let Self { prompt, completion, total, hit, miss, input, output, .. } = self;
+        let prompt = prompt
+            .or_else(|| Some(hit?.saturating_add(miss?)))
+            .or_else(|| Some(total?.saturating_sub(completion.unwrap_or(0))));
+        if prompt.is_none() && completion.is_none() {
+            return None;
+        }
+        let prompt = prompt.unwrap_or(0);
+        let completion = completion.or_else(|| Some(total?.saturating_sub(prompt))).unwrap_or(0);
+        let left_out = total.unwrap_or(0).saturating_sub(prompt.saturating_add(completion));
+        let mut usage = Usage::default();
+        usage.split_input(prompt, input.cached.or(hit).unwrap_or(0), &input);
+        usage.split_output(completion, left_out, &output);
+        Some(usage)
+    }
+
+    /// Takes one member, and says where its value ends if it had to be read.
+    fn take(&mut self, name: &[u8], rest: &[u8]) -> Option<usize> {
+        let (bit, place) = match name {
+            b"prompt_tokens" => (0, &mut self.prompt),
+            b"input_tokens" => (1, &mut self.prompt),
+            b"completion_tokens" => (2, &mut self.completion),
+            b"output_tokens" => (3, &mut self.completion),
+            b"total_tokens" => (4, &mut self.total),
+            b"prompt_cache_hit_tokens" => (5, &mut self.hit),
+            b"prompt_cache_miss_tokens" => (6, &mut self.miss),
+            b"prompt_tokens_details" | b"input_tokens_details" => {
+                self.meet(7 + u16::from(name[0] == b'i'));
+                return self.input.take(rest);
+            }
+            b"completion_tokens_details" | b"output_tokens_details" => {
+                self.meet(9 + u16::from(name[0] == b'o'));
+                return self.output.take(rest);
+            }
+            _ => return value_end(rest),
+        };
+        let (value, end) = count(rest)?;
+        *place = value.or(*place);
+        self.meet(bit);
+        Some(end)
+    }
+
+    fn meet(&mut self, bit: u16) {
+        self.ambiguous |= self.met & (1 << bit) != 0;
+        self.met |= 1 << bit;
+    }
+}
+
+impl Details {
+    fn take(&mut self, text: &[u8]) -> Option<usize> {
+        if text.first() != Some(&b'{') {
+            return value_end(text);
+        }
+        members(text, |name, rest| {
+            let place = match name {
+                b"cached_tokens" => &mut self.cached,
+                b"cache_write_tokens" => &mut self.written,
+                b"audio_tokens" => &mut self.audio,
+                b"reasoning_tokens" => &mut self.reasoning,
+                _ => return value_end(rest),
+            };
+            let (value, end) = count(rest)?;
+            *place = value;
+            Some(end)
+        })
+    }
+}
+
+/// Gives every member of the object that `text` begins with to `each`: its name, and the text from its value on; `each`
+/// says where the value ends. The object's bytes; `None` when it is not one object.
+///
+/// What is read here is what a provider counts, not what a client may do: names and brackets are followed, literals are
+/// not checked.
+fn members(text: &[u8], mut each: impl FnMut(&[u8], &[u8]) -> Option<usize>) -> Option<usize> {
+    let mut rest = text.strip_prefix(b"{")?.trim_ascii_start();
+    if let [b'}', behind @ ..] = rest {
+        return Some(text.len() - behind.len());
+    }
+    loop {
+        let len = string_end(rest)?;
+        let name = &rest[1..len - 1];
+        rest = rest[len..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+        let value = each(name, rest)?;
+        rest = rest.get(value..)?.trim_ascii_start();
+        match rest {
+            [b'}', behind @ ..] => return Some(text.len() - behind.len()),
+            [b',', behind @ ..] => rest = behind.trim_ascii_start(),
+            _ => return None,
+        }
+    }
+}
+
+/// Bytes of the string that `text` begins with, quotes included.
+fn string_end(text: &[u8]) -> Option<usize> {
+    if text.first() != Some(&b'"') {
         return None;
     }
-    let prompt = prompt.unwrap_or(0);
-    let completion = completion.or_else(|| Some(total?.saturating_sub(prompt))).unwrap_or(0);
-    let input = Details::of(&peek, object, [PROMPT_DETAILS, INPUT_DETAILS]);
-    let output = Details::of(&peek, object, [COMPLETION_DETAILS, OUTPUT_DETAILS]);
-    let left_out = total.unwrap_or(0).saturating_sub(prompt.saturating_add(completion));
-    let mut usage = Usage::default();
-    usage.split_input(prompt, input.cached.or(hit).unwrap_or(0), &input);
-    usage.split_output(completion, left_out, &output);
-    Some(usage)
+    let mut at = 1;
+    loop {
+        match text.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}
+
+/// Bytes of the value that `text` begins with.
+fn value_end(text: &[u8]) -> Option<usize> {
+    match text.first()? {
+        b'"' => string_end(text),
+        b'{' | b'[' => {
+            let (mut depth, mut at) = (0_usize, 0);
+            loop {
+                match text.get(at)? {
+                    b'"' => at += string_end(&text[at..])? - 1,
+                    b'{' | b'[' => depth += 1,
+                    b'}' | b']' => depth -= 1,
+                    _ => {}
+                }
+                at += 1;
+                if depth == 0 {
+                    return Some(at);
+                }
+            }
+        }
+        _ => {
+            let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']') || byte.is_ascii_whitespace();
+            text.iter().position(ends).filter(|at| *at > 0)
+        }
+    }
+}
+
+/// Whether `rest`, behind a member of an object, is the end of that object and of the whole text.
+pub(super) fn ends_here(rest: &[u8]) -> bool {
+    let mut rest = rest.trim_ascii();
+    while let Some(behind) = rest.strip_prefix(b",") {
+        let behind = behind.trim_ascii_start();
+        let Some(name) = string_end(behind) else { return false };
+        let Some(value) = behind[name..].trim_ascii_start().strip_prefix(b":") else {
+            return false;
+        };
+        let value = value.trim_ascii_start();
+        let Some(end) = value_end(value) else { return false };
+        rest = value[end..].trim_ascii_start();
+    }
+    rest == b"}"
 }
 
 impl Usage {
     fn split_input(&mut self, prompt: u64, cached: u64, details: &Details) {
         let mut rest = prompt;
         self.cache_read = take(&mut rest, cached);
-        self.cache_write = take(&mut rest, details.written);
-        self.audio_input = take(&mut rest, details.audio);
+        self.cache_write = take(&mut rest, details.written.unwrap_or(0));
+        self.audio_input = take(&mut rest, details.audio.unwrap_or(0));
         self.input = rest;
     }
 
     fn split_output(&mut self, completion: u64, left_out: u64, details: &Details) {
-        let is_apart = left_out > 0 || details.reasoning > completion;
-        let added = if left_out == 0 && is_apart { details.reasoning } else { left_out };
+        let reasoning = details.reasoning.unwrap_or(0);
+        let is_apart = left_out > 0 || reasoning > completion;
+        let added = if left_out == 0 && is_apart { reasoning } else { left_out };
         let mut rest = completion.saturating_add(added);
-        self.reasoning = take(&mut rest, details.reasoning.max(added));
-        self.audio_output = take(&mut rest, details.audio);
+        self.reasoning = take(&mut rest, reasoning.max(added));
+        self.audio_output = take(&mut rest, details.audio.unwrap_or(0));
         self.output = rest;
     }
 }
@@ -93,37 +225,23 @@ fn take(rest: &mut u64, wanted: u64) -> u64 {
     taken
 }
 
-#[derive(Default)]
-struct Details {
-    cached: Option<u64>,
-    written: u64,
-    audio: u64,
-    reasoning: u64,
-}
-
-impl Details {
-    fn of(usage: &Peek, object: &[u8], spellings: [usize; 2]) -> Self {
-        let span = spellings.into_iter().find_map(|index| usage.span(index));
-        let Some(details) = span.map(|span| &object[span]) else { return Self::default() };
-        let Ok(peek) = Scanner::new(DETAILS).finish(details) else { return Self::default() };
-        let count = |index| count(&peek, details, index);
-        Self {
-            cached: count(CACHED),
-            written: count(WRITTEN).unwrap_or(0),
-            audio: count(AUDIO).unwrap_or(0),
-            reasoning: count(REASONING).unwrap_or(0),
-        }
+/// The number of tokens that `text` begins with, and where it ends; no number when it is something else. Some servers
+/// write whole numbers as `12.0`.
+fn count(text: &[u8]) -> Option<(Option<u64>, usize)> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let value = text[..digits]
+        .iter()
+        .try_fold(0_u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
+    if digits > 0 && matches!(text.get(digits), Some(b',' | b'}')) {
+        return Some((value, digits));
     }
-}
-
-/// A number of tokens. Some servers write whole numbers as `12.0`.
-fn count(peek: &Peek, object: &[u8], index: usize) -> Option<u64> {
-    let text = std::str::from_utf8(&object[peek.span(index)?]).ok()?;
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if fraction.bytes().any(|digit| digit != b'0') {
-        return None;
-    }
-    whole.parse().ok()
+    let end = value_end(text)?;
+    let is_whole = match text[digits..end].split_first() {
+        None => true,
+        Some((b'.', fraction)) => fraction.iter().all(|digit| *digit == b'0'),
+        Some(_) => false,
+    };
+    Some((value.filter(|_| digits > 0 && is_whole), end))
 }
 
 #[cfg(test)]

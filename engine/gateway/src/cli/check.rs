@@ -18,7 +18,7 @@ pub(super) fn run(file: &Path) -> Result<(), Stop> {
     for warning in &policy.warnings {
         let _ = writeln!(text, "{warning}");
     }
-    let _ = write!(text, "{}: good\n{}", file.display(), Summary(&policy));
+    let _ = write!(text, "{}: good\n{}\n", file.display(), Summary(&policy));
     print(&text)
 }
 

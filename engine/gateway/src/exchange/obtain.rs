@@ -18,6 +18,7 @@ use super::{
 use crate::{
     answer,
     attempt::{self, Answer, Deadlines, Failure, Order},
+    buffer::{self, LANDING_BYTES},
     client::News,
     clock::Instant,
     connection::Connection,
@@ -74,6 +75,8 @@ impl Walk {
         end: Instant,
     ) -> Result<Obtained, Stop> {
         let core = std::rc::Rc::clone(&connection.core);
+        let now = || Nanos(core.now().nanos());
+        let mut tried = Tried::default();
         loop {
             match self.exchange.step(Nanos(core.now().nanos()), core.random.next()) {
                 Step::Refuse(refusal) => return Err(Stop::Refused(refusal)),
@@ -81,22 +84,29 @@ impl Walk {
                 Step::Send { target, replica_hint, .. } => {
                     let live = std::rc::Rc::clone(&self.live);
                     let place = &live.targets[target];
-                    let replica = place.replica(replica_hint);
-                    let upstream = &place.upstreams[replica];
+                    let choice = place.choose(tried.at(target), replica_hint, now());
+                    let (replica, upstream) = (choice.index, choice.upstream);
+                    if place.upstreams.len() > 1 {
+                        tried.add(replica);
+                    }
                     match self.attempt(connection, body, place, upstream, end).await {
                         Err(Failure::ClientGone) => return Err(Stop::ClientGone),
                         Err(failure) => {
                             tracing::debug!(target = &*self.live.policy.targets[target].name, %failure, "attempt failed");
-                            let outcome = Outcome::Failed(answer::fault(&failure));
-                            self.exchange.report(outcome, Nanos(core.now().nanos()));
+                            let fault = answer::fault(&failure);
+                            choice.failed(fault, now());
+                            self.exchange.report(Outcome::Failed(fault), now());
                         }
-                        Ok(answer) => match self.report(&core, &answer) {
-                            Verdict::Relay => {
-                                self.times.answered = Some(core.now());
-                                return Ok(Obtained { answer, target, replica });
+                        Ok(answer) => {
+                            choice.answered(answer.info.status, now());
+                            match self.report(&core, &answer) {
+                                Verdict::Relay => {
+                                    self.times.answered = Some(core.now());
+                                    return Ok(Obtained { answer, target, replica });
+                                }
+                                Verdict::Again => recycle(&core, upstream, answer),
                             }
-                            Verdict::Again => recycle(&core, upstream, answer),
-                        },
+                        }
                     }
                 }
             }
@@ -110,7 +120,7 @@ impl Walk {
             after => retry::retry_after(
                 after.as_deref().map(str::as_bytes).unwrap_or_default(),
                 info.retry_after_ms.as_deref().map(str::as_bytes),
-                core.shared.clock.wall(),
+                core.wall(),
             ),
         };
         let outcome = Outcome::Answered { status: info.status, retry_after };
@@ -154,7 +164,7 @@ impl Walk {
     ) -> Result<Answer, Failure> {
         let core = std::rc::Rc::clone(&connection.core);
         let patch = self.edits(body);
-        let head = self.head(body, &patch, upstream);
+        let head = self.head(body, &patch, upstream, &core.shared.via);
         let mut parts: Vec<&[u8]> = Vec::with_capacity(8);
         parts.push(&head);
         if patch.len(body.bytes()) > COPY_BYTES_MAX {
@@ -170,15 +180,17 @@ impl Walk {
         let deadlines = self.deadlines(target, end);
         let client = &mut connection.client;
         let mut fresh = false;
-        loop {
+        let result = loop {
             let (stream, reused) =
                 attempt::connect(&core, client, upstream, &deadlines, fresh).await?;
-            self.times.sent.get_or_insert(core.now());
+            self.times.sent.get_or_insert(core.shared.clock.now());
             match attempt::ask(&core, client, stream, reused, &order, &deadlines).await {
                 Err(Failure::Reset { reused: true }) => fresh = true,
-                result => return result,
+                result => break result,
             }
-        }
+        };
+        buffer::give_back(head);
+        result
     }
 
     fn deadlines(&self, target: &Target, end: Instant) -> Deadlines {
@@ -209,10 +221,14 @@ impl Walk {
     }
 
     /// The head of the request, with the body behind it when that is small.
-    fn head(&self, body: &Body, patch: &Patch, upstream: &Upstream) -> Vec<u8> {
+    fn head(&self, body: &Body, patch: &Patch, upstream: &Upstream, our_name: &str) -> Vec<u8> {
         let length = patch.len(body.bytes());
         let copied = if length <= COPY_BYTES_MAX { length } else { 0 };
-        let mut out = Vec::with_capacity(512 + self.forwarded.len() + copied);
+        let wanted = 512 + self.forwarded.len() + copied;
+        let mut out = match wanted <= LANDING_BYTES {
+            true => buffer::landing(),
+            false => Vec::with_capacity(wanted),
+        };
         // What may carry a body says that it carries none (RFC 9110 section 8.6); others need not.
         let framing = match (self.framing, self.method) {
             (Framing::None, Method::Get | Method::Head | Method::Delete | Method::Options) => {
@@ -229,6 +245,8 @@ impl Walk {
                 query: self.query.as_deref(),
                 forwarded: &self.forwarded,
                 framing,
+                via: our_name,
+                passed: self.via.as_deref(),
                 trace: self.trace,
                 request_id: &self.id,
             },
@@ -237,6 +255,28 @@ impl Walk {
             patch.write(body.bytes(), &mut out);
         }
         out
+    }
+}
+
+/// The places of one target that a request has tried; another target begins anew.
+#[derive(Default)]
+struct Tried {
+    target: usize,
+    places: Vec<usize>,
+}
+
+impl Tried {
+    /// Those of `target`, which is the one that is tried next.
+    fn at(&mut self, target: usize) -> &[usize] {
+        if self.target != target {
+            self.target = target;
+            self.places.clear();
+        }
+        &self.places
+    }
+
+    fn add(&mut self, place: usize) {
+        self.places.push(place);
     }
 }
 

@@ -29,7 +29,7 @@ impl Body {
 
     /// Gives the memory back: no attempt will need it again.
     pub(super) fn release(&mut self) {
-        self.buf = Vec::new();
+        crate::buffer::give_back(std::mem::take(&mut self.buf));
         self.start = 0;
         self.peek = None;
     }

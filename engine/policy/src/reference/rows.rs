@@ -179,7 +179,13 @@ pub const SECTIONS: &[Section] = &[
                 "for a request's head, and for a TLS handshake",
             ),
             key("idle", duration(DAY), "75s", "\"75s\"", "between two requests of a connection"),
-            key("body", duration(HOUR), "30s", "\"30s\"", "between two pieces of a request's body"),
+            key(
+                "body",
+                duration(HOUR),
+                "30s",
+                "\"30s\"",
+                "from a request's head to the end of its body",
+            ),
             key(
                 "stall",
                 duration(HOUR),

@@ -68,7 +68,10 @@ impl Known {
     /// What `name` is, in whatever case.
     #[must_use]
     pub fn of(name: &[u8]) -> Self {
-        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        let Some(first) = name.first().map(u8::to_ascii_lowercase) else { return Self::Other };
+        let is = |known: &str| {
+            known.as_bytes()[0] == first && name.eq_ignore_ascii_case(known.as_bytes())
+        };
         match name.len() {
             2 if is("te") => Self::Te,
             3 if is("via") => Self::Via,
@@ -94,8 +97,8 @@ impl Known {
             14 if is("http2-settings") => Self::Http2Settings,
             16 if is("content-encoding") => Self::ContentEncoding,
             17 if is("transfer-encoding") => Self::TransferEncoding,
-            _ if starts_with(name, b"x-forwarded-") => Self::XForwarded,
-            _ if starts_with(name, b"proxy-") => Self::Proxy,
+            _ if first == b'x' && starts_with(name, b"x-forwarded-") => Self::XForwarded,
+            _ if first == b'p' && starts_with(name, b"proxy-") => Self::Proxy,
             _ => Self::Other,
         }
     }
