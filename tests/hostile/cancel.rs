@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use faregate_tests::{Driver, Gateway, Launch, Provider, client, key, provider, random::Random, wait};
+use faregate_tests::{
+    Driver, Gateway, Launch, Provider, client, key, provider, random::Random, wait,
+};
 use loadtest::clock::Nanos;
 use serde_json::Value;
 
@@ -49,7 +51,8 @@ fn a_client_that_leaves_a_stream_at_any_point_takes_the_provider_with_it() {
         let gateway = Launch::new(once(&provider.base_url())).on(driver).start();
         let mut delays = Vec::new();
         for round in 0..ROUNDS {
-            let sim = ["tokens=100000; chunk=1ms", "tokens=100; stall_at=5000", "first=60s"][round % 3];
+            let sim =
+                ["tokens=100000; chunk=1ms", "tokens=100; stall_at=5000", "first=60s"][round % 3];
             let mut events = gateway.client("").stream(&asked(sim, true));
             for _ in 0..random.below(if round % 3 == 2 { 1 } else { 15 }) {
                 events.next_data().unwrap();
@@ -156,8 +159,11 @@ fn what_a_request_held_comes_back_when_its_client_leaves() {
 fn a_client_that_leaves_in_the_middle_of_its_request_costs_nothing() {
     for driver in Driver::ALL {
         let provider = provider();
-        let policy =
-            format!("{}{}", once(&provider.base_url()), key::row("one", "limits = [\"1 concurrent\"]"));
+        let policy = format!(
+            "{}{}",
+            once(&provider.base_url()),
+            key::row("one", "limits = [\"1 concurrent\"]")
+        );
         let gateway = Launch::new(policy).on(driver).start();
         let whole = gateway.client(&key::named("one")).request(
             "POST",

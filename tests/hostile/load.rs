@@ -58,7 +58,8 @@ fn one(gateway: &Gateway, client: &mut Client, kind: usize) {
             assert!(data.last().unwrap().contains("upstream_cut"), "{data:#?}");
         }
         11 => {
-            let body: Value = serde_json::from_slice(&asked("tokens=1000; chunk=1ms", true)).unwrap();
+            let body: Value =
+                serde_json::from_slice(&asked("tokens=1000; chunk=1ms", true)).unwrap();
             let mut left = gateway.client("").stream(&body);
             left.next_data().unwrap();
         }

@@ -7,7 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use faregate_tests::{Act, Driver, Gateway, Launch, Upstream, Wire, client, provider, upstream, wait};
+use faregate_tests::{
+    Act, Driver, Gateway, Launch, Upstream, Wire, client, provider, upstream, wait,
+};
 use serde_json::Value;
 
 use crate::{CHAT, STREAM, before, once, post};
@@ -21,12 +23,18 @@ const ANSWER_BYTES: usize = 8 << 20;
 /// What a client that does not read may cost.
 const READER_KIB_MAX: u64 = 64;
 
+/// What a client that has not finished its head may cost, in a build without optimisation.
+const HEAD_KIB_MAX: u64 = 10;
+
 /// What the process may grow by for other reasons.
 const SLACK_KIB: u64 = 2048;
 
 /// An answer of 8 MiB in one of the framings, and the request's body that makes it one.
 fn large(case: usize) -> Vec<Act> {
-    let event = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n", "x".repeat(4_000));
+    let event = format!(
+        "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n",
+        "x".repeat(4_000)
+    );
     let text = "y".repeat(16 << 10);
     let (head, part, last) = match case {
         0 => ("text/event-stream\r\ntransfer-encoding: chunked", framed(&event), "0\r\n\r\n"),
@@ -208,7 +216,7 @@ fn clients_that_never_finish_a_head_are_closed_and_harm_nobody() {
                 open() >= CLIENTS as f64 || begun.elapsed() > Duration::from_secs(2)
             });
             let grown = gateway.process().rss_kib().saturating_sub(before);
-            assert!(grown <= 8 * CLIENTS as u64 + SLACK_KIB, "{driver:?}: {grown} KiB");
+            assert!(grown <= HEAD_KIB_MAX * CLIENTS as u64 + SLACK_KIB, "{driver:?}: {grown} KiB");
             wait::until_true("they are all closed", || {
                 assert_eq!(healthy.chat("m").status, 200);
                 open() <= 2.0

@@ -24,7 +24,7 @@ use crate::{
     live::Target,
     local,
     record::{self, Ending},
-    relay::{Downstream, Learned, Plan},
+    relay::{Downstream, Plan},
     reply,
 };
 
@@ -146,7 +146,13 @@ impl Walk {
         };
         let status = if forwarded.end == End::ClientGone { 499 } else { info.status };
         let delivered = (200..300).contains(&info.status);
-        self.settle(core, learned, delivered, fault);
+        let settlement = Settlement {
+            usage: learned.usage,
+            delivered,
+            output_estimate: (info.events && !info.coded).then_some(learned.content_events),
+            fault,
+        };
+        self.settle(core, settlement);
         let code = match fault {
             Some(fault) => fault.code(),
             None if info.status >= 400 => "upstream_status",
@@ -160,20 +166,12 @@ impl Walk {
         );
     }
 
-    fn settle(
-        &mut self,
-        core: &crate::worker::Core,
-        learned: &Learned,
-        delivered: bool,
-        fault: Option<Fault>,
-    ) {
-        let settlement = Settlement {
-            usage: learned.usage,
-            delivered,
-            output_estimate: learned.content_events,
-            fault,
-        };
+    fn settle(&mut self, core: &crate::worker::Core, settlement: Settlement) {
         self.exchange.settle(settlement, Nanos(core.now().nanos()));
+    }
+
+    fn settle_unanswered(&mut self, core: &crate::worker::Core, fault: Option<Fault>) {
+        self.settle(core, Settlement { fault, ..Settlement::default() });
     }
 
     /// Ends the walk without an answer of a provider.
@@ -181,7 +179,7 @@ impl Walk {
         let core = Rc::clone(&connection.core);
         match stop {
             Stop::ClientGone => {
-                self.settle(&core, &Learned::default(), false, Some(Fault::ClientGone));
+                self.settle_unanswered(&core, Some(Fault::ClientGone));
                 self.record_stop(&core, 499, Fault::ClientGone.code(), 0);
                 Next::Close
             }
@@ -206,7 +204,7 @@ impl Walk {
         mut rest: Rest,
     ) -> Next {
         let core = Rc::clone(&connection.core);
-        self.settle(&core, &Learned::default(), false, Some(refusal.fault));
+        self.settle_unanswered(&core, Some(refusal.fault));
         let mut out = Vec::with_capacity(1024);
         let head_only = self.method == Method::Head;
         answer::write_refusal(
@@ -241,7 +239,7 @@ impl Walk {
             return self.stop(connection, Stop::Refused(refusal)).await;
         };
         let core = Rc::clone(&connection.core);
-        self.settle(&core, &Learned::default(), false, None);
+        self.settle_unanswered(&core, None);
         let mut rest = Rest::none(!self.keep_alive || core.is_draining());
         let mut out = Vec::with_capacity(body.len() + 256);
         let head_only = self.method == Method::Head;
