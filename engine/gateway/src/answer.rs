@@ -112,6 +112,9 @@ pub(crate) fn fault(failure: &Failure) -> Fault {
     match failure {
         Failure::Dial(DialError::Name) => Fault::NameFailed,
         Failure::Dial(DialError::Timeout) => Fault::ConnectTimeout,
+        Failure::Dial(DialError::Connect(error)) if crate::io::is_exhausted(error) => {
+            Fault::Overloaded
+        }
         Failure::Dial(DialError::Connect(_)) => Fault::ConnectFailed,
         Failure::Dial(DialError::Tls(_)) => Fault::TlsFailed,
         Failure::Reset { .. } => Fault::UpstreamReset,

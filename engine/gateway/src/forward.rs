@@ -20,8 +20,9 @@ use crate::{
     worker::Core,
 };
 
-/// Bytes received at once while a large body passes.
-const LARGE_BYTES: usize = 64 * 1024;
+/// Bytes received at once while a large body passes; half as many where they are copied into another framing, so that a
+/// client that does not read costs less than 64 KiB either way.
+const LARGE_BYTES: usize = 48 * 1024;
 
 /// Bytes received at once from a stream of events.
 const EVENTS_BYTES: usize = 2 * 1024;
@@ -153,14 +154,16 @@ impl Passage<'_> {
         }
         drop(head);
         let events = self.relay.plan().events;
+        let copies = self.relay.downstream() != Downstream::Length;
+        let large = if copies { LARGE_BYTES / 2 } else { LARGE_BYTES };
         if events && buf.capacity() > EVENTS_BYTES {
             buffer::give_back(std::mem::replace(buf, Vec::with_capacity(EVENTS_BYTES)));
         }
         while !self.relay.is_ended() {
             let full = buf.len() == buf.capacity();
             buf.clear();
-            if full && !events && buf.capacity() < LARGE_BYTES {
-                buf.reserve(LARGE_BYTES);
+            if full && !events && buf.capacity() < large {
+                buf.reserve_exact(large);
             }
             if let Err(end) = self.step(buf, full).await {
                 return end;

@@ -232,7 +232,7 @@ async fn accept(core: Rc<Core>, listener: Rc<Listener>) {
         match listener.accept().await {
             Ok(accepted) => place(&core, accepted),
             Err(_) if !core.accepting.get() => return,
-            Err(error) if is_exhausted(&error) => {
+            Err(error) if io::is_exhausted(&error) => {
                 // Give one waiting client a clear answer with the descriptor kept for it, then wait for others to end.
                 drop(reserve.take());
                 if let Some(accepted) = listener.accept_now() {
@@ -245,10 +245,6 @@ async fn accept(core: Rc<Core>, listener: Rc<Listener>) {
             Err(_) => core.metrics.accept_errors.add(1),
         }
     }
-}
-
-fn is_exhausted(error: &std::io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
 /// Serves the connection here, or hands it to the core that has the fewest.

@@ -102,16 +102,16 @@ struct Last {
 /// What a request has used.
 ///
 /// Charged is the usage that the provider gave. Where it gave none and the answer was its work (`delivered`, or the attempt
-/// was still under way): all that was set aside; of a stream that ended early, the input and the events that came.
-/// Nothing otherwise.
+/// was still under way): all that was set aside; of a stream that ended early, the input and the events that came; of a
+/// request whose client left before anything came, the input. Nothing otherwise.
 #[derive(Clone, Debug, Default)]
 pub struct Settlement {
     /// What the provider says was used.
     pub usage: Option<Usage>,
     /// A provider has worked for the request and its answer was passed on, in part at least.
     pub delivered: bool,
-    /// Events with content that came, as a stand-in for tokens of output.
-    pub output_estimate: u64,
+    /// Events with content that came, as a stand-in for tokens of output; `None` where the answer was no stream.
+    pub output_estimate: Option<u64>,
     /// What ended the request early.
     pub fault: Option<Fault>,
 }
@@ -329,10 +329,12 @@ impl Exchange {
         if !settlement.delivered && self.under_way.is_none() {
             return 0;
         }
-        match (settlement.fault, settlement.output_estimate) {
-            (None, _) | (Some(_), 0) => self.reserved,
-            (Some(_), events) => self.input_bound.saturating_add(events).min(self.reserved),
-        }
+        let output = match (settlement.fault, settlement.output_estimate) {
+            (Some(_), Some(events)) => events,
+            (Some(Fault::ClientGone), None) if !settlement.delivered => 0,
+            (None, _) | (Some(_), None) => return self.reserved,
+        };
+        self.input_bound.saturating_add(output).min(self.reserved)
     }
 
     fn let_go(&mut self, used: u64) {

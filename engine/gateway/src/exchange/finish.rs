@@ -24,7 +24,7 @@ use crate::{
     live::Target,
     local,
     record::{self, Ending},
-    relay::{Downstream, Learned, Plan},
+    relay::{Downstream, Plan},
     reply,
     worker::Core,
 };
@@ -80,8 +80,11 @@ impl Walk {
         let delivered = (200..300).contains(&info.status);
         let walk = &mut *self;
         let (exchange, request_id) = (&mut walk.exchange, &*walk.id);
+        let counts_events = plan.events;
         let mut settle = |learned: &Learned, fault: Option<Fault>| {
-            settle(exchange, &core, learned, delivered, fault);
+            let output_estimate = counts_events.then_some(learned.content_events);
+            let settlement = Settlement { usage: learned.usage, delivered, output_estimate, fault };
+            settle(exchange, &core, settlement);
         };
         let terms = Terms { plan, pace, request_id, settle: &mut settle };
         let mut forwarded = forward::forward(&core, client, answer, terms).await;
@@ -162,18 +165,16 @@ impl Walk {
         );
     }
 
+    fn settle_unanswered(&mut self, core: &Core, fault: Option<Fault>) {
+        settle(&mut self.exchange, core, Settlement { fault, ..Settlement::default() });
+    }
+
     /// Ends the walk without an answer of a provider.
     pub(super) async fn stop(mut self: Box<Self>, connection: &mut Connection, stop: Stop) -> Next {
         let core = Rc::clone(&connection.core);
         match stop {
             Stop::ClientGone => {
-                settle(
-                    &mut self.exchange,
-                    &core,
-                    &Learned::default(),
-                    false,
-                    Some(Fault::ClientGone),
-                );
+                self.settle_unanswered(&core, Some(Fault::ClientGone));
                 self.record_stop(&core, 499, Fault::ClientGone.code(), 0);
                 Next::Close
             }
@@ -198,7 +199,7 @@ impl Walk {
         mut rest: Rest,
     ) -> Next {
         let core = Rc::clone(&connection.core);
-        settle(&mut self.exchange, &core, &Learned::default(), false, Some(refusal.fault));
+        self.settle_unanswered(&core, Some(refusal.fault));
         let mut out = Vec::with_capacity(1024);
         let head_only = self.method == Method::Head;
         answer::write_refusal(
@@ -227,7 +228,7 @@ impl Walk {
             return self.stop(connection, Stop::Refused(refusal)).await;
         };
         let core = Rc::clone(&connection.core);
-        settle(&mut self.exchange, &core, &Learned::default(), false, None);
+        self.settle_unanswered(&core, None);
         let mut rest = Rest::none(!self.keep_alive || core.is_draining());
         let mut out = Vec::with_capacity(body.len() + 256);
         let head_only = self.method == Method::Head;
@@ -237,19 +238,7 @@ impl Walk {
     }
 }
 
-fn settle(
-    exchange: &mut Exchange,
-    core: &Core,
-    learned: &Learned,
-    delivered: bool,
-    fault: Option<Fault>,
-) {
-    let settlement = Settlement {
-        usage: learned.usage,
-        delivered,
-        output_estimate: learned.content_events,
-        fault,
-    };
+fn settle(exchange: &mut Exchange, core: &Core, settlement: Settlement) {
     exchange.settle(settlement, Nanos(core.now().nanos()));
 }
 

@@ -26,7 +26,7 @@ pub(crate) use listener::{Accepted, Listener, steer_to_newest};
 pub(crate) use socket::{Endpoint, Socket};
 pub(crate) use stream::{Left, Stream};
 pub(crate) use sys::{
-    block_signals, file_limit, pin_to_cpu, raise_file_limit, send_now, wait_signal,
+    block_signals, file_limit, is_exhausted, pin_to_cpu, raise_file_limit, send_now, wait_signal,
 };
 pub(crate) use timer::{Slot, Timers};
 pub(crate) use wake::{Wake, Waker};

@@ -135,6 +135,11 @@ pub(crate) fn pin_to_cpu(index: usize) -> io::Result<usize> {
     }
 }
 
+/// Whether it is this process or machine that has no descriptors or memory left: nobody else's fault.
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
 fn our_signals() -> libc::sigset_t {
     // SAFETY: sigemptyset initialises the set before any other use; the signal numbers are valid.
     unsafe {

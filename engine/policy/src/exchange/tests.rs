@@ -450,11 +450,23 @@ fn absent_usage_is_never_free() {
     assert_eq!(charged(delivered.clone()), 1500);
     let cut = Settlement { fault: Some(Fault::UpstreamCut), ..delivered };
     assert_eq!(charged(cut.clone()), 1500);
-    assert_eq!(charged(Settlement { output_estimate: 30, ..cut.clone() }), 1030);
-    assert_eq!(charged(Settlement { output_estimate: 30_000, ..cut }), 1500);
+    let came = |events| Settlement { output_estimate: Some(events), ..cut.clone() };
+    assert_eq!(charged(came(0)), 1000);
+    assert_eq!(charged(came(30)), 1030);
+    assert_eq!(charged(came(30_000)), 1500);
     assert_eq!(charged(Settlement::default()), 0);
     assert_eq!(charged(used(10)), 10);
     assert_eq!(charged(used(2000)), 2000);
+}
+
+#[test]
+fn a_client_that_leaves_before_anything_came_pays_for_its_input() {
+    let world = world();
+    let mut exchange = world.decided("one", ms(0));
+    sent_to(&mut exchange, ms(0));
+    let gone = Settlement { fault: Some(Fault::ClientGone), ..Settlement::default() };
+    exchange.settle(gone, ms(0));
+    assert_eq!(world.tokens_left(ms(0)), 9_000);
 }
 
 #[test]

@@ -155,7 +155,7 @@ impl Request {
             Some(Kind::Panic) => return self.panicked(world),
             Some(Kind::ClientGone) => {
                 settlement.fault = Some(Fault::ClientGone);
-                settlement.output_estimate = world.below(500);
+                settlement.output_estimate = Some(world.below(500));
                 "client gone"
             }
             Some(Kind::Cut) => {
