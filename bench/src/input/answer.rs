@@ -1,6 +1,6 @@
 //! Answers to a chat completion that are no streams.
 
-use super::prose::Prose;
+use super::prose::{Prose, Style};
 
 /// Tokens of the prompt that the answer reports.
 pub const PROMPT_TOKENS: u64 = 310;
@@ -27,7 +27,7 @@ pub fn body(bytes: usize) -> Vec<u8> {
         PROMPT_TOKENS + COMPLETION_TOKENS
     );
     let text = bytes - body.len() - tail.len();
-    Prose::new(11).write(&mut body, text);
+    Prose::new(Style::Plain, 11).write(&mut body, text);
     body.extend_from_slice(tail.as_bytes());
     body
 }

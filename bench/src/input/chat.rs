@@ -1,6 +1,6 @@
 //! Bodies of chat completions, of any size.
 
-use super::prose::Prose;
+use super::prose::{Prose, Style};
 
 /// The model that every body asks for.
 pub const MODEL: &str = "gpt-4o-mini";
@@ -33,6 +33,16 @@ pub enum Place {
 /// When `bytes` are too few for a message.
 #[must_use]
 pub fn body(bytes: usize, place: Place) -> Vec<u8> {
+    body_of(Style::Plain, bytes, place)
+}
+
+/// The same, with messages in this style.
+///
+/// # Panics
+///
+/// When `bytes` are too few for a message.
+#[must_use]
+pub fn body_of(style: Style, bytes: usize, place: Place) -> Vec<u8> {
     let model = format!("\"model\":\"{MODEL}\"");
     let (before, after) = match place {
         Place::First => (format!("{model},"), String::new()),
@@ -44,15 +54,15 @@ pub fn body(bytes: usize, place: Place) -> Vec<u8> {
          {{\"role\":\"system\",\"content\":\"You are a helpful assistant.\"}}"
     )
     .into_bytes();
-    write_messages(&mut body, bytes - tail.len());
+    write_messages(&mut body, style, bytes - tail.len());
     body.extend_from_slice(tail.as_bytes());
     assert_eq!(body.len(), bytes, "a body of another size is another measurement");
     body
 }
 
 /// Appends messages until `body` has `end` bytes.
-fn write_messages(body: &mut Vec<u8>, end: usize) {
-    let mut prose = Prose::new(7);
+fn write_messages(body: &mut Vec<u8>, style: Style, end: usize) {
+    let mut prose = Prose::new(style, 7);
     for role in ["user", "assistant"].iter().cycle() {
         let head = format!(",{{\"role\":\"{role}\",\"content\":\"");
         let frame = head.len() + "\"}".len();

@@ -7,3 +7,5 @@ pub mod head;
 pub mod policy;
 mod prose;
 pub mod sse;
+
+pub use prose::Style;

@@ -1,6 +1,6 @@
 //! Streams of server-sent events.
 
-use super::prose::Prose;
+use super::prose::{Prose, Style};
 
 /// What OpenAI sends behind the last text when usage is asked for: the data of that event.
 pub const USAGE: &[u8] =
@@ -27,7 +27,7 @@ pub fn delta(bytes: usize) -> Vec<u8> {
             .to_vec();
     let tail = b"\"}}]}";
     let text = bytes - data.len() - tail.len();
-    Prose::new(13).write(&mut data, text);
+    Prose::new(Style::Plain, 13).write(&mut data, text);
     data.extend_from_slice(tail);
     data
 }

@@ -9,7 +9,10 @@ use faregate_adapters::{dialect::openai, surface::Surface};
 use faregate_wire::Scanner;
 
 use super::{Group, Operation, Ready, json};
-use crate::input::chat::{self, KIB, MIB, Place};
+use crate::input::{
+    Style,
+    chat::{self, KIB, MIB, Place},
+};
 
 pub(super) const GROUP: Group = Group {
     name: "body_scan",
@@ -27,6 +30,11 @@ pub(super) const GROUP: Group = Group {
         Operation::by("serde_json Value", "64KiB, model last", || by(json::serde_value, 64 * KIB)),
         Operation::by("sonic-rs Value", "64KiB, model last", || by(json::sonic_value, 64 * KIB)),
         Operation::ours("64KiB in 16KiB pieces", || in_pieces(64 * KIB, 16 * KIB)),
+        Operation::ours("64KiB, dense text", || {
+            dense(|body| read(Scanner::new(openai::FIELDS), body))
+        }),
+        Operation::by("serde_json skip", "64KiB, dense text", || dense(json::serde_skipped)),
+        Operation::by("sonic-rs skip", "64KiB, dense text", || dense(json::sonic_skipped)),
         Operation::ours("1MiB, model first", || ours(MIB, Place::First)),
         Operation::ours("1MiB, model last", || ours(MIB, Place::Last)),
         Operation::by("serde_json skip", "1MiB, model last", || by(json::serde_skipped, MIB)),
@@ -56,6 +64,12 @@ fn in_pieces(bytes: usize, piece: usize) -> Ready {
         }
         read(scanner, body)
     })
+}
+
+/// Messages full of escapes and letters beyond ASCII.
+fn dense(scan: fn(&[u8]) -> u64) -> Ready {
+    let body = chat::body_of(Style::Dense, 64 * KIB, Place::Last);
+    Ready::new(body.len(), json::EXPECTED, move || scan(black_box(&body)))
 }
 
 fn read(scanner: Scanner, body: &[u8]) -> u64 {
