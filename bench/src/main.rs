@@ -3,8 +3,12 @@
 //! `cargo run --release -p faregate-bench -- compare` measures everything in about 20 minutes and
 //! writes `bench/out/compare.md`, `compare.svg` and `compare.json`; `--quick` takes two minutes and
 //! only shows that everything works.
+//!
+//! `cargo run --release -p faregate-bench -- count` counts instructions and allocations of every hot piece, one by one.
 
+mod allocations;
 mod compare;
+mod count;
 mod print;
 
 use std::process::ExitCode;
@@ -23,11 +27,16 @@ struct Options {
 enum Command {
     /// Put Faregate and other proxies under the same load, in alternating rounds.
     Compare(compare::Options),
+    /// Count instructions and allocations of each hot piece, under valgrind.
+    Count(count::Options),
 }
 
 fn main() -> ExitCode {
-    let Command::Compare(options) = Options::parse().command;
-    match compare::run(&options) {
+    let result = match Options::parse().command {
+        Command::Compare(options) => compare::run(&options),
+        Command::Count(options) => count::run(&options),
+    };
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

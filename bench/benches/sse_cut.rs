@@ -1,0 +1,7 @@
+//! Events cut out of what was read, and their data found.
+
+mod measure;
+
+fn main() {
+    measure::group("sse_cut");
+}
