@@ -24,7 +24,7 @@ use crate::{
     live::Target,
     local,
     record::{self, Ending},
-    relay::{Downstream, Plan},
+    relay::{Downstream, Learned, Plan},
     reply,
     worker::Core,
 };
