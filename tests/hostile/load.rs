@@ -17,7 +17,7 @@ use crate::once;
 const CLIENTS: usize = 256;
 
 /// Requests of all of them.
-const REQUESTS: usize = 4_000;
+const REQUESTS: usize = 2_500;
 
 fn asked(sim: &str, stream: bool) -> Vec<u8> {
     let mut body: Value = if stream { client::streamed("m") } else { client::chat("m") };
