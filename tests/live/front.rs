@@ -243,17 +243,35 @@ fn paths_that_could_mean_another_are_refused() {
 #[test]
 fn the_authority_of_a_target_never_says_where_to_connect() {
     let provider = provider();
-    let gateway = Launch::open(&provider).start();
+    let policy = format!("{}{}", gateway::sim(&provider), key::row("one", ""));
+    let gateway = Launch::new(policy).start();
     let mut wire = gateway.connect();
+    let lines = format!(
+        "host: other\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n",
+        key::named("one")
+    );
     wire.send(format!(
-        "POST http://evil.example.org:1/v1/chat/completions?a=b HTTP/1.1\r\nhost: other\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\n\r\n{BODY}",
+        "POST http://evil.example.org:1/v1/chat/completions?a=b HTTP/1.1\r\n{lines}content-length: {}\r\n\r\n{BODY}",
         BODY.len()
     ));
     assert_eq!(wire.answer().status, 200);
     let captured = &provider.take_captured()[0];
     assert_eq!(captured.target, "/v1/chat/completions?a=b");
     assert_eq!(captured.header("host"), Some(provider.address().to_string().as_str()));
+}
+
+#[test]
+fn pages_of_other_sites_get_nothing_where_no_key_is_asked_for() {
+    let provider = provider();
+    let gateway = Launch::open(&provider).start();
+    for lines in
+        ["host: evil.example.org\r\n", "host: localhost\r\norigin: https://evil.example.org\r\n"]
+    {
+        let mut wire = gateway.connect();
+        wire.send(format!("GET /v1/models HTTP/1.1\r\n{lines}\r\n"));
+        assert_eq!(wire.answer().status, 403, "{lines}");
+    }
+    assert_eq!(provider.counters().requests(), 0);
 }
 
 #[test]

@@ -131,7 +131,7 @@ impl Client {
 
     fn more(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
         let mut piece = [0; 16 * 1024];
-        match self.stream.read(&mut piece)? {
+        match read(&mut self.stream, &mut piece)? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             n => {
                 bytes.extend_from_slice(&piece[..n]);
@@ -158,4 +158,14 @@ fn dial(address: SocketAddr) -> io::Result<TcpStream> {
 
 fn bad(error: impl std::fmt::Debug) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("{error:?}"))
+}
+
+/// Reads what has come. A ring that was closed on this thread a moment ago may interrupt the wait.
+fn read(stream: &mut TcpStream, piece: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(piece) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
 }
