@@ -21,6 +21,9 @@ use crate::{
     worker::Core,
 };
 
+/// Room for more of a head below which its buffer grows: one that comes byte by byte stays in the buffer it began in.
+const HEAD_ROOM_BYTES: usize = 1024;
+
 /// How long an answered connection may take to read the rest of a request away before it is closed.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -123,7 +126,7 @@ impl Connection {
                 return Some(opened);
             }
             self.client.slot.set_idle(!begun);
-            let filled = self.client.fill(crate::buffer::LANDING_BYTES).await;
+            let filled = self.client.fill(HEAD_ROOM_BYTES).await;
             self.client.slot.set_idle(false);
             match filled {
                 Ok(()) if begun => {}
