@@ -80,6 +80,11 @@ impl Comparison {
                 short(new.allocations)
             );
         }
+        let gone = before.operations.keys().filter(|name| !after.operations.contains_key(*name));
+        let gone = gone.count();
+        if gone > 0 {
+            _ = writeln!(text, "\n{gone} that were counted before were not counted now");
+        }
         _ = writeln!(text, "\n{dearer} of ours dearer than {tolerance} times what it was");
         Self { text, dearer }
     }

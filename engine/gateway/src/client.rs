@@ -100,6 +100,15 @@ impl Client {
         }
     }
 
+    /// Moves what has arrived into a buffer with room for `total` bytes.
+    pub(crate) fn make_room(&mut self, total: usize) {
+        if total > self.received.capacity() {
+            let mut large = buffer::large(total);
+            large.extend_from_slice(&self.received);
+            buffer::give_back(std::mem::replace(&mut self.received, large));
+        }
+    }
+
     /// Receives a body until `received` holds `total` bytes, as far as it is there already. True when it is complete.
     ///
     /// # Errors

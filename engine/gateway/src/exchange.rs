@@ -157,7 +157,8 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
     {
         return refused(refusal, id, surface.name(), Some(exchange));
     }
-    if exchange.caller().is_some_and(|caller| &*caller.key == ANONYMOUS) && is_cross_site(head) {
+    let is_anonymous = exchange.caller().is_some_and(|caller| &*caller.key == ANONYMOUS);
+    if is_anonymous && live.is_private && is_cross_site(head) {
         let refusal = Refusal::new(
             Fault::OriginForbidden,
             "callers need no key here, so pages of other sites are not served; add a key to the policy",

@@ -41,6 +41,8 @@ pub(crate) struct Live {
     pub(crate) server_tls: Option<Arc<ServerConfig>>,
     /// Limits of a request's head.
     pub(crate) head_limits: HeadLimits,
+    /// Whether only this machine can connect.
+    pub(crate) is_private: bool,
     /// Files whose content was used beside the policy itself.
     pub(crate) files: Vec<PathBuf>,
     places: BTreeMap<Identity, Shared>,
@@ -171,7 +173,9 @@ impl Builder {
             headers: server.headers,
             ..HeadLimits::default()
         };
+        let is_private = server.listen.iter().all(|address| address.ip().is_loopback());
         Ok(Live {
+            is_private,
             generation: self.generation.fetch_add(1, Ordering::Relaxed) + 1,
             policy: Arc::new(policy),
             targets,

@@ -14,6 +14,7 @@
 //! - [`DEPTH_MAX`] containers may be open, one more than there.
 
 mod integers;
+mod marks;
 mod scan;
 mod string;
 #[cfg(test)]

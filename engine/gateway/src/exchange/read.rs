@@ -92,6 +92,7 @@ impl Walk {
         let mut scanner = self.scanner();
         if connection.client.received.len() < total {
             self.expect_body(connection).await?;
+            connection.client.make_room(total);
         }
         while !connection.client.fill_now(total).map_err(gone)? {
             let missing = total - connection.client.received.len();

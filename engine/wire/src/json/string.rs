@@ -7,17 +7,8 @@ use std::borrow::Cow;
 
 use super::{
     JsonError,
-    words::{self, WORD_BYTES},
+    marks::{BLOCK_BYTES, Marks},
 };
-
-/// Bytes that are looked at together in long strings.
-const BLOCK_BYTES: usize = 32;
-
-/// So many words of a string are looked at on the spot: most names and labels end there.
-const WORDS_ON_THE_SPOT: usize = 2;
-
-/// So many more bytes one word after the other: most text has an escape by then. The rest goes by blocks.
-const NEAR_BYTES: usize = 128;
 
 /// The string that is being read.
 #[derive(Clone, Copy, Debug)]
@@ -72,74 +63,30 @@ impl Text {
     /// The place of the next byte that is special, or the end.
     #[inline(always)]
     fn skip(&mut self, body: &[u8], mut at: usize) -> usize {
-        for _ in 0..WORDS_ON_THE_SPOT {
-            let Some(bytes) = body[at..].first_chunk() else { break };
-            if let Some(len) = self.special_in(bytes, at) {
-                return at + len;
-            }
-            at += WORD_BYTES;
-        }
-        self.skip_far(body, at)
-    }
-
-    /// The place of the first special byte among these, which are at `at`.
-    #[inline(always)]
-    fn special_in(&mut self, bytes: &[u8; WORD_BYTES], at: usize) -> Option<usize> {
-        let word = u64::from_le_bytes(*bytes);
-        if !words::matters(word) {
-            return None;
-        }
-        let special = words::special(word);
-        if words::high(word) != 0 {
-            self.note_high(&bytes[..words::first(special)], at);
-        }
-        (special != 0).then(|| words::first(special))
-    }
-
-    /// The same for long strings, and where less than a word is left.
-    #[inline(never)]
-    fn skip_far(&mut self, body: &[u8], mut at: usize) -> usize {
-        let near = body.len().min(at + NEAR_BYTES);
-        if self.skip_words(&body[..near], &mut at) {
-            return at;
-        }
-        while let Some(block) = body[at..].first_chunk::<BLOCK_BYTES>() {
-            let (mut special, mut high) = (0, 0);
-            for bytes in block.as_chunks().0 {
-                let word = u64::from_le_bytes(*bytes);
-                special |= words::special(word);
-                high |= words::high(word);
-            }
-            if special != 0 {
-                break;
-            }
-            if high != 0 {
-                self.note_high(block, at);
+        while let Some(block) = body[at..].first_chunk() {
+            let marks = Marks::of(block);
+            if marks.any() {
+                if marks.high() {
+                    self.note_high(&block[..marks.first_special()], at);
+                }
+                if marks.special() {
+                    return at + marks.first_special();
+                }
             }
             at += BLOCK_BYTES;
         }
-        if self.skip_words(body, &mut at) {
-            return at;
-        }
+        self.skip_last(body, at)
+    }
+
+    /// The same where less than a block is left.
+    #[inline(never)]
+    fn skip_last(&mut self, body: &[u8], mut at: usize) -> usize {
         let start = at;
         while body.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | ..=0x1f)) {
             at += 1;
         }
         self.note_high(&body[start..at], start);
         at
-    }
-
-    /// Moves `at` to the next special byte, and true, or to where less than a word is left, and false.
-    #[inline(always)]
-    fn skip_words(&mut self, body: &[u8], at: &mut usize) -> bool {
-        while let Some(bytes) = body[*at..].first_chunk() {
-            if let Some(len) = self.special_in(bytes, *at) {
-                *at += len;
-                return true;
-            }
-            *at += WORD_BYTES;
-        }
-        false
     }
 
     /// Notes whether there are bytes beyond ASCII in this part of the string, which is at `at`.

@@ -12,28 +12,6 @@ const fn all(byte: u8) -> u64 {
     u64::from_le_bytes([byte; WORD_BYTES])
 }
 
-/// The bytes in which a string cannot simply go on: quotes, backslashes and control characters.
-///
-/// Only the lowest mark is exact; marks above it may be wrong.
-#[inline(always)]
-pub(super) const fn special(word: u64) -> u64 {
-    special_if_ascii(word) & !word & HIGH
-}
-
-/// Whether there is a special byte or one beyond ASCII.
-#[inline(always)]
-pub(super) const fn matters(word: u64) -> bool {
-    (special_if_ascii(word) | word) & HIGH != 0
-}
-
-#[inline(always)]
-const fn special_if_ascii(word: u64) -> u64 {
-    // Flipping this bit brings the quote next to the control characters.
-    let quote_or_control = (word ^ all(2)).wrapping_sub(all(b' ' + 1));
-    let backslash = (word ^ all(b'\\')).wrapping_sub(all(1));
-    quote_or_control | backslash
-}
-
 /// The bytes of characters beyond ASCII.
 #[inline]
 pub(super) const fn high(word: u64) -> u64 {
@@ -102,9 +80,6 @@ mod tests {
                     let mut block = [around; WORD_BYTES];
                     block[place] = byte;
                     let word = u64::from_le_bytes(block);
-                    let specials = expected(block, |b| matches!(b, b'"' | b'\\' | ..=0x1f));
-                    assert_eq!(first(special(word)), first(specials), "{block:?}");
-                    assert_eq!(matters(word), special(word) != 0 || high(word) != 0, "{block:?}");
                     assert_eq!(high(word), expected(block, |b| b >= 0x80), "{block:?}");
                     assert_eq!(digits(word), expected(block, |b| b.is_ascii_digit()), "{block:?}");
                     assert_eq!(equal(word, b','), expected(block, |b| b == b','), "{block:?}");
