@@ -17,6 +17,9 @@ use crate::{
 /// Room for the watch during a stream: a client that streams rarely sends more before the end.
 pub(crate) const WATCH_BYTES: usize = 256;
 
+/// Bytes of later requests that are taken while one is served; behind them a client's leaving is seen by a failed send.
+const AHEAD_BYTES_MAX: usize = 16 * 1024;
+
 /// Bytes asked for at once while a body arrives.
 const BODY_STEP_BYTES: usize = 256 * 1024;
 
@@ -151,16 +154,22 @@ impl Client {
         if self.gone {
             return Poll::Ready(News::Gone);
         }
-        let (result, buf) = std::task::ready!(self.stream.poll(cx));
-        match result {
-            Ok(n) if n > 0 => {
-                self.ahead = buf;
-                Poll::Ready(News::Ahead)
-            }
-            _ => {
+        loop {
+            let (result, mut buf) = std::task::ready!(self.stream.poll(cx));
+            if !result.is_ok_and(|n| n > 0) {
                 self.gone = true;
-                Poll::Ready(News::Gone)
+                return Poll::Ready(News::Gone);
             }
+            if self.ahead.is_empty() {
+                self.ahead = buf;
+            } else {
+                self.ahead.append(&mut buf);
+            }
+            if self.ahead.len() >= AHEAD_BYTES_MAX {
+                return Poll::Ready(News::Ahead);
+            }
+            // It may still leave: whoever sends ahead is watched on.
+            self.stream.begin(Vec::with_capacity(WATCH_BYTES));
         }
     }
 

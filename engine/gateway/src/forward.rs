@@ -356,6 +356,8 @@ pub(crate) fn write_own_fields(out: &mut Vec<u8>, own: &OwnFields<'_>) {
     }
     if own.close {
         out.extend_from_slice(b"connection: close\r\n");
+    } else if own.is_http10 {
+        out.extend_from_slice(b"connection: keep-alive\r\n");
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -376,4 +378,6 @@ pub(crate) struct OwnFields<'a> {
     pub(crate) events: bool,
     /// Whether the connection ends with this answer.
     pub(crate) close: bool,
+    /// Whether the client must be told that it does not (RFC 9112 appendix C.2.2).
+    pub(crate) is_http10: bool,
 }

@@ -142,6 +142,7 @@ impl Walk {
                 generation: self.live.generation,
                 events: info.events,
                 close,
+                is_http10: !self.http11,
             },
         );
     }
