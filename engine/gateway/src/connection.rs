@@ -155,7 +155,7 @@ mod tests {
     use super::{NO_ROOM, PANICKED};
 
     /// Every open connection pays for this, idle or not.
-    const TASK_BYTES_MAX: usize = 4 * 1024;
+    const TASK_BYTES_MAX: usize = 3 * 1024;
 
     fn size<A, B, C, F>(_: impl FnOnce(A, B, C) -> F) -> usize {
         size_of::<F>()

@@ -24,8 +24,11 @@ use crate::{
 /// client that does not read costs less than 64 KiB either way.
 const LARGE_BYTES: usize = 48 * 1024;
 
-/// Bytes received at once from a stream of events.
-const EVENTS_BYTES: usize = 2 * 1024;
+/// Bytes received at once from a stream of events that come one by one: every open stream keeps so many.
+const EVENTS_BYTES: usize = 1024;
+
+/// The same while events come faster than they are sent.
+const MANY_EVENTS_BYTES: usize = 8 * 1024;
 
 /// The comment that keeps a silent stream alive (WHATWG HTML, 9.2.7).
 const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
@@ -104,7 +107,7 @@ pub(crate) type Settle<'a> = dyn FnMut(&Learned, Option<Fault>) + 'a;
 pub(crate) async fn forward(
     core: &Core,
     client: &mut Client,
-    answer: Answer,
+    answer: Box<Answer>,
     terms: Terms<'_>,
 ) -> Forwarded {
     let mut passage = Passage {
@@ -156,14 +159,17 @@ impl Passage<'_> {
         let events = self.relay.plan().events;
         let copies = self.relay.downstream() != Downstream::Length;
         let large = if copies { LARGE_BYTES / 2 } else { LARGE_BYTES };
-        if events && buf.capacity() > EVENTS_BYTES {
-            buffer::give_back(std::mem::replace(buf, Vec::with_capacity(EVENTS_BYTES)));
-        }
         while !self.relay.is_ended() {
-            let full = buf.len() == buf.capacity();
+            let (full, len) = (buf.len() == buf.capacity(), buf.len());
             buf.clear();
-            if full && !events && buf.capacity() < large {
-                buf.reserve_exact(large);
+            let wanted = match (events, full) {
+                (true, true) => MANY_EVENTS_BYTES,
+                (true, false) if len <= EVENTS_BYTES => EVENTS_BYTES,
+                (false, true) => large.max(buf.capacity()),
+                (_, false) => buf.capacity(),
+            };
+            if wanted != buf.capacity() {
+                buffer::give_back(std::mem::replace(buf, Vec::with_capacity(wanted)));
             }
             if let Err(end) = self.step(buf, full).await {
                 return end;

@@ -32,25 +32,26 @@ use crate::{
 impl Walk {
     /// Walks: read, decide, send, relay, settle, record.
     pub(super) async fn run(mut self: Box<Self>, connection: &mut Connection) -> Next {
-        let core = Rc::clone(&connection.core);
-        let mut body = match self.read(connection).await {
-            Ok(body) => body,
-            Err(stop) => return self.stop(connection, stop).await,
-        };
-        self.times.read = core.now();
+        match self.prepare(connection).await {
+            Ok(Some(obtained)) => self.relay(connection, obtained).await,
+            Ok(None) => self.list_models(connection).await,
+            Err(stop) => self.stop(connection, stop).await,
+        }
+    }
+
+    /// From the body to the head of an answer; `None` when the gateway answers by itself. Nothing of the request's body
+    /// is kept while the answer passes.
+    async fn prepare(&mut self, connection: &mut Connection) -> Result<Option<Obtained>, Stop> {
+        let body = self.read(connection).await?;
+        self.times.read = connection.core.now();
         if matches!(self.surface, Surface::Models | Surface::Model) && !self.asks_for_models() {
-            return self.list_models(connection).await;
+            return Ok(None);
         }
-        if let Err(refusal) = self.decide(&body, core.now()) {
-            return self.stop(connection, Stop::Refused(refusal)).await;
-        }
-        let end = end_of(&self);
-        let obtained = match self.obtain(connection, &body, end).await {
-            Ok(obtained) => obtained,
-            Err(stop) => return self.stop(connection, stop).await,
-        };
+        self.decide(&body, connection.core.now()).map_err(Stop::Refused)?;
+        let obtained = self.obtain(connection, &body, end_of(self)).await;
         body.release();
-        self.relay(connection, obtained, end).await
+        self.forwarded = Vec::new();
+        obtained.map(Some)
     }
 
     /// Whether the list of models is the provider's: the policy names none, and the caller may use all of them.
@@ -60,12 +61,7 @@ impl Walk {
             && self.live.policy.models.offered(None).next().is_none()
     }
 
-    async fn relay(
-        mut self: Box<Self>,
-        connection: &mut Connection,
-        obtained: Obtained,
-        end: Instant,
-    ) -> Next {
+    async fn relay(mut self: Box<Self>, connection: &mut Connection, obtained: Obtained) -> Next {
         let Obtained { mut answer, target, replica } = obtained;
         let live = Rc::clone(&self.live);
         let place = &live.targets[target];
@@ -75,7 +71,7 @@ impl Walk {
         self.write_fields(&mut answer.out, &answer.info, close);
         connection.answered = true;
         let info = answer.info.clone();
-        let pace = self.pace(place, plan.events, end);
+        let pace = self.pace(place, plan.events, end_of(&self));
         let client = &mut connection.client;
         let delivered = (200..300).contains(&info.status);
         let walk = &mut *self;

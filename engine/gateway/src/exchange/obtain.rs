@@ -34,7 +34,7 @@ const COPY_BYTES_MAX: usize = 16 * 1024;
 /// An answer, and the place it comes from.
 pub(super) struct Obtained {
     /// The answer.
-    pub(super) answer: Answer,
+    pub(super) answer: Box<Answer>,
     /// Index of the target in the policy.
     pub(super) target: usize,
     /// Which of its places.
@@ -102,6 +102,7 @@ impl Walk {
                             match self.report(&core, &answer) {
                                 Verdict::Relay => {
                                     self.times.answered = Some(core.now());
+                                    let answer = Box::new(answer);
                                     return Ok(Obtained { answer, target, replica });
                                 }
                                 Verdict::Again => recycle(&core, upstream, answer),

@@ -28,10 +28,8 @@ impl Body {
     }
 
     /// Gives the memory back: no attempt will need it again.
-    pub(super) fn release(&mut self) {
-        crate::buffer::give_back(std::mem::take(&mut self.buf));
-        self.start = 0;
-        self.peek = None;
+    pub(super) fn release(self) {
+        crate::buffer::give_back(self.buf);
     }
 }
 
