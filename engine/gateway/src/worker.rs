@@ -263,9 +263,14 @@ fn place(core: &Rc<Core>, accepted: Accepted) {
         && !core.is_draining()
         && let Some(least) = cores.iter().min_by_key(|desk| open(desk))
     {
+        // Counted before it is there: a burst must not see the same core as the emptiest again and again.
+        least.connections.fetch_add(1, Ordering::Relaxed);
         match least.inbox.push(accepted) {
             Ok(()) => least.wake(),
-            Err(accepted) => serve(core, accepted),
+            Err(accepted) => {
+                least.connections.fetch_sub(1, Ordering::Relaxed);
+                serve(core, accepted);
+            }
         }
         return;
     }
@@ -273,12 +278,17 @@ fn place(core: &Rc<Core>, accepted: Accepted) {
 }
 
 fn serve(core: &Rc<Core>, accepted: Accepted) {
+    core.desk().connections.fetch_add(1, Ordering::Relaxed);
+    serve_counted(core, accepted);
+}
+
+/// Serves a connection that is among this core's already.
+fn serve_counted(core: &Rc<Core>, accepted: Accepted) {
+    let open = Open(Rc::clone(core));
     let Ok(socket) = Socket::adopt(accepted.into_fd(), true) else {
         core.metrics.accept_errors.add(1);
         return;
     };
-    core.desk().connections.fetch_add(1, Ordering::Relaxed);
-    let open = Open(Rc::clone(core));
     io::spawn(async move {
         let core = &open.0;
         let slot = core.timers.slot();
@@ -335,7 +345,7 @@ async fn attend(core: &Rc<Core>, listeners: &[Rc<Listener>], mut wake: Stream) {
 
 fn take_inbox(core: &Rc<Core>) {
     while let Some(accepted) = core.desk().inbox.pop() {
-        serve(core, accepted);
+        serve_counted(core, accepted);
     }
 }
 
