@@ -1,6 +1,6 @@
 //! A changed policy file takes effect.
 //!
-//! In: changes of the file's folder and of the folders of what it names (inotify), SIGHUP. Out: a new [`Live`] for every
+//! In: changes of the file's folder and of the folders of what it names (inotify), SIGHUP. Out: a new [`Live`](crate::live::Live) for every
 //! core, or a report of what is wrong with the file and nothing else. Folders are watched, not files: editors rename over
 //! them, and Kubernetes swaps a symlink beside them. What counts is the content: the same bytes are no change.
 

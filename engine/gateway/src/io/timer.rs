@@ -1,6 +1,6 @@
 //! Deadlines: one number a connection, swept by one task a core.
 //!
-//! In: `arm(at)`. Out: the task that waits is woken when `at` has passed, and [`Slot::expired`] says so.
+//! In: `arm(at)`. Out: the task that waits is woken when `at` has passed, and [`Slot::poll_expired`] says so.
 //! Nothing is allocated or queued per deadline, and no future is dropped to cancel one: moving a deadline is a store.
 //! Resolution is [`TICK`]; with nothing armed the sweeper sleeps.
 
