@@ -29,12 +29,17 @@ const EARLIEST_NANOS: u64 = 1_704_067_200_000_000_000;
 
 /// Prints what was found; an error when something must be mended.
 pub(super) fn run(config: Option<PathBuf>) -> Result<(), Stop> {
+    let config_given = config.is_some();
     let source = config.map_or(Source::Environment, Source::File);
     let mut report = Report::default();
     machine(&mut report);
     match serve::load(&source, serve::cores_available()) {
         Ok((policy, _)) => policy_facts(&mut report, &policy),
-        Err(error) => report.fail("policy", error.trim_end()),
+        Err(error) if config_given => report.fail("policy", error.trim_end()),
+        Err(_) => report.note(
+            "policy",
+            "no file was given (-c FILE) and no provider is known from the environment",
+        ),
     }
     print(&report.text)?;
     match report.failures {
