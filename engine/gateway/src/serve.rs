@@ -182,13 +182,17 @@ fn shared(
 struct Bound {
     addresses: Vec<SocketAddr>,
     sockets: Vec<Vec<TcpListener>>,
+    /// Those where another process listens too.
+    shared: Vec<bool>,
 }
 
 impl Bound {
     fn new(wanted: &[SocketAddr], cores: usize) -> Result<Self, String> {
-        let mut bound = Self { addresses: Vec::new(), sockets: Vec::new() };
+        let mut bound = Self { addresses: Vec::new(), sockets: Vec::new(), shared: Vec::new() };
         for address in wanted {
             let mut address = *address;
+            // The table of all sockets is long on a busy machine: it is read only where that is of use.
+            bound.shared.push(Listener::is_taken(address));
             let mut sockets = Vec::with_capacity(cores);
             for _ in 0..cores {
                 let socket = Listener::bind(address).map_err(|e| cannot_listen(address, &e))?;
@@ -209,7 +213,8 @@ impl Bound {
 
     /// New connections come to this process, not to one that is about to end.
     fn take_over(&self) {
-        for (address, sockets) in self.addresses.iter().zip(&self.sockets) {
+        let bound = self.addresses.iter().zip(&self.sockets).zip(&self.shared);
+        for ((address, sockets), _) in bound.filter(|(_, shared)| **shared) {
             match io::steer_to_newest(*address, sockets) {
                 Ok(true) => {
                     tracing::info!(%address, "another process listens here too; new connections come to us")

@@ -70,6 +70,17 @@ impl Listener {
         Ok(socket.into())
     }
 
+    /// Whether somebody listens on `address` already. Nothing can connect to what asks: it is bound and never listens.
+    pub(crate) fn is_taken(address: SocketAddr) -> bool {
+        let ask = || -> io::Result<()> {
+            let domain = socket2::Domain::for_address(address);
+            let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+            socket.set_reuse_address(true)?;
+            socket.bind(&address.into())
+        };
+        ask().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+    }
+
     /// Takes a bound socket over, on the core that calls.
     ///
     /// # Errors
