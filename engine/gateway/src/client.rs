@@ -21,7 +21,7 @@ pub(crate) const WATCH_BYTES: usize = 256;
 const AHEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// Bytes asked for at once while a body arrives.
-const BODY_STEP_BYTES: usize = 256 * 1024;
+const BODY_STEP_BYTES: usize = 64 * 1024;
 
 /// What the client did while it was being served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,33 +112,27 @@ impl Client {
         }
     }
 
-    /// Receives a body until `received` holds `total` bytes, as far as it is there already. True when it is complete.
+    /// Receives some more of a body of which `received` holds `total` bytes in the end, if there is more already. True when
+    /// something came; small steps, so that it is looked at while it is in the cache.
     ///
     /// # Errors
     ///
     /// When the connection broke or ended.
     pub(crate) fn fill_now(&mut self, total: usize) -> Result<bool, NoMore> {
-        while self.received.len() < total {
-            let missing = total - self.received.len();
-            if self.stream.is_receiving() {
-                return Ok(false);
-            }
-            self.received.reserve(missing.min(BODY_STEP_BYTES));
-            let room = self.received.capacity() - self.received.len();
-            match self.stream.receive_now(&mut self.received) {
-                Ok(0) => {
-                    self.gone = true;
-                    return Err(NoMore::Closed);
-                }
-                // Less than there was room for: the socket is empty, and asking again would only cost a call.
-                Ok(n) if n < room && self.received.len() < total => return Ok(false),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return Err(NoMore::Broken),
-            }
+        if self.stream.is_receiving() || self.received.len() >= total {
+            return Ok(false);
         }
-        Ok(true)
+        self.received.reserve((total - self.received.len()).min(BODY_STEP_BYTES));
+        match self.stream.receive_now(&mut self.received, BODY_STEP_BYTES) {
+            Ok(0) => {
+                self.gone = true;
+                Err(NoMore::Closed)
+            }
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
+            Err(_) => Err(NoMore::Broken),
+        }
     }
 
     /// Starts watching: `streams` says whether the next bytes are far away.

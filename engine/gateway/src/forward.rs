@@ -181,7 +181,7 @@ impl Passage<'_> {
     /// Receives once and passes on what came.
     async fn step(&mut self, buf: &mut Vec<u8>, likely: bool) -> Result<(), End> {
         if likely {
-            match self.stream.receive_now(buf) {
+            match self.stream.receive_now(buf, usize::MAX) {
                 Ok(0) => return self.closed().await,
                 Ok(_) => return self.pass(buf).await,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

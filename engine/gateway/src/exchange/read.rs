@@ -92,12 +92,16 @@ impl Walk {
             self.expect_body(connection).await?;
             connection.client.make_room(total);
         }
-        while !connection.client.fill_now(total).map_err(gone)? {
-            let missing = total - connection.client.received.len();
-            if let Some(scanner) = &mut scanner {
-                scanner.feed(&connection.client.received[self.head_len..]).map_err(unread)?;
+        while connection.client.received.len() < total {
+            if !connection.client.fill_now(total).map_err(gone)? {
+                let missing = total - connection.client.received.len();
+                connection.client.fill(missing).await.map_err(no_more)?;
             }
-            connection.client.fill(missing).await.map_err(no_more)?;
+            if let Some(scanner) = &mut scanner {
+                let arrived = &connection.client.received;
+                let end = arrived.len().min(total);
+                scanner.feed(&arrived[self.head_len..end]).map_err(unread)?;
+            }
         }
         let mut buf = std::mem::take(&mut connection.client.received);
         if buf.len() > total {

@@ -133,9 +133,9 @@ impl Socket {
     }
 
     /// Receives what is there without waiting, behind the bytes of `buf`.
-    pub(super) fn receive_now(&mut self, buf: &mut Vec<u8>) -> io::Result<usize> {
+    pub(super) fn receive_now(&mut self, buf: &mut Vec<u8>, max: usize) -> io::Result<usize> {
         debug_assert!(self.pending.is_none(), "the ring may hold the bytes that come first");
-        sys::receive_now(self.fd, buf)
+        sys::receive_now(self.fd, buf, max)
     }
 
     /// Sends what fits without waiting.

@@ -111,9 +111,10 @@ impl Stream {
     }
 
     /// Receives what is there without waiting, behind the bytes of `buf`; `WouldBlock` when that is nothing.
-    pub(crate) fn receive_now(&mut self, buf: &mut Vec<u8>) -> io::Result<usize> {
+    /// At most `max` bytes where there is no TLS.
+    pub(crate) fn receive_now(&mut self, buf: &mut Vec<u8>, max: usize) -> io::Result<usize> {
         match &mut self.tls {
-            None => self.socket.receive_now(buf),
+            None => self.socket.receive_now(buf, max),
             Some(tls) => match tls.session.take_plaintext(buf) {
                 Ok(0) if !tls.session.peer_has_closed() => Err(io::ErrorKind::WouldBlock.into()),
                 taken => taken,

@@ -35,16 +35,15 @@ pub(crate) fn send_now(fd: RawFd, parts: &[IoSlice<'_>]) -> io::Result<usize> {
 /// # Errors
 ///
 /// `WouldBlock` when nothing is there, else the error of the connection.
-pub(super) fn receive_now(fd: RawFd, buf: &mut Vec<u8>) -> io::Result<usize> {
+pub(super) fn receive_now(fd: RawFd, buf: &mut Vec<u8>, max: usize) -> io::Result<usize> {
     let spare = buf.spare_capacity_mut();
+    let room = spare.len().min(max);
     debug_assert!(
         !spare.is_empty(),
         "a receive into no room would look like the end of the stream"
     );
     // SAFETY: the spare capacity is valid for writing for its length.
-    let n = check(unsafe {
-        libc::recv(fd, spare.as_mut_ptr().cast(), spare.len(), libc::MSG_DONTWAIT)
-    })?;
+    let n = check(unsafe { libc::recv(fd, spare.as_mut_ptr().cast(), room, libc::MSG_DONTWAIT) })?;
     let len = buf.len() + n;
     // SAFETY: the kernel has written `n` bytes, at most the spare capacity, behind the old length.
     unsafe { buf.set_len(len) };
