@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsString,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -15,8 +16,9 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use crossbeam_queue::ArrayQueue;
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::ModifyKind};
 use sha2::{Digest, Sha256};
 
 use crate::{live::Builder, worker::Shared};
@@ -192,16 +194,33 @@ fn wait(rung: &ArrayQueue<bool>) -> bool {
     forced
 }
 
+/// Whether an event may have changed what a watched file holds. Files come and go by renames and symbolic links under any
+/// name; what is merely written to counts for the names in use alone: a log may lie in the same folder.
+fn concerns(event: &notify::Event, names: &BTreeSet<OsString>) -> bool {
+    let in_use = |path: &PathBuf| path.file_name().is_some_and(|name| names.contains(name));
+    match event.kind {
+        EventKind::Access(_) => false,
+        EventKind::Modify(ModifyKind::Name(_)) | EventKind::Create(_) | EventKind::Remove(_) => {
+            true
+        }
+        EventKind::Modify(_) => event.paths.iter().any(in_use),
+        EventKind::Any | EventKind::Other => true,
+    }
+}
+
 /// The folders that are watched.
 struct Folders {
     watcher: Option<RecommendedWatcher>,
     watched: BTreeSet<PathBuf>,
+    names: Arc<ArcSwap<BTreeSet<OsString>>>,
 }
 
 impl Folders {
     fn new(bell: Bell) -> Self {
+        let names: Arc<ArcSwap<BTreeSet<OsString>>> = Arc::default();
+        let theirs = Arc::clone(&names);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| !event.kind.is_access()) {
+            if event.is_ok_and(|event| concerns(&event, &theirs.load())) {
                 bell.ring(false);
             }
         })
@@ -209,12 +228,15 @@ impl Folders {
             tracing::warn!(%error, "changes of the policy are only seen every two seconds");
         })
         .ok();
-        Self { watcher, watched: BTreeSet::new() }
+        Self { watcher, watched: BTreeSet::new(), names }
     }
 
     /// Watches the folders of these files beside those that are watched already.
     fn watch(&mut self, policy: &Path, files: &[PathBuf]) {
         let Some(watcher) = &mut self.watcher else { return };
+        let all = std::iter::once(policy).chain(files.iter().map(PathBuf::as_path));
+        let names = all.filter_map(|file| file.file_name().map(OsString::from)).collect();
+        self.names.store(Arc::new(names));
         for file in std::iter::once(policy).chain(files.iter().map(PathBuf::as_path)) {
             let folder =
                 file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
