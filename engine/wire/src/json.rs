@@ -19,12 +19,16 @@ mod scan;
 mod string;
 #[cfg(test)]
 mod tests;
+mod view;
 mod words;
+mod write;
 
 use std::{borrow::Cow, ops::Range};
 
 use scan::State;
 use string::Text;
+pub use view::{Items, Json, Kind, Members};
+pub use write::JsonWriter;
 
 /// The most names a scanner can look for.
 pub const NAMES_MAX: usize = 16;

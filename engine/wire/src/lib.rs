@@ -19,6 +19,6 @@ pub use body::{BodyReader, Framing, Piece};
 pub use chunk::{BadChunk, ChunkReader, WholeChunks, write_chunk_head};
 pub use head::{HeadError, HeadLimits, Known, Method, RequestHead, ResponseHead, Slots, Version};
 pub use head::{parse_request, parse_response};
-pub use json::{JsonError, Peek, Scanner};
+pub use json::{Json, JsonError, JsonWriter, Peek, Scanner};
 pub use patch::{Patch, quote};
 pub use sse::{Cutter, Event, TooLong};
