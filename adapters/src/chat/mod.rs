@@ -1,46 +1,25 @@
 //! A chat in the gateway's own terms, whatever dialect it came in.
+//!
+//! A [`Request`] is what a client asks, read from its dialect and written in another; an answer is a sequence of
+//! [`Delta`]s, whether it comes as a stream or as a whole; [`Error`] is what either side says when something is wrong.
+//! What a dialect cannot say is noted in a [`Loss`]. N client dialects and M provider dialects meet here, so that there
+//! are N + M translations and not N × M.
 
-/// Tokens that one answer took, in classes that do not overlap.
-///
-/// Every token is counted in exactly one field, so that a price for each class can be applied and added up. Audio stands
-/// apart from text, since it has prices of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Usage {
-    /// Input read anew, audio not counted.
-    pub input: u64,
-    /// Input that was found in the provider's prompt cache.
-    pub cache_read: u64,
-    /// Input that was written to the provider's prompt cache.
-    pub cache_write: u64,
-    /// Audio in the input.
-    pub audio_input: u64,
-    /// Output that is neither reasoning nor audio.
-    pub output: u64,
-    /// Output that went into reasoning.
-    pub reasoning: u64,
-    /// Audio in the output.
-    pub audio_output: u64,
-}
+mod answer;
+mod delta;
+mod error;
+mod loss;
+mod names;
+mod request;
+mod usage;
 
-impl Usage {
-    /// All input tokens.
-    #[must_use]
-    pub const fn total_input(&self) -> u64 {
-        self.input
-            .saturating_add(self.cache_read)
-            .saturating_add(self.cache_write)
-            .saturating_add(self.audio_input)
-    }
-
-    /// All output tokens.
-    #[must_use]
-    pub const fn total_output(&self) -> u64 {
-        self.output.saturating_add(self.reasoning).saturating_add(self.audio_output)
-    }
-
-    /// All tokens.
-    #[must_use]
-    pub const fn total(&self) -> u64 {
-        self.total_input().saturating_add(self.total_output())
-    }
-}
+pub use answer::{Answer, AnswerPart, Assembler, Choice, Citation};
+pub use delta::{Delta, Finish, Start};
+pub use error::{Error, ErrorKind};
+pub use loss::Loss;
+pub use names::{IdRule, NameRule, Names, fit_id};
+pub use request::{
+    CacheMark, Effort, Format, Media, MediaKind, Message, Part, PartBody, Reasoning, ReasoningPart,
+    Request, Role, Sampling, Source, Tier, Tool, ToolChoice, ToolKind,
+};
+pub use usage::Usage;

@@ -8,7 +8,8 @@ mod request;
 mod stream;
 mod usage;
 
-pub use error::{ErrorBody, write_error, write_error_event, write_model, write_models};
+pub use super::ErrorBody;
+pub use error::{write_error, write_error_event, write_model, write_models};
 pub use meter::UsageMeter;
 pub use request::{Asked, FIELDS, Invalid, field, include_usage_edit, read};
 pub use stream::{Seen, inspect};

@@ -27,6 +27,7 @@ const BYTES: usize = 222;
 
 fn ours() -> Ready {
     let error = ErrorBody {
+        status: 400,
         message: MESSAGE,
         kind: KIND,
         code: CODE,

@@ -84,6 +84,7 @@ pub(crate) fn write_refusal(
 /// The error body of a refusal.
 pub(crate) fn error_body<'a>(refusal: &'a Refusal, id: &'a str) -> ErrorBody<'a> {
     ErrorBody {
+        status: refusal.fault.status(),
         message: &refusal.message,
         kind: refusal.fault.kind(),
         code: refusal.fault.code(),

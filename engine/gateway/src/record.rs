@@ -121,7 +121,7 @@ pub(crate) fn record(core: &Core, walk: &Walk, ending: &Ending<'_>) {
 
 fn tokens(usage: &Usage) -> Tokens {
     Tokens {
-        input: usage.input + usage.cache_write,
+        input: usage.input + usage.total_cache_write(),
         cached: usage.cache_read,
         output: usage.output,
         reasoning: usage.reasoning,
@@ -202,7 +202,7 @@ fn write_usage(line: &mut Vec<u8>, ending: &Ending<'_>) {
     text(line, ",\"usage\":\"", "provider");
     number(line, ",\"input_tokens\":", usage.input);
     number(line, ",\"cache_read_tokens\":", usage.cache_read);
-    number(line, ",\"cache_write_tokens\":", usage.cache_write);
+    number(line, ",\"cache_write_tokens\":", usage.total_cache_write());
     number(line, ",\"output_tokens\":", usage.output);
     number(line, ",\"reasoning_tokens\":", usage.reasoning);
 }

@@ -2,22 +2,7 @@
 
 use faregate_wire::quote;
 
-/// What an error says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ErrorBody<'a> {
-    /// For a human.
-    pub message: &'a str,
-    /// `type`, such as `invalid_request_error`.
-    pub kind: &'a str,
-    /// Stable, for a program.
-    pub code: &'a str,
-    /// The parameter that is wrong, if it is one.
-    pub param: Option<&'a str>,
-    /// Names the request in the logs.
-    pub request_id: &'a str,
-    /// More members as raw JSON, without braces: `"limit":5,"left":2`.
-    pub extra: Option<&'a str>,
-}
+use crate::dialect::ErrorBody;
 
 /// Appends the body of an error answer.
 pub fn write_error(out: &mut Vec<u8>, error: &ErrorBody<'_>) {
@@ -89,6 +74,7 @@ mod tests {
     use super::*;
 
     const ERROR: ErrorBody<'_> = ErrorBody {
+        status: 400,
         message: "a \"quoted\"\nline \\ \u{1}\u{2028}",
         kind: "invalid_request_error",
         code: "invalid_json",

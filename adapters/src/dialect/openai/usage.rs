@@ -254,8 +254,16 @@ mod tests {
     fn check(object: &str, expected: [u64; 7]) {
         let [input, cache_read, cache_write, audio_input, output, reasoning, audio_output] =
             expected;
-        let expected =
-            Usage { input, cache_read, cache_write, audio_input, output, reasoning, audio_output };
+        let expected = Usage {
+            input,
+            cache_read,
+            cache_write,
+            cache_write_long: 0,
+            audio_input,
+            output,
+            reasoning,
+            audio_output,
+        };
         let found = usage(object.as_bytes()).unwrap();
         assert_eq!(found, expected, "{object}");
         let json: serde_json::Value = serde_json::from_str(object).unwrap();
