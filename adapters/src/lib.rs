@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking"))]
 
+pub mod auth;
+pub mod base64;
 pub mod chat;
 pub mod dialect;
 pub mod quirks;
