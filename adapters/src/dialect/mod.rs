@@ -12,6 +12,7 @@ use crate::{
     quirks::Quirks,
 };
 
+pub mod bedrock;
 pub mod openai;
 
 /// A dialect that clients speak.
