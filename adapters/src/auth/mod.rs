@@ -3,6 +3,8 @@
 //! In: keys, files' texts and answers of token services. Out: headers, bodies and expiry times. Nothing here reads a
 //! file, asks the clock or opens a connection, and no secret is shown by `Debug`.
 
+pub mod aws;
+pub mod google;
 pub mod sigv4;
 mod time;
 
