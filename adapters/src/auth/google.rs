@@ -2,7 +2,8 @@
 //!
 //! In: the text of a credentials file, the time, answers of the token service. Out: what to send it, and a token with its
 //! expiry. The RSA signature is made by the caller, with whatever holds the key: it signs
-//! [`Assertion::signing_input`] by PKCS #1 v1.5 with SHA-256 (RS256).
+//! [`Assertion::signing_input`] by PKCS #1 v1.5 with SHA-256 (RS256). The key provider of rustls can:
+//! `load_private_key` takes [`ServiceAccount::private_key_der`], `choose_scheme(&[RSA_PKCS1_SHA256])` gives the signer.
 //! Format: <https://developers.google.com/identity/protocols/oauth2/service-account#httprest>, RFC 7523
 
 use faregate_wire::{Json, JsonWriter};

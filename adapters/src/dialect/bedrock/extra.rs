@@ -170,7 +170,9 @@ impl<'r> Extra<'r> {
         }
         let Some(top_k) = sampling.top_k else { return };
         self.top_k_name = match family {
-            Family::ClaudeAdaptive | Family::ClaudeCounted if !thinks => "top_k",
+            Family::ClaudeAdaptive | Family::ClaudeCounted | Family::ClaudePlain if !thinks => {
+                "top_k"
+            }
             Family::Mistral => "top_k",
             Family::Cohere => "k",
             Family::Nova | Family::NovaThinking => "inferenceConfig",

@@ -11,6 +11,8 @@ pub(super) enum Family {
     ClaudeAdaptive,
     /// Claude that thinks within a number of tokens.
     ClaudeCounted,
+    /// Claude before 3.7, which does not think.
+    ClaudePlain,
     /// Amazon Nova without thinking.
     Nova,
     /// Amazon Nova from 2 on.
@@ -32,7 +34,11 @@ impl Family {
     pub(super) fn of(model: &str) -> Self {
         let id = model.rsplit('/').next().unwrap_or(model);
         if let Some((_, claude)) = id.split_once("claude-") {
-            return if is_adaptive(claude) { Self::ClaudeAdaptive } else { Self::ClaudeCounted };
+            return match version(claude) {
+                Some(version) if version < (3, 7) => Self::ClaudePlain,
+                Some(version) if version < (4, 6) => Self::ClaudeCounted,
+                _ => Self::ClaudeAdaptive,
+            };
         }
         let has = |maker: &str| id.starts_with(maker) || id.contains(&format!(".{maker}"));
         match () {
@@ -49,28 +55,28 @@ impl Family {
 
     /// Whether it is one of Anthropic's.
     pub(super) const fn is_claude(self) -> bool {
-        matches!(self, Self::ClaudeAdaptive | Self::ClaudeCounted)
+        matches!(self, Self::ClaudeAdaptive | Self::ClaudeCounted | Self::ClaudePlain)
     }
 
     /// Whether cache points may stand in messages and instructions. A model that does not know them refuses the request.
     pub(super) const fn caches(self) -> bool {
-        self.is_claude() || matches!(self, Self::Nova | Self::NovaThinking | Self::Unknown)
+        self.caches_tools() || matches!(self, Self::Nova | Self::NovaThinking)
     }
 
     /// Whether cache points may stand between tools and say for how long.
     pub(super) const fn caches_tools(self) -> bool {
-        self.is_claude() || matches!(self, Self::Unknown)
+        matches!(self, Self::ClaudeAdaptive | Self::ClaudeCounted | Self::Unknown)
     }
 }
 
-/// Whether the version, such as `sonnet-4-5-20250929-v1:0` or `3-7-sonnet-…`, is 4.6 or newer. One without a number is.
-fn is_adaptive(version: &str) -> bool {
-    let mut numbers = version
+/// The version in `sonnet-4-5-20250929-v1:0` or `3-7-sonnet-…`, if there is one.
+fn version(name: &str) -> Option<(u32, u32)> {
+    let name = name.strip_prefix('v').unwrap_or(name);
+    let mut numbers = name
         .split(['-', ':', '@'])
         .skip_while(|part| !part.starts_with(|first: char| first.is_ascii_digit()))
         .map_while(|part| part.parse::<u32>().ok().filter(|number| *number < 100));
-    let Some(major) = numbers.next() else { return true };
-    (major, numbers.next().unwrap_or(0)) >= (4, 6)
+    Some((numbers.next()?, numbers.next().unwrap_or(0)))
 }
 
 #[cfg(test)]
@@ -85,10 +91,10 @@ mod tests {
             ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", Family::ClaudeCounted),
             ("global.anthropic.claude-opus-4-6-v1", Family::ClaudeAdaptive),
             ("anthropic.claude-opus-5-5", Family::ClaudeAdaptive),
-            ("anthropic.claude-v2:1", Family::ClaudeCounted),
+            ("anthropic.claude-v2:1", Family::ClaudePlain),
             (
                 "arn:aws:bedrock:us-east-1:1:inference-profile/eu.anthropic.claude-3-haiku-2024-v1:0",
-                Family::ClaudeCounted,
+                Family::ClaudePlain,
             ),
             ("arn:aws:bedrock:us-east-1:1:application-inference-profile/abc", Family::Unknown),
             ("us.amazon.nova-pro-v1:0", Family::Nova),
