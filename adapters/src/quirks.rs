@@ -24,6 +24,14 @@ pub struct Quirks {
     pub no_user_after_tool: bool,
     /// `response_format` of type `json_schema` is not known: the schema goes into the instructions, `json_object` stays.
     pub no_json_schema: bool,
+    /// Members beyond the dialect's own that the provider takes, such as `top_k`; and what stands for a spelling as a whole:
+    /// `video_url` and `cache_control` on parts, `reasoning_details` on messages, `extra_content` on calls, `reasoning` and
+    /// `thinking` for how the model shall think, and types of tools that the provider runs by itself.
+    pub takes: &'static [&'static str],
+    /// Texts of one message are joined to one string: lists of parts are not known, or not everywhere.
+    pub joins_text: bool,
+    /// Of earlier thoughts only those behind the last words of the user are taken: within a loop of tools.
+    pub reasoning_in_loop: bool,
     /// Put into the body in place of the model's name (Anthropic's dialect on Vertex and Bedrock).
     pub version_in_body: Option<&'static str>,
 }
@@ -39,6 +47,9 @@ impl Quirks {
         takes_reasoning: false,
         no_user_after_tool: false,
         no_json_schema: false,
+        takes: &[],
+        joins_text: false,
+        reasoning_in_loop: false,
         version_in_body: None,
     };
 
@@ -46,6 +57,12 @@ impl Quirks {
     #[must_use]
     pub fn refuses(&self, name: &str) -> bool {
         self.refuses.contains(&name)
+    }
+
+    /// Whether a member beyond the dialect's own may be sent.
+    #[must_use]
+    pub fn takes(&self, name: &str) -> bool {
+        self.takes.contains(&name) && !self.refuses(name)
     }
 }
 
