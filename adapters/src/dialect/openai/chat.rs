@@ -143,3 +143,6 @@ fn write_extra_content(json: &mut JsonWriter<'_>, signature: &str) {
     json.name("extra_content").object().name("google").object();
     json.member_str("thought_signature", signature).end().end();
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,6 @@ const SCHEMA: &str =
 /// Writes `messages`.
 pub(super) fn write(writing: &mut Writing<'_, '_>, json: &mut JsonWriter<'_>) {
     let messages = &writing.request.messages[..];
-    let last_words = messages.iter().rposition(is_said_by_user).unwrap_or(0);
     json.name("messages").array();
     if let Some(Format::JsonSchema { schema, .. }) = &writing.request.format
         && writing.quirks.no_json_schema
@@ -30,51 +29,29 @@ pub(super) fn write(writing: &mut Writing<'_, '_>, json: &mut JsonWriter<'_>) {
         json.object().member_str("role", "system");
         json.member_str("content", &[SCHEMA, &schema].concat()).end();
     }
-    let mut at = 0;
-    while let Some(rest) = messages.get(at..).filter(|rest| !rest.is_empty()) {
-        let is_model = |message: &Message<'_>| message.role == Role::Assistant;
-        let (by_model, by_others) = (rest.first().is_some_and(is_model), !is_model(&rest[0]));
-        let len = rest.iter().take_while(|message| is_model(message) != by_others).count().max(1);
-        let run = &rest[..len];
-        if by_model {
-            let with_thoughts = !writing.quirks.reasoning_in_loop || at > last_words;
-            assistants(writing, json, run, with_thoughts);
+    let is_model = |message: &Message<'_>| message.role == Role::Assistant;
+    for run in messages.chunk_by(|before, next| is_model(before) == is_model(next)) {
+        if run.first().is_some_and(is_model) {
+            assistants(writing, json, run);
         } else {
             others(writing, json, run);
         }
-        at += len;
     }
     json.end();
 }
 
-/// Whether it holds more of the user than results of tools.
-fn is_said_by_user(message: &Message<'_>) -> bool {
-    let is_result = |part: &Part<'_>| matches!(part.body, PartBody::ToolResult { .. });
-    message.role == Role::User && !message.parts.iter().all(is_result)
-}
-
 /// The model's messages up to the next of somebody else.
-fn assistants(
-    writing: &mut Writing<'_, '_>,
-    json: &mut JsonWriter<'_>,
-    run: &[Message<'_>],
-    with_thoughts: bool,
-) {
+fn assistants(writing: &mut Writing<'_, '_>, json: &mut JsonWriter<'_>, run: &[Message<'_>]) {
     let is_call = |part: &Part<'_>| matches!(part.body, PartBody::ToolCall { .. });
     if run.iter().flat_map(|message| &message.parts).any(is_call) {
         let parts: Vec<&Part<'_>> = run.iter().flat_map(|message| &message.parts).collect();
-        assistant(
-            writing,
-            json,
-            run.first().and_then(|m| m.name.as_deref()),
-            &parts,
-            with_thoughts,
-        );
+        let name = run.first().and_then(|message| message.name.as_deref());
+        assistant(writing, json, name, &parts);
         return;
     }
     for message in run {
         let parts: Vec<&Part<'_>> = message.parts.iter().collect();
-        assistant(writing, json, message.name.as_deref(), &parts, with_thoughts);
+        assistant(writing, json, message.name.as_deref(), &parts);
     }
 }
 
@@ -83,7 +60,6 @@ fn assistant(
     json: &mut JsonWriter<'_>,
     name: Option<&str>,
     parts: &[&Part<'_>],
-    with_thoughts: bool,
 ) {
     json.object().member_str("role", "assistant");
     self::name(writing, json, name);
@@ -116,9 +92,7 @@ fn assistant(
     if says_refusal {
         json.member_str("refusal", &refusal);
     }
-    if with_thoughts {
-        thoughts(writing, json, parts);
-    }
+    thoughts(writing, json, parts);
     if !calls.is_empty() {
         json.name("tool_calls").array();
         for part in calls {
@@ -160,7 +134,8 @@ fn thoughts(writing: &Writing<'_, '_>, json: &mut JsonWriter<'_>, parts: &[&Part
     });
     if writing.quirks.takes_reasoning {
         let text = thoughts.clone().map(|thought| &*thought.text).collect::<Vec<_>>().concat();
-        if !text.is_empty() {
+        let has_calls = parts.iter().any(|part| matches!(part.body, PartBody::ToolCall { .. }));
+        if !text.is_empty() || (has_calls && writing.quirks.reasoning_with_calls) {
             json.member_str(writing.quirks.reasoning_name, &text);
         }
     }

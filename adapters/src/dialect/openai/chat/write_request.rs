@@ -203,29 +203,37 @@ impl<'a> Writing<'_, 'a> {
     }
 
     fn reasoning(&mut self, json: &mut JsonWriter<'_>) {
-        let reasoning = self.request.reasoning;
-        if self.quirks.takes("reasoning") {
+        let (reasoning, quirks) = (self.request.reasoning, self.quirks);
+        let effort = reasoning.effort();
+        if quirks.takes("reasoning") {
             self.reasoning_object(json);
-        } else if self.quirks.takes("thinking") {
-            let enabled =
-                reasoning.enabled.or_else(|| reasoning.effort().map(|e| e != Effort::None));
+        } else if quirks.takes("thinking") {
+            let enabled = reasoning.enabled.or(effort.map(|effort| effort != Effort::None));
             if let Some(enabled) = enabled {
                 let kind = if enabled { "enabled" } else { "disabled" };
                 json.name("thinking").object().member_str("type", kind).end();
             }
-        }
-        if let Some(effort) = reasoning.effort()
-            && !self.quirks.takes("reasoning")
-            && (!self.quirks.refuses("reasoning_effort") || !self.quirks.takes("thinking"))
+            if let Some(effort) = effort.filter(|effort| *effort != Effort::None)
+                && !quirks.refuses("reasoning_effort")
+            {
+                json.member_str("reasoning_effort", self.effort_name(effort));
+            }
+        } else if let Some(effort) = effort
             && self.may("reasoning_effort")
         {
-            let effort = if effort == Effort::Max { Effort::XHigh } else { effort };
-            json.member_str("reasoning_effort", effort.name());
+            json.member_str("reasoning_effort", self.effort_name(effort));
         }
         if let Some(verbosity) = &self.request.verbosity
             && self.may("verbosity")
         {
             json.member_str("verbosity", verbosity);
+        }
+    }
+
+    fn effort_name(&self, effort: Effort) -> &'static str {
+        match effort {
+            Effort::Max if !self.quirks.takes("max_effort") => Effort::XHigh.name(),
+            effort => effort.name(),
         }
     }
 
@@ -241,7 +249,7 @@ impl<'a> Writing<'_, 'a> {
                 json.member_u64("max_tokens", tokens);
             }
             (None, Some(effort)) => {
-                json.member_str("effort", effort.name());
+                json.member_str("effort", self.effort_name(effort));
             }
             (None, None) => {}
         }
