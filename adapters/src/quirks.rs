@@ -11,7 +11,7 @@ pub struct Quirks {
     /// The member that bounds output, where it is not the dialect's newest name (`max_tokens` of OpenAI's).
     pub output_max_name: Option<&'static str>,
     /// Members that the provider refuses or that mean something else there; they are reported as lost. `allowed_tools`,
-    /// `custom` (tools), `name` and `refusal` (in messages), `strict` and `prompt_cache_breakpoint` stand for what they are
+    /// `custom` (tools), `file`, `name` and `refusal` (in messages), `strict` and `prompt_cache_breakpoint` stand for what they are
     /// members of.
     pub refuses: &'static [&'static str],
     /// What ids of tool calls must look like.
@@ -31,6 +31,9 @@ pub struct Quirks {
     /// `thinking` for how the model shall think, `max_effort` for that name of an effort, and types of tools that the
     /// provider runs by itself.
     pub takes: &'static [&'static str],
+    /// Messages go through a chat template, which may demand that instructions are one message at the start, and that what
+    /// the user says in a row is one message.
+    pub templated: bool,
     /// Texts of one message are joined to one string: lists of parts are not known, or not everywhere.
     pub joins_text: bool,
     /// Calls of tools are refused without a thought beside them: an empty one is sent where there is none.
@@ -51,6 +54,7 @@ impl Quirks {
         no_user_after_tool: false,
         no_json_schema: false,
         takes: &[],
+        templated: false,
         joins_text: false,
         reasoning_with_calls: false,
         version_in_body: None,
@@ -88,7 +92,7 @@ macro_rules! openais_and {
         &[
             "metadata", "store", "service_tier", "verbosity", "prompt_cache_key", "prompt_cache_breakpoint",
             "prompt_cache_retention", "prompt_cache_options", "allowed_tools", "custom", "refusal", "modalities", "audio",
-            "prediction", "web_search_options", "moderation", "safety_identifier", $($name),*
+            "prediction", "web_search_options", "moderation", "safety_identifier", "file", $($name),*
         ]
     };
 }
@@ -98,6 +102,7 @@ const PLAIN: Quirks = Quirks {
     output_max_name: Some("max_tokens"),
     refuses: openais_and!(),
     no_developer: true, // the roles of chat templates
+    templated: true, // of Qwen, Gemma, Mistral: "System message must be at the beginning", "roles must alternate"
     ..Quirks::NONE
 };
 

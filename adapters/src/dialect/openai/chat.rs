@@ -19,6 +19,7 @@ mod tools;
 mod words;
 mod write_answer;
 mod write_messages;
+mod write_others;
 mod write_parts;
 mod write_request;
 mod write_tools;

@@ -72,6 +72,12 @@ impl<'a> Chunk<'a> {
         chunk
     }
 
+    /// Whether it reports that the provider failed.
+    fn fails(&self) -> bool {
+        let mut choices = self.choices.into_iter().flat_map(Json::items);
+        self.is_error || choices.any(|choice| piece::Choice::read(choice).is_failed())
+    }
+
     fn start(&self) -> Start<'a> {
         let text = |json: Option<Json<'a>>| json.and_then(Json::str).unwrap_or_default();
         Start {
@@ -102,14 +108,18 @@ impl Reader {
 
     fn chunk(&mut self, json: Json<'_>, is_whole: bool, sink: Sink<'_>) -> Result<(), BadAnswer> {
         let chunk = Chunk::read(json);
+        if let Some(usage) = chunk.usage.filter(|_| chunk.fails()) {
+            self.start(&chunk, sink);
+            self.usage(usage, false, sink);
+        }
         if chunk.is_error {
             self.fail(json, sink);
             return Ok(());
         }
         let choices = chunk.choices.into_iter().flat_map(Json::items);
         let says_something = choices.clone().next().is_some() || chunk.usage.is_some();
-        if says_something && !std::mem::replace(&mut self.is_started, true) {
-            sink(Delta::Start(chunk.start()));
+        if says_something {
+            self.start(&chunk, sink);
         }
         for (position, choice) in choices.enumerate() {
             self.choice(position, choice, is_whole, sink)?;
@@ -121,6 +131,12 @@ impl Reader {
             self.usage(usage, is_whole, sink);
         }
         Ok(())
+    }
+
+    fn start(&mut self, chunk: &Chunk<'_>, sink: Sink<'_>) {
+        if !std::mem::replace(&mut self.is_started, true) {
+            sink(Delta::Start(chunk.start()));
+        }
     }
 
     fn choice(
@@ -183,9 +199,7 @@ impl Reader {
         if std::mem::replace(&mut self.is_ended, true) {
             return;
         }
-        if !std::mem::replace(&mut self.is_started, true) {
-            sink(Delta::Start(Start::default()));
-        }
+        self.start(&Chunk::default(), sink);
         if self.choices.is_empty() {
             self.choices.push(Choice::default());
         }

@@ -3,16 +3,16 @@
 //! Results of tools come directly behind the message that called them, before anything else that was said meanwhile.
 //! Messages of the model that follow each other are one if a call is among them, since its results must follow it. A
 //! result can hold text alone: what else it holds goes into a message of the user behind it.
+//!
+//! Where messages go through a chat template, instructions are one message at the start; later ones become words of the
+//! user, marked as what they are, and what the user says in several messages in a row is said in one.
 
 use std::borrow::Cow;
 
 use faregate_wire::JsonWriter;
 
-use super::{write_parts, write_request::Writing};
+use super::{write_others, write_parts, write_request::Writing};
 use crate::chat::{CacheMark, Format, Message, Part, PartBody, Role, ToolKind};
-
-/// Stands between a tool's result and a user's message where they may not follow each other.
-const BETWEEN: &str = "I have read the results.";
 
 /// Stands before a schema that a provider only takes as an instruction.
 const SCHEMA: &str =
@@ -22,22 +22,40 @@ const SCHEMA: &str =
 pub(super) fn write(writing: &mut Writing<'_, '_>, json: &mut JsonWriter<'_>) {
     let messages = &writing.request.messages[..];
     json.name("messages").array();
-    if let Some(Format::JsonSchema { schema, .. }) = &writing.request.format
-        && writing.quirks.no_json_schema
-    {
-        let schema = String::from_utf8_lossy(schema.raw());
-        json.object().member_str("role", "system");
-        json.member_str("content", &[SCHEMA, &schema].concat()).end();
-    }
+    let messages = messages.get(instructions(writing, json)..).unwrap_or_default();
     let is_model = |message: &Message<'_>| message.role == Role::Assistant;
     for run in messages.chunk_by(|before, next| is_model(before) == is_model(next)) {
         if run.first().is_some_and(is_model) {
             assistants(writing, json, run);
         } else {
-            others(writing, json, run);
+            write_others::write(writing, json, run);
         }
     }
     json.end();
+}
+
+/// Writes the instructions that must stand at the start in one message; gives back how many messages they were.
+fn instructions(writing: &Writing<'_, '_>, json: &mut JsonWriter<'_>) -> usize {
+    let mut texts: Vec<Cow<'_, str>> = Vec::new();
+    let mut count = 0;
+    if writing.quirks.templated {
+        let leading =
+            writing.request.messages.iter().take_while(|message| write_others::instructs(message));
+        for message in leading {
+            count += 1;
+            texts.push(Cow::Owned(write_others::text(&message.parts)));
+        }
+    }
+    if let Some(Format::JsonSchema { schema, .. }) = &writing.request.format
+        && writing.quirks.no_json_schema
+    {
+        let schema = String::from_utf8_lossy(schema.raw());
+        texts.push(Cow::Owned([SCHEMA, &schema].concat()));
+    }
+    if !texts.is_empty() {
+        json.object().member_str("role", "system").member_str("content", &texts.join("\n\n")).end();
+    }
+    count
 }
 
 /// The model's messages up to the next of somebody else.
@@ -165,7 +183,13 @@ fn thoughts(writing: &Writing<'_, '_>, json: &mut JsonWriter<'_>, parts: &[&Part
 fn call(writing: &mut Writing<'_, '_>, json: &mut JsonWriter<'_>, part: &Part<'_>) {
     let PartBody::ToolCall { id, name, arguments, kind, signature } = &part.body else { return };
     json.object().member_str("id", &writing.id(id));
-    if *kind == ToolKind::Custom {
+    if *kind == ToolKind::Custom && writing.quirks.refuses("custom") {
+        let mut input = Vec::new();
+        JsonWriter::new(&mut input).object().member_str("input", arguments).end();
+        json.member_str("type", "function").name("function").object();
+        let arguments = String::from_utf8_lossy(&input);
+        json.member_str("name", name).member_str("arguments", &arguments).end();
+    } else if *kind == ToolKind::Custom {
         json.member_str("type", "custom").name("custom").object();
         json.member_str("name", name).member_str("input", arguments).end();
     } else {
@@ -181,84 +205,8 @@ fn call(writing: &mut Writing<'_, '_>, json: &mut JsonWriter<'_>, part: &Part<'_
     json.end();
 }
 
-/// Instructions, the user's words and tools' results, up to the model's next message.
-fn others(writing: &mut Writing<'_, '_>, json: &mut JsonWriter<'_>, run: &[Message<'_>]) {
-    let mut left: Vec<&Part<'_>> = Vec::new();
-    let mut has_results = false;
-    for part in run.iter().flat_map(|message| &message.parts) {
-        if let PartBody::ToolResult { id, content, is_error, .. } = &part.body {
-            has_results = true;
-            let media = |part: &&Part<'_>| matches!(part.body, PartBody::Media(_));
-            let before = left.len();
-            left.extend(content.iter().filter(media));
-            result(writing, json, (id, content, *is_error), left.len() > before);
-        }
-    }
-    let mut is_between = has_results && writing.quirks.no_user_after_tool;
-    let mut between = |json: &mut JsonWriter<'_>, role: Role| {
-        if role == Role::User && std::mem::take(&mut is_between) {
-            json.object().member_str("role", "assistant").member_str("content", BETWEEN).end();
-        }
-    };
-    if !left.is_empty() {
-        between(json, Role::User);
-        json.object().member_str("role", "user").name("content");
-        write_parts::write(writing, json, &left);
-        json.end();
-    }
-    for message in run {
-        let is_result = |part: &&Part<'_>| matches!(part.body, PartBody::ToolResult { .. });
-        let parts: Vec<&Part<'_>> = message.parts.iter().filter(|part| !is_result(part)).collect();
-        if parts.is_empty() && !message.parts.is_empty() {
-            continue;
-        }
-        between(json, message.role);
-        let role = match message.role {
-            Role::System => "system",
-            Role::Developer if writing.quirks.no_developer => "system",
-            Role::Developer => "developer",
-            Role::User | Role::Assistant => "user",
-        };
-        json.object().member_str("role", role);
-        name(writing, json, message.name.as_deref());
-        json.name("content");
-        write_parts::write(writing, json, &parts);
-        json.end();
-    }
-}
-
-/// The text of one tool's result.
-fn result(
-    writing: &mut Writing<'_, '_>,
-    json: &mut JsonWriter<'_>,
-    (id, content, is_error): (&str, &[Part<'_>], bool),
-    has_media: bool,
-) {
-    let mut texts: Vec<Cow<'_, str>> = Vec::new();
-    for part in content {
-        match &part.body {
-            PartBody::Text(text) => texts.push(Cow::Borrowed(text)),
-            PartBody::Other { json, .. } => texts.push(String::from_utf8_lossy(json.raw())),
-            PartBody::Refusal(text) => texts.push(Cow::Borrowed(text)),
-            _ => {}
-        }
-    }
-    if texts.is_empty() && has_media {
-        texts.push(Cow::Borrowed("The result is in the next message of the user."));
-    }
-    let says_error = texts.iter().any(|text| text.to_ascii_lowercase().contains("error"));
-    if is_error && !says_error {
-        texts.insert(0, Cow::Borrowed("Error:"));
-    }
-    json.object().member_str("role", "tool").member_str("tool_call_id", &writing.id(id));
-    json.name("content");
-    let parts: Vec<Part<'_>> = texts.into_iter().map(Part::text).collect();
-    write_parts::write(writing, json, &parts.iter().collect::<Vec<_>>());
-    json.end();
-}
-
 /// The name of a participant. What OpenAI would refuse in it is replaced.
-fn name(writing: &mut Writing<'_, '_>, json: &mut JsonWriter<'_>, name: Option<&str>) {
+pub(super) fn name(writing: &mut Writing<'_, '_>, json: &mut JsonWriter<'_>, name: Option<&str>) {
     let Some(name) = name.filter(|name| !name.is_empty()) else { return };
     if writing.may("name") {
         json.member_str("name", &super::name_rule().fit(name));

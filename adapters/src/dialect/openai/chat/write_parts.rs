@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use faregate_wire::JsonWriter;
 
 use super::{media, write_messages::cache_mark, write_request::Writing};
-use crate::chat::{Media, MediaKind, Part, PartBody, Source};
+use crate::{
+    chat::{Media, MediaKind, Part, PartBody, Source},
+    quirks::Quirks,
+};
 
 /// Writes a content. Parts that cannot be said are noted.
 pub(super) fn write(writing: &mut Writing<'_, '_>, json: &mut JsonWriter<'_>, parts: &[&Part<'_>]) {
@@ -44,7 +47,7 @@ fn part(writing: &mut Writing<'_, '_>, json: &mut JsonWriter<'_>, part: &Part<'_
         PartBody::Text(text) | PartBody::Refusal(text) => {
             json.object().member_str("type", "text").member_str("text", text);
         }
-        PartBody::Media(media) if self::media(json, media, writing.quirks.takes("video_url")) => {}
+        PartBody::Media(media) if self::media(writing.quirks, json, media) => {}
         PartBody::Media(media) => {
             writing.loss.add_named(&format!("messages.{}", media::noun(media.kind)));
             return;
@@ -60,7 +63,8 @@ fn part(writing: &mut Writing<'_, '_>, json: &mut JsonWriter<'_>, part: &Part<'_
 }
 
 /// Opens a part for a piece of media and writes it, but for the end; false when there is none for it.
-fn media(json: &mut JsonWriter<'_>, media: &Media<'_>, takes_video: bool) -> bool {
+fn media(quirks: &Quirks, json: &mut JsonWriter<'_>, media: &Media<'_>) -> bool {
+    let takes_files = !quirks.refuses("file");
     match (&media.source, media.kind) {
         (Source::Text(text), _) => {
             let text = match &media.name {
@@ -69,7 +73,7 @@ fn media(json: &mut JsonWriter<'_>, media: &Media<'_>, takes_video: bool) -> boo
             };
             json.object().member_str("type", "text").member_str("text", &text);
         }
-        (Source::File(id), MediaKind::Document | MediaKind::Image) => {
+        (Source::File(id), MediaKind::Document | MediaKind::Image) if takes_files => {
             json.object().member_str("type", "file").name("file").object();
             json.member_str("file_id", id).end();
         }
@@ -78,14 +82,14 @@ fn media(json: &mut JsonWriter<'_>, media: &Media<'_>, takes_video: bool) -> boo
             json.member_str("data", data);
             json.member_str("format", media::audio_format(media_type)).end();
         }
-        (source @ Source::Base64 { .. }, MediaKind::Document) => {
+        (source @ Source::Base64 { .. }, MediaKind::Document) if takes_files => {
             let Some(url) = media::url_of(source) else { return false };
             json.object().member_str("type", "file").name("file").object();
             json.member_str("filename", media.name.as_deref().unwrap_or("document.pdf"));
             json.member_str("file_data", &url).end();
         }
         (source, MediaKind::Image) => return at_url(json, "image_url", source, media),
-        (source, MediaKind::Video) if takes_video => {
+        (source, MediaKind::Video) if quirks.takes("video_url") => {
             return at_url(json, "video_url", source, media);
         }
         _ => return false,

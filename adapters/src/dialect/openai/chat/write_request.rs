@@ -284,6 +284,7 @@ impl<'a> Writing<'_, 'a> {
             Tier::Scale => "scale",
         });
         if let Some(tier) = tier
+            && !(tier == "auto" && self.quirks.refuses("service_tier"))
             && self.may("service_tier")
         {
             json.member_str("service_tier", tier);

@@ -37,11 +37,13 @@ pub(super) fn write(writing: &mut Writing<'_, '_>, json: &mut JsonWriter<'_>) {
     }
     json.end();
     if let Some(choice) = &request.tool_choice
+        && !(*choice == ToolChoice::Auto && writing.quirks.refuses("tool_choice"))
         && writing.may("tool_choice")
     {
         self::choice(writing, json, choice, can_allow);
     }
     if let Some(parallel) = request.parallel_tools
+        && !(parallel && writing.quirks.refuses("parallel_tool_calls"))
         && writing.may("parallel_tool_calls")
     {
         json.member_bool("parallel_tool_calls", parallel);

@@ -325,7 +325,7 @@ fn results_follow_their_calls_and_media_come_behind() {
         [
             "assistant null",
             "tool \"The result is in the next message of the user.\"",
-            r#"tool [{"text":"Error:","type":"text"},{"text":"no","type":"text"}]"#,
+            "tool \"Error: no\"",
             r#"user [{"image_url":{"url":"https://a.b/c.png"},"type":"image_url"}]"#,
             "system \"Be brief.\"",
             "user \"Look.\"",
@@ -335,7 +335,10 @@ fn results_follow_their_calls_and_media_come_behind() {
     let (found, _) = written(&request, &quirks::find("mistral"));
     let roles: Vec<&str> =
         found["messages"].as_array().unwrap().iter().map(|m| m["role"].as_str().unwrap()).collect();
-    assert_eq!(roles, ["assistant", "tool", "tool", "assistant", "user", "system", "user"]);
+    assert_eq!(roles, ["assistant", "tool", "tool", "assistant", "user"]);
+    let content = &found["messages"][4]["content"];
+    assert_eq!(content[1]["text"], "<system-reminder>\nBe brief.\n</system-reminder>");
+    assert_eq!(content[2]["text"], "Look.");
     assert_eq!(found["messages"][1]["tool_call_id"].as_str().unwrap().len(), 9);
 }
 
@@ -357,7 +360,7 @@ fn providers_get_what_they_take() {
     assert_eq!(found["thinking"], json!({"type": "enabled"}));
     assert!(found["messages"][0]["content"].as_str().unwrap().contains("additionalProperties"));
     let (found, lost) = sent(&body, "tgi");
-    assert_eq!(found["messages"][0]["content"], "a\nb");
+    assert_eq!(found["messages"][0]["content"], "a\n\nb");
     assert_eq!(lost, "reasoning_effort");
     let (found, _) = sent(&body, "openrouter");
     assert_eq!(found["reasoning"], json!({"effort": "high"}));

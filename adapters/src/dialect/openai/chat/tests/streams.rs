@@ -339,3 +339,9 @@ proptest! {
         prop_assert!(ends <= 1);
     }
 }
+
+#[test]
+fn an_error_does_not_hide_the_usage_beside_it() {
+    let stream = "data: {\"error\":{\"message\":\"m\"},\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}}\n\n";
+    assert_eq!(read_stream(stream.as_bytes()), "start\nerror Api m\nusage 3/1");
+}
