@@ -5,6 +5,7 @@
 
 mod calls;
 mod error;
+mod likeness;
 mod media;
 mod messages;
 mod parts;

@@ -57,7 +57,7 @@ struct Spelled<'a> {
 
 impl<'a> Spelled<'a> {
     fn read(path: Path<'_>, message: Json<'a>) -> Result<Self, Invalid> {
-        let mut spelled = Self { cache: parts::cache_mark(message), ..Self::default() };
+        let mut spelled = Self::default();
         let mut has_role = false;
         for (name, value) in message.members().filter(|(_, value)| !value.is_null()) {
             let path = path.member(&name);
@@ -74,7 +74,7 @@ impl<'a> Spelled<'a> {
                 "reasoning" => spelled.reasoning = spelled.reasoning.or(value.str()),
                 "reasoning_details" => spelled.reasoning_details = Some(path.array(value)?),
                 "thinking_blocks" => spelled.thinking_blocks = Some(value),
-                "cache_control" | "prompt_cache_breakpoint" => {}
+                "cache_control" | "prompt_cache_breakpoint" => spelled.cache = parts::mark(value),
                 echoed if ECHOED.contains(&echoed) => {}
                 _ => spelled.unknown.push((name, value)),
             }

@@ -29,11 +29,40 @@ pub(super) fn read<'a>(
             push(parts, PartBody::Text(text), None);
             continue;
         }
-        let item = path.object(item)?;
-        let kind = path.required_text(item, "type")?;
-        push(parts, body(path, item, kind)?, cache_mark(item));
+        let spelled = Spelled::read(path.object(item)?);
+        let kind = spelled.kind.ok_or_else(|| path.member("type").is_not("a string"))?;
+        let body = match spelled.text {
+            Some(text) if kind == "text" => PartBody::Text(text),
+            _ => body(path, item, kind)?,
+        };
+        push(parts, body, spelled.cache);
     }
     Ok(())
+}
+
+/// What every part has, and the text of most, read in one go: texts are long.
+#[derive(Default)]
+struct Spelled<'a> {
+    kind: Option<Cow<'a, str>>,
+    text: Option<Cow<'a, str>>,
+    cache: Option<CacheMark>,
+}
+
+impl<'a> Spelled<'a> {
+    fn read(item: Json<'a>) -> Self {
+        let mut spelled = Self::default();
+        for (name, value) in item.members() {
+            match &*name {
+                "type" => spelled.kind = value.str(),
+                "text" => spelled.text = value.str(),
+                "prompt_cache_breakpoint" | "cache_control" => {
+                    spelled.cache = mark(value).or(spelled.cache);
+                }
+                _ => {}
+            }
+        }
+        spelled
+    }
 }
 
 fn push<'a>(parts: &mut Vec<Part<'a>>, body: PartBody<'a>, cache: Option<CacheMark>) {
@@ -110,7 +139,11 @@ pub(super) fn thinking(item: Json<'_>) -> ReasoningPart<'_> {
 
 /// OpenAI's `prompt_cache_breakpoint`, or `cache_control` as several gateways take it.
 pub(super) fn cache_mark(item: Json<'_>) -> Option<CacheMark> {
-    let mark = item.get("prompt_cache_breakpoint").or_else(|| item.get("cache_control"))?;
+    mark(item.get("prompt_cache_breakpoint").or_else(|| item.get("cache_control"))?)
+}
+
+/// The mark that such a member is.
+pub(super) fn mark(mark: Json<'_>) -> Option<CacheMark> {
     let minutes = mark.get_str("ttl").and_then(|ttl| minutes(&ttl));
     mark.is_object().then_some(CacheMark { minutes })
 }

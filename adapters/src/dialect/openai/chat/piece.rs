@@ -84,6 +84,11 @@ impl<'a> Choice<'a> {
         piece.calls(of, calls, is_whole, sink)
     }
 
+    /// Its text as it is spelled.
+    pub(super) fn literal(&self) -> Option<&'a [u8]> {
+        self.piece.content.filter(|content| content.is_string()).map(Json::raw)
+    }
+
     pub(super) fn is_failed(&self) -> bool {
         let failed = ["error", "abort", "insufficient_system_resource"];
         self.error.is_some() || self.finish.as_deref().is_some_and(|name| failed.contains(&name))

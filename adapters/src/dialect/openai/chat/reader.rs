@@ -9,7 +9,9 @@ use faregate_wire::Json;
 
 use super::{
     calls::{Calls, Of, Sink},
-    error, piece,
+    error,
+    likeness::Likeness,
+    piece,
 };
 use crate::{
     chat::{Delta, Finish, Start, Usage},
@@ -28,6 +30,7 @@ pub(super) struct Reader {
     is_ended: bool,
     usage: Option<Usage>,
     choices: Vec<Choice>,
+    likeness: Likeness,
 }
 
 #[derive(Debug, Default)]
@@ -133,6 +136,14 @@ impl Reader {
         Ok(())
     }
 
+    /// Tells a text that came in a chunk like the one before.
+    fn text(&mut self, choice: u32, text: Json<'_>, sink: Sink<'_>) {
+        let is_open = self.choices.get(choice as usize).is_some_and(|choice| !choice.is_finished);
+        if let Some(text) = text.str().filter(|text| is_open && !text.is_empty()) {
+            sink(Delta::Text { choice, text });
+        }
+    }
+
     fn start(&mut self, chunk: &Chunk<'_>, sink: Sink<'_>) {
         if !std::mem::replace(&mut self.is_started, true) {
             sink(Delta::Start(chunk.start()));
@@ -223,6 +234,12 @@ impl StreamReader for Reader {
             self.end(sink);
             return Ok(());
         }
+        if name != b"error"
+            && let Some((choice, text)) = self.likeness.text(data)
+        {
+            self.text(choice, text, sink);
+            return Ok(());
+        }
         let json = Json::new(data);
         if name == b"error" {
             self.is_ended = true;
@@ -230,7 +247,19 @@ impl StreamReader for Reader {
             sink(Delta::Error(told.unwrap_or_else(|| error::read(0, data))));
             return Ok(());
         }
-        self.chunk(json.filter(|json| json.is_object()).ok_or(BadAnswer)?, false, sink)
+        let json = json.filter(|json| json.is_object()).ok_or(BadAnswer)?;
+        let (mut count, mut is_text) = (0, false);
+        let mut counting = |delta: Delta<'_>| {
+            is_text = matches!(delta, Delta::Text { .. });
+            count += 1;
+            sink(delta);
+        };
+        let has_finish = |choice: &Choice| choice.finish.is_some() || choice.is_finished;
+        self.chunk(json, false, &mut counting)?;
+        if count == 1 && is_text && !self.choices.iter().any(has_finish) {
+            self.likeness.keep(data, json);
+        }
+        Ok(())
     }
 
     fn close(&mut self, sink: Sink<'_>) {

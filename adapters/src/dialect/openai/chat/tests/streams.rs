@@ -345,3 +345,61 @@ fn an_error_does_not_hide_the_usage_beside_it() {
     let stream = "data: {\"error\":{\"message\":\"m\"},\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}}\n\n";
     assert_eq!(read_stream(stream.as_bytes()), "start\nerror Api m\nusage 3/1");
 }
+
+/// A chunk with a text, and what stands around it.
+fn text_chunk(text: &str, padding: &str, more: &str) -> String {
+    format!(
+        "data: {{\"id\":\"c\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}{more}}}],\"usage\":null{padding}}}\n\n"
+    )
+}
+
+#[test]
+fn chunks_that_are_like_each_other_are_told_apart_from_those_that_are_not() {
+    let pad = |text: &str| format!(",\"obfuscation\":\"{text}\"");
+    let start = text_chunk("a", &pad("x1"), "");
+    for (next, expected) in [
+        (text_chunk("b", &pad("y"), ""), "text0 ab"),
+        (text_chunk("", &pad("y"), ""), "text0 a"),
+        (text_chunk("\\\"}\\n\\u00e9", &pad(""), ""), "text0 a\"}\n\u{e9}"),
+        (
+            text_chunk("b", &pad("y"), ",\"finish_reason\":\"length\""),
+            "text0 ab\nfinish0 Length\ndone",
+        ),
+        (
+            text_chunk("b", ",\"obfuscation\":\"y\",\"error\":{\"message\":\"m\"}", ""),
+            "error Api m",
+        ),
+        (
+            text_chunk("b\"},\"finish_reason\":\"stop\",\"x\":{\"y\":\"z", &pad("y"), ""),
+            "text0 ab\nfinish0 Stop\ndone",
+        ),
+    ] {
+        let said = read_stream([&*start, &next].concat().as_bytes());
+        assert!(said.starts_with("start\n") && said.ends_with(expected), "{next}: {said}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_stream_says_the_same_whether_its_chunks_are_alike_or_not(
+        texts in prop::collection::vec("[a-c\"\\\\\n\u{e9}]{0,5}", 1..12),
+        pads in prop::collection::vec("[a-z]{0,4}", 12),
+        is_padded: bool,
+    ) {
+        let (mut alike, mut unlike) = (String::new(), String::new());
+        for (n, text) in texts.iter().enumerate() {
+            let quoted = Value::from(&**text).to_string();
+            let quoted = &quoted[1..quoted.len() - 1];
+            let padding = if is_padded { format!(",\"obfuscation\":\"{}\"", pads[n]) } else { String::new() };
+            alike.push_str(&text_chunk(quoted, &padding, ""));
+            unlike.push_str(&text_chunk(quoted, &padding, &format!(",\"n\":{n}")));
+        }
+        for stream in [&mut alike, &mut unlike] {
+            stream.push_str("data: [DONE]\n\n");
+        }
+        let said = read_stream(alike.as_bytes());
+        prop_assert_eq!(&said, &read_stream(unlike.as_bytes()));
+        let texts = texts.concat();
+        prop_assert!(said.contains(texts.trim_end()));
+    }
+}
