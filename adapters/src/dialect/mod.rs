@@ -278,17 +278,22 @@ impl UsageReport {
         Self { usage, has_input: true, has_output: true }
     }
 
-    /// What is known after this report: a side that it counts replaces what was known of that side.
+    /// What is known after this report: a side that it counts replaces what was known of that side. A class of input that it
+    /// counts as zero does not: some providers tell new and cached input in different reports.
     #[must_use]
     pub fn over(self, before: Option<Usage>) -> Usage {
         let before = before.unwrap_or_default();
-        let input = if self.has_input { self.usage } else { before };
+        let later = |now: u64, before: u64| if now > 0 && self.has_input { now } else { before };
         let output = if self.has_output { self.usage } else { before };
         Usage {
+            input: later(self.usage.input, before.input),
+            cache_read: later(self.usage.cache_read, before.cache_read),
+            cache_write: later(self.usage.cache_write, before.cache_write),
+            cache_write_long: later(self.usage.cache_write_long, before.cache_write_long),
+            audio_input: later(self.usage.audio_input, before.audio_input),
             output: output.output,
             reasoning: output.reasoning,
             audio_output: output.audio_output,
-            ..input
         }
     }
 }
