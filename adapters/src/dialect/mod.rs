@@ -12,6 +12,7 @@ use crate::{
     quirks::Quirks,
 };
 
+pub mod anthropic;
 pub mod openai;
 
 /// A dialect that clients speak.
