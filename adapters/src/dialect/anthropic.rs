@@ -20,6 +20,8 @@ mod read;
 mod schema;
 mod stream_read;
 mod stream_write;
+#[cfg(test)]
+mod tests;
 mod thinking;
 mod turns;
 mod usage;

@@ -124,6 +124,7 @@ impl Reader {
         if self.open.len() == OPEN_MAX || self.open.iter().any(|open| open.index == index) {
             self.close_all(sink);
         }
+        self.close_thoughts(sink);
         let kind = block.get_str("type");
         let kind = match kind.as_deref() {
             Some("text") => {
@@ -201,6 +202,12 @@ impl Reader {
         if let Some(at) = self.open.iter().position(|open| open.index == index) {
             close(self.open.remove(at), sink);
         }
+    }
+
+    /// A thought ends when something else begins, whether that is said or not.
+    fn close_thoughts(&mut self, sink: Sink<'_>) {
+        let is_thought = |open: &mut Open| matches!(open.kind, Kind::Thinking { .. });
+        self.open.extract_if(.., is_thought).for_each(|open| close(open, sink));
     }
 
     fn close_all(&mut self, sink: Sink<'_>) {
