@@ -255,7 +255,6 @@ impl Reader {
 
     /// The provider reports an error.
     pub(super) fn fail(&mut self, event: Json<'_>, sink: Sink<'_>) {
-        self.started(sink);
         self.is_over = true;
         let error = event.get("error").unwrap_or(event);
         sink(Delta::Error(read_error_object(error, ERROR_STATUS).unwrap_or_else(unknown_error)));

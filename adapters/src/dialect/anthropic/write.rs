@@ -240,9 +240,16 @@ impl<'r, 'a> Body<'_, 'r, 'a> {
     }
 
     fn sampling(&mut self, sampling: &Sampling<'_>, thinks: bool) {
-        self.temperature(sampling, thinks);
+        // Newer models refuse both at once; 1 is what they have by themselves.
+        let is_one = |value: Option<Json<'_>>| value.and_then(Json::f64) == Some(1.0);
+        let has_both = sampling.temperature.is_some() && sampling.top_p.is_some();
+        let top_p = sampling.top_p.filter(|_| !has_both || !is_one(sampling.top_p));
+        let temperature = sampling.temperature;
+        let temperature =
+            temperature.filter(|_| !has_both || top_p.is_none() || !is_one(temperature));
+        self.temperature(temperature, thinks);
         let near_one = |value: Json<'_>| value.f64().is_some_and(|p| (0.95..=1.0).contains(&p));
-        if let Some(top_p) = sampling.top_p.filter(|_| self.allows("top_p")) {
+        if let Some(top_p) = top_p.filter(|_| self.allows("top_p")) {
             match thinks && !near_one(top_p) {
                 true => self.loss.add("top_p"),
                 false => _ = self.json.member_json("top_p", top_p),
@@ -270,8 +277,8 @@ impl<'r, 'a> Body<'_, 'r, 'a> {
     }
 
     /// From 0 to 1; a thinking model has 1.
-    fn temperature(&mut self, sampling: &Sampling<'_>, thinks: bool) {
-        let Some(temperature) = sampling.temperature.filter(|_| self.allows("temperature")) else {
+    fn temperature(&mut self, temperature: Option<Json<'_>>, thinks: bool) {
+        let Some(temperature) = temperature.filter(|_| self.allows("temperature")) else {
             return;
         };
         let value = temperature.f64().unwrap_or(1.0);

@@ -246,6 +246,14 @@ fn sampling_is_kept_within_what_is_allowed() {
     let (written, loss) = written_with(&asked, &TERMS);
     assert_eq!((&written["temperature"], &written["top_k"]), (&json!(1), &json!(40)));
     assert_eq!((&written["max_tokens"], &*loss), (&json!(4096), "temperature,seed,n"));
+    for (temperature, top_p, expected) in
+        [("1", "0.5", (false, true)), ("0.2", "1.0", (true, false)), ("1", "1", (true, false))]
+    {
+        let mut both = asked.clone();
+        (both.sampling.temperature, both.sampling.top_p) = (number(temperature), number(top_p));
+        let (written, _) = written_with(&both, &TERMS);
+        assert_eq!((written["temperature"].is_number(), written["top_p"].is_number()), expected);
+    }
     asked.reasoning.effort = Some(Effort::High);
     let (written, loss) = written_with(&asked, &TERMS);
     assert_eq!(written["thinking"]["type"], "adaptive");
