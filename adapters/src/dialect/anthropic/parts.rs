@@ -62,7 +62,9 @@ impl Writer<'_, '_> {
             Block::NoResult(id) => {
                 json.object().member_str("type", "tool_result");
                 json.member_str("tool_use_id", &fit_id(id, &self.id_rule));
-                json.member_str("content", NO_RESULT).member_bool("is_error", true).end();
+                json.name("content").array();
+                self.text(json, NO_RESULT, None, None);
+                json.end().member_bool("is_error", true).end();
             }
         }
     }

@@ -73,9 +73,18 @@ pub(super) fn plan<'r, 'a>(
     let messages = &request.messages[..];
     let start = messages.iter().take_while(|message| is_system(message)).count();
     let (system, messages) = messages.split_at(start);
+    let messages: Vec<&Message<'_>> =
+        messages.iter().filter(|message| says_something(message)).collect();
+    let has_media = |message: &Message<'_>| {
+        let is_media = |part: &Part<'_>| matches!(part.body, PartBody::Media(_));
+        message.role == Role::Assistant && message.parts.iter().any(is_media)
+    };
+    if request.messages.iter().any(has_media) {
+        loss.add("messages.media");
+    }
     let mut planner = Planner { turns: Vec::new(), calls: Vec::new(), has_system_role, loss };
-    let mut plan = Plan { system: planner.instructions(system), turns: Vec::new() };
-    let is_model = |message: &Message<'_>| message.role == Role::Assistant;
+    let mut plan = Plan { system: planner.instructions(system.iter()), turns: Vec::new() };
+    let is_model = |message: &&Message<'_>| message.role == Role::Assistant;
     for group in messages.chunk_by(|one, next| is_model(one) == is_model(next)) {
         match group.first().is_some_and(is_model) {
             true => planner.model(group),
@@ -96,7 +105,7 @@ struct Planner<'p, 'r, 'a> {
 }
 
 impl<'r, 'a> Planner<'_, 'r, 'a> {
-    fn model(&mut self, group: &'r [Message<'a>]) {
+    fn model(&mut self, group: &[&'r Message<'a>]) {
         let mut blocks = Vec::new();
         for part in group.iter().flat_map(|message| &message.parts) {
             match &part.body {
@@ -108,10 +117,7 @@ impl<'r, 'a> Planner<'_, 'r, 'a> {
                     orphan(&mut blocks, id, content);
                     continue;
                 }
-                PartBody::Media(_) => {
-                    self.loss.add("messages.media");
-                    continue;
-                }
+                PartBody::Media(_) => continue,
                 PartBody::Reasoning(thought) if thought.signature.is_none() => continue,
                 PartBody::Text(_)
                 | PartBody::Reasoning(_)
@@ -128,7 +134,7 @@ impl<'r, 'a> Planner<'_, 'r, 'a> {
         self.push(Role::Assistant, blocks);
     }
 
-    fn user(&mut self, group: &'r [Message<'a>]) {
+    fn user(&mut self, group: &[&'r Message<'a>]) {
         let mut results = vec![None; self.calls.len()];
         let mut blocks = Vec::new();
         let trailing = group.iter().rev().take_while(|message| is_system(message)).count();
@@ -144,7 +150,7 @@ impl<'r, 'a> Planner<'_, 'r, 'a> {
             && (!all.is_empty() || self.turns.last().is_some_and(|turn| turn.role == Role::User));
         if ends_with_system {
             self.push(Role::User, all);
-            let instructions = self.instructions(instructions);
+            let instructions = self.instructions(instructions.iter().copied());
             self.push(Role::System, instructions);
         } else {
             all.extend(instructions.iter().flat_map(|m| &m.parts).filter_map(reminder));
@@ -162,10 +168,10 @@ impl<'r, 'a> Planner<'_, 'r, 'a> {
         match &part.body {
             _ if role != Role::User => blocks.extend(reminder(part)),
             PartBody::ToolResult { id, content, .. } => {
-                let call = self.calls.iter().zip(results).find(|(call, _)| *call == id);
-                match call {
-                    Some((_, result @ None)) => *result = Some(part),
-                    Some((_, Some(_))) | None => orphan(blocks, id, content),
+                let mut calls = self.calls.iter().zip(results);
+                match calls.find(|(call, result)| *call == id && result.is_none()) {
+                    Some((_, result)) => *result = Some(part),
+                    None => orphan(blocks, id, content),
                 }
             }
             PartBody::ToolCall { .. } => self.loss.add("messages.tool_calls"),
@@ -219,10 +225,12 @@ impl<'r, 'a> Planner<'_, 'r, 'a> {
     }
 
     /// Instructions are texts.
-    fn instructions(&mut self, messages: &'r [Message<'a>]) -> Vec<Block<'r, 'a>> {
+    fn instructions(
+        &mut self,
+        messages: impl Iterator<Item = &'r Message<'a>>,
+    ) -> Vec<Block<'r, 'a>> {
         let mut blocks = Vec::new();
-        for part in messages.iter().flat_map(|message| &message.parts).filter(|part| is_said(part))
-        {
+        for part in messages.flat_map(|message| &message.parts).filter(|part| is_said(part)) {
             match &part.body {
                 PartBody::Text(_) | PartBody::Refusal(_) | PartBody::Other { .. } => {
                     blocks.push(Block::Part(part));
@@ -239,6 +247,20 @@ impl<'r, 'a> Planner<'_, 'r, 'a> {
 
 fn is_system(message: &Message<'_>) -> bool {
     matches!(message.role, Role::System | Role::Developer)
+}
+
+/// Whether anything is left of a message of the model's; the user's are all looked at.
+fn says_something(message: &Message<'_>) -> bool {
+    let is_kept = |part: &Part<'_>| match &part.body {
+        PartBody::Reasoning(thought) => thought.signature.is_some(),
+        PartBody::Media(_) => false,
+        PartBody::Text(_)
+        | PartBody::ToolCall { .. }
+        | PartBody::ToolResult { .. }
+        | PartBody::Refusal(_)
+        | PartBody::Other { .. } => is_said(part),
+    };
+    message.role != Role::Assistant || message.parts.iter().any(is_kept)
 }
 
 /// Texts without words are refused.

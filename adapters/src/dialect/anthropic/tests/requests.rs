@@ -1,11 +1,15 @@
 //! Requests.
 
 use faregate_wire::Json;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    chat::{Effort, Loss, Message, Part, PartBody, Request, Role, ToolKind},
+    chat::{
+        CacheMark, Effort, Loss, Media, MediaKind, Message, Part, PartBody, ReasoningPart, Request,
+        Role, Source, ToolKind,
+    },
     dialect::{Call, Invalid},
 };
 use check::check_request;
@@ -206,7 +210,7 @@ fn calls_and_results_are_brought_together() {
 #[test]
 fn thinking_is_off_where_its_thoughts_are_missing() {
     let thought = |signature: Option<&'static str>| {
-        Part::new(PartBody::Reasoning(crate::chat::ReasoningPart {
+        Part::new(PartBody::Reasoning(ReasoningPart {
             text: "hm".into(),
             signature: signature.map(Into::into),
             ..Default::default()
@@ -295,4 +299,52 @@ fn parts_of_other_dialects_are_reported() {
     let none = Request::default();
     let refused = MESSAGES.write_request(&mut Vec::new(), &none, &TERMS, &mut Loss::default());
     assert_eq!(refused.unwrap_err().param, "messages");
+}
+
+fn any_part() -> impl Strategy<Value = Part<'static>> {
+    let id = || prop_oneof![Just("a"), Just("b"), Just("c.d")];
+    let thought = |signature: bool, redacted| {
+        let signature = signature.then(|| "s".into());
+        let thought = ReasoningPart { text: "t".into(), signature, redacted, id: None };
+        Part::new(PartBody::Reasoning(thought))
+    };
+    let body = prop_oneof![
+        prop_oneof![Just("text"), Just(" \n"), Just(""), Just("end ")].prop_map(Part::text),
+        id().prop_map(call),
+        (id(), prop_oneof![Just("1"), Just("")]).prop_map(|(id, text)| result(id, text)),
+        (any::<bool>(), any::<bool>())
+            .prop_map(move |(signed, redacted)| thought(signed, redacted)),
+        Just(Part::new(PartBody::Refusal("no".into()))),
+        Just(Part::new(PartBody::Media(Media {
+            kind: MediaKind::Audio,
+            source: Source::Url("u".into()),
+            detail: None,
+            name: None,
+        }))),
+    ];
+    (body, any::<bool>())
+        .prop_map(|(part, marked)| Part { cache: marked.then(CacheMark::default), ..part })
+}
+
+fn any_message() -> impl Strategy<Value = Message<'static>> {
+    let role =
+        prop_oneof![Just(Role::System), Just(Role::User), Just(Role::User), Just(Role::Assistant)];
+    (role, prop::collection::vec(any_part(), 0..4)).prop_map(|(role, parts)| message(role, parts))
+}
+
+proptest! {
+    #[test]
+    fn any_conversation_is_put_in_order(
+        messages in prop::collection::vec(any_message(), 1..8), thinks: bool, names_version: bool,
+    ) {
+        let mut asked = request(messages);
+        asked.reasoning.budget = thinks.then_some(2000);
+        let version_in_body = names_version.then_some("v");
+        let quirks = Quirks { version_in_body, ..Quirks::NONE };
+        let (written, _) = written_with(&asked, &Terms { quirks: &quirks, ..TERMS });
+        // What has been put in order once stays as it is.
+        let text = written.to_string();
+        let twice = written_with(&read_text(&text).unwrap(), &Terms { quirks: &quirks, ..TERMS }).0;
+        prop_assert_eq!(&twice["messages"], &written["messages"]);
+    }
 }
