@@ -13,6 +13,7 @@ use crate::{
 };
 
 pub mod openai;
+pub mod responses;
 
 /// A dialect that clients speak.
 pub trait Inbound: Sync {
