@@ -81,7 +81,7 @@ fn foreign(body: &[u8]) -> Cow<'_, str> {
 }
 
 /// The code that a failed response tells for an error of this kind, where it has none that clients know.
-pub(super) fn code_for<'e>(kind: ErrorKind, code: Option<&'e str>) -> &'e str {
+pub(super) fn code_for(kind: ErrorKind, code: Option<&str>) -> &str {
     const KNOWN: [&str; 6] = [
         "rate_limit_exceeded",
         "insufficient_quota",

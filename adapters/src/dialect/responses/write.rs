@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     chat::{Effort, Format, Loss, PartBody, Request, Role, Tier},
-    dialect::{Invalid, Terms},
+    dialect::Terms,
 };
 
 /// Members of other requests that mean the same here, and what they must be: other dialects use some of the names too.
@@ -43,12 +43,7 @@ const SHARED: [(&str, &[Kind]); 19] = [
 const USER_CHARS_MAX: usize = 64;
 
 /// Appends the body of a request.
-pub(super) fn write(
-    out: &mut Vec<u8>,
-    request: &Request<'_>,
-    terms: &Terms<'_>,
-    loss: &mut Loss,
-) -> Result<(), Invalid> {
+pub(super) fn write(out: &mut Vec<u8>, request: &Request<'_>, terms: &Terms<'_>, loss: &mut Loss) {
     let mut json = JsonWriter::new(out);
     json.object().member_str("model", terms.model);
     if request.stream {
@@ -64,7 +59,6 @@ pub(super) fn write(
     let instructions = writer.instructions();
     write_items::write(&mut writer.json, request, instructions, terms, writer.loss);
     writer.json.end();
-    Ok(())
 }
 
 struct Writer<'w, 'b, 'a> {
