@@ -19,6 +19,8 @@ mod passage;
 mod read;
 mod receive;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod tools;
 mod usage;
 mod write;

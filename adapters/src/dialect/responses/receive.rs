@@ -2,7 +2,8 @@
 //!
 //! In: events. Out: deltas. State: the items that have begun, what kind each is and whether anything of it was told, so
 //! that a provider which leaves out the fragments and tells the whole at the end is read as well; at most [`ITEMS_MAX`] of
-//! them. Events that are not known are left out, and so is `obfuscation`.
+//! them. Events that are not known are left out, and so is `obfuscation`. An `error` is told when the stream goes on or
+//! closes, because a `response.failed` behind it tells the usage.
 
 use std::borrow::Cow;
 
@@ -25,6 +26,8 @@ pub(super) struct Reader {
     has_ended: bool,
     items: Vec<Item>,
     calls: u32,
+    /// The data of an `error` event that is to be told.
+    failed: Option<Vec<u8>>,
 }
 
 /// What is known of an item.
@@ -54,11 +57,22 @@ impl StreamReader for Reader {
             None if name.is_empty() && event.get("error").is_some() => b"error",
             None => name,
         };
+        if kind == b"error" {
+            self.start(None, sink);
+            self.failed = Some(data.to_vec());
+            return Ok(());
+        }
+        if self.failed.is_some() && kind != b"response.failed" {
+            self.fail(sink);
+            return Ok(());
+        }
         self.told(kind, event, sink)
     }
 
     /// A stream is whole when its last event says so.
-    fn close(&mut self, _sink: Sink<'_>) {}
+    fn close(&mut self, sink: Sink<'_>) {
+        self.fail(sink);
+    }
 }
 
 impl Reader {
@@ -129,13 +143,16 @@ impl Reader {
                 let response = event.get("response").ok_or(BadAnswer)?;
                 self.end(kind, response, sink)
             }
-            b"error" => {
-                self.start(None, sink);
-                self.has_ended = true;
-                sink(Delta::Error(error::read_object(event.get("error").unwrap_or(event))));
-                Ok(())
-            }
             _ => Ok(()),
+        }
+    }
+
+    /// Tells the error that came.
+    fn fail(&mut self, sink: Sink<'_>) {
+        let Some(data) = self.failed.take() else { return };
+        self.has_ended = true;
+        if let Some(event) = Json::new(&data) {
+            sink(Delta::Error(error::read_object(event.get("error").unwrap_or(event))));
         }
     }
 
@@ -281,7 +298,12 @@ impl Reader {
         let usage = response.get("usage").and_then(|usage| usage::read(usage.raw()));
         if has_failed {
             usage.into_iter().for_each(|usage| sink(Delta::Usage(usage)));
-            sink(Delta::Error(error::read_object(response.get("error").unwrap_or(response))));
+            match self.failed {
+                Some(_) => self.fail(sink),
+                None => sink(Delta::Error(error::read_object(
+                    response.get("error").unwrap_or(response),
+                ))),
+            }
             return Ok(());
         }
         let reason = match response.at(&["incomplete_details", "reason"]).and_then(Json::str) {
