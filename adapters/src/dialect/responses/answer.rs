@@ -4,7 +4,7 @@ use faregate_wire::{Json, JsonWriter};
 
 use super::{
     error,
-    output::{Body, Content, Ending, Envelope, Item, Status, ending_of},
+    output::{Body, Content, Ending, Envelope, Fault, Item, Status, ending_of},
 };
 use crate::{
     chat::{Answer, AnswerPart, Choice, Media, MediaKind, Source, Usage},
@@ -26,9 +26,12 @@ pub(super) fn write(out: &mut Vec<u8>, answer: &Answer<'_>, terms: &AnswerTerms<
     if let Some(last) = items.last_mut() {
         last.status = status;
     }
-    let failed = answer.error.as_ref();
-    let error =
-        failed.map(|error| (error::code_for(error.kind, error.code.as_deref()), &*error.message));
+    let error = answer.error.as_ref().map(|error| Fault {
+        code: error::code_for(error.kind, error.code.as_deref()),
+        kind: error::type_for(error.kind),
+        message: &error.message,
+        param: error.param.as_deref(),
+    });
     let ending = Ending {
         status: if error.is_some() { Status::Failed } else { status },
         reason: reason.filter(|_| error.is_none()),

@@ -234,8 +234,27 @@ pub(super) struct Ending<'e> {
     /// Why it is not complete.
     pub(super) reason: Option<&'static str>,
     pub(super) usage: Option<Usage>,
-    /// Code and message.
-    pub(super) error: Option<(&'e str, &'e str)>,
+    pub(super) error: Option<Fault<'e>>,
+}
+
+/// The error in a response that failed.
+pub(super) struct Fault<'e> {
+    pub(super) code: &'e str,
+    pub(super) kind: &'e str,
+    pub(super) message: &'e str,
+    pub(super) param: Option<&'e str>,
+}
+
+impl Fault<'_> {
+    /// Writes its members.
+    pub(super) fn write(&self, json: &mut JsonWriter<'_>) {
+        json.member_str("code", self.code).member_str("message", self.message);
+        json.member_str("type", self.kind).name("param");
+        match self.param {
+            Some(param) => json.str(param),
+            None => json.null(),
+        };
+    }
 }
 
 impl Envelope {
@@ -265,9 +284,11 @@ impl Envelope {
         json.object().member_str("id", &self.id).member_str("object", "response");
         json.member_u64("created_at", self.created).member_str("status", ending.status.name());
         json.member_bool("background", false).name("error");
-        match ending.error {
-            Some((code, message)) => {
-                json.object().member_str("code", code).member_str("message", message).end();
+        match &ending.error {
+            Some(error) => {
+                json.object();
+                error.write(json);
+                json.end();
             }
             None => {
                 json.null();

@@ -15,7 +15,7 @@ use ending::place;
 use super::{
     answer::image_data,
     error,
-    output::{Body, Content, Ending, Envelope, Item, Status, write_summary},
+    output::{Body, Content, Ending, Envelope, Fault, Item, Status, write_summary},
 };
 use crate::{
     chat::{Delta, ErrorKind, Finish, Source, Start, Usage},
@@ -60,16 +60,6 @@ enum Phase {
     Ended,
 }
 
-/// An error at the end of a stream.
-struct Failure<'f> {
-    kind: &'f str,
-    code: &'f str,
-    message: &'f str,
-    param: Option<&'f str>,
-    /// The code in the response.
-    response_code: &'f str,
-}
-
 impl StreamWriter for Writer {
     fn write(&mut self, delta: &Delta<'_>, out: &mut Vec<u8>) {
         match delta {
@@ -77,12 +67,12 @@ impl StreamWriter for Writer {
             Delta::Start(start) => self.start(start, out),
             Delta::Usage(usage) => self.usage = Some(*usage),
             Delta::Error(told) => self.end_failed(
-                &Failure {
+                told.kind,
+                &Fault {
                     kind: error::type_for(told.kind),
                     code: told.code.as_deref().unwrap_or(error::type_for(told.kind)),
                     message: &told.message,
                     param: told.param.as_deref(),
-                    response_code: error::code_for(told.kind, told.code.as_deref()),
                 },
                 out,
             ),
@@ -100,14 +90,13 @@ impl StreamWriter for Writer {
             return;
         }
         let kind = ErrorKind::of_status(error.status);
-        let failure = Failure {
+        let fault = Fault {
             kind: error.kind,
             code: error.code,
             message: error.message,
             param: error.param,
-            response_code: error::code_for(kind, Some(error.code)),
         };
-        self.end_failed(&failure, out);
+        self.end_failed(kind, &fault, out);
     }
 
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
@@ -371,14 +360,13 @@ impl Writer {
         if self.held <= HELD_BYTES_MAX {
             return true;
         }
-        let failure = Failure {
+        let fault = Fault {
             kind: "server_error",
             code: "response_too_large",
             message: "the answer is longer than a stream of this dialect can repeat at its end",
             param: None,
-            response_code: "server_error",
         };
-        self.end_failed(&failure, out);
+        self.end_failed(ErrorKind::Api, &fault, out);
         false
     }
 }

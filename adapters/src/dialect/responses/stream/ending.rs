@@ -2,10 +2,13 @@
 
 use faregate_wire::{JsonWriter, quote};
 
-use super::{Failure, Phase, Writer};
+use super::{Phase, Writer};
 use crate::{
-    chat::{Finish, Start},
-    dialect::responses::output::{Body, Ending, Item, Status, ending_of, list, write_summary},
+    chat::{ErrorKind, Finish, Start},
+    dialect::responses::{
+        error,
+        output::{Body, Ending, Fault, Item, Status, ending_of, list, write_summary},
+    },
 };
 
 impl Writer {
@@ -119,17 +122,28 @@ impl Writer {
         self.phase = Phase::Ended;
     }
 
-    pub(super) fn end_failed(&mut self, failure: &Failure<'_>, out: &mut Vec<u8>) {
+    /// Ends with an error, which has one more code in the response: one that clients know.
+    pub(super) fn end_failed(&mut self, kind: ErrorKind, fault: &Fault<'_>, out: &mut Vec<u8>) {
         self.start(&Start::default(), out);
         for item in self.items.iter_mut().filter(|item| item.status == Status::InProgress) {
             item.status = Status::Incomplete;
         }
-        self.event(out, "error", |json, _| failure.write(json));
+        // The SDKs raise for a member `error`; the documents have its members one level up.
+        self.event(out, "error", |json, _| {
+            json.member_str("code", fault.code).member_str("message", fault.message);
+            match fault.param {
+                Some(param) => json.member_str("param", param),
+                None => json.name("param").null(),
+            };
+            json.name("error").object();
+            fault.write(json);
+            json.end();
+        });
         let ending = Ending {
             status: Status::Failed,
             reason: None,
             usage: self.usage,
-            error: Some((failure.response_code, failure.message)),
+            error: Some(Fault { code: error::code_for(kind, Some(fault.code)), ..*fault }),
         };
         self.response("response.failed", &ending, out);
         self.phase = Phase::Ended;
@@ -190,24 +204,6 @@ impl Writer {
         }
         out.extend_from_slice(b"}\n\n");
         self.sequence += 1;
-    }
-}
-
-impl Failure<'_> {
-    /// The SDKs raise for a member `error`; the documents have its members one level up.
-    fn write(&self, json: &mut JsonWriter<'_>) {
-        self.write_members(json);
-        json.name("error").object().member_str("type", self.kind);
-        self.write_members(json);
-        json.end();
-    }
-
-    fn write_members(&self, json: &mut JsonWriter<'_>) {
-        json.member_str("code", self.code).member_str("message", self.message).name("param");
-        match self.param {
-            Some(param) => json.str(param),
-            None => json.null(),
-        };
     }
 }
 
