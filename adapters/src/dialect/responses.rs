@@ -1,7 +1,7 @@
 //! The Responses API of OpenAI, as client and as provider.
 //!
-//! Requests are read by [`read`] and written by [`write`]; answers are read by [`receive`] and written by [`answer`] and
-//! [`stream`], both by way of the items that [`output`] makes.
+//! Requests are read by `read` and written by `write`; answers are read by `receive` and written by `answer` and
+//! `stream`, both by way of the items that `output` makes.
 //!
 //! An answer stored by the provider cannot be gone back to through another one: [`needs_stored_state`] tells the requests
 //! that ask for it. Values of the request that the API repeats in its answers (`instructions`, `tools`, `temperature`, …)

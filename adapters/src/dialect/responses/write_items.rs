@@ -331,3 +331,168 @@ fn audio_format(media_type: &str) -> &str {
         _ => media_type.strip_prefix("audio/").unwrap_or(media_type),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        chat::{CacheMark, Sampling, Tool, ToolChoice},
+        dialect::{Outbound, responses::RESPONSES},
+        quirks::Quirks,
+    };
+
+    fn check(request: &Request<'_>, quirks: &Quirks) -> (Value, String) {
+        let (mut out, mut loss) = (Vec::new(), Loss::default());
+        let terms = Terms { model: "gpt-5.5", output_max: 100, quirks };
+        RESPONSES.write_request(&mut out, request, &terms, &mut loss).unwrap();
+        (serde_json::from_slice(&out).unwrap(), loss.list())
+    }
+
+    fn message<'a>(role: Role, parts: Vec<PartBody<'a>>) -> Message<'a> {
+        Message { role, name: None, parts: parts.into_iter().map(Part::new).collect() }
+    }
+
+    fn call(id: &'static str, kind: ToolKind) -> PartBody<'static> {
+        PartBody::ToolCall {
+            id: id.into(),
+            name: "f".into(),
+            arguments: "{}".into(),
+            kind,
+            signature: Some("gemini".into()),
+        }
+    }
+
+    fn result(id: &'static str, is_error: bool) -> PartBody<'static> {
+        PartBody::ToolResult {
+            id: id.into(),
+            name: None,
+            content: vec![Part::text("out")],
+            is_error,
+        }
+    }
+
+    fn thought(text: &'static str, signature: Option<&'static str>) -> PartBody<'static> {
+        let signature = signature.map(Into::into);
+        PartBody::Reasoning(ReasoningPart { text: text.into(), signature, ..Default::default() })
+    }
+
+    #[test]
+    fn a_conversation_of_another_dialect_is_written_in_order() {
+        let long = "toolu_".to_owned() + &"x".repeat(80);
+        let long: &'static str = long.leak();
+        let mut request = Request {
+            messages: vec![
+                message(Role::System, vec![PartBody::Text("be brief".into())]),
+                message(Role::User, vec![PartBody::Text("hi".into())]),
+                message(Role::System, vec![PartBody::Text("mid".into())]),
+                message(
+                    Role::Assistant,
+                    vec![
+                        thought("hm", Some("sig")),
+                        thought("unsigned", None),
+                        PartBody::Text("calling".into()),
+                        call(long, ToolKind::Function),
+                        call("c2", ToolKind::Custom),
+                    ],
+                ),
+                message(
+                    Role::User,
+                    vec![result(long, true), result("c2", false), PartBody::Text("go".into())],
+                ),
+                message(Role::Assistant, vec![thought("nothing follows", Some("sig"))]),
+            ],
+            ..Request::default()
+        };
+        request.messages[1].parts[0].cache = Some(CacheMark { minutes: Some(5) });
+        let (body, loss) = check(&request, &Quirks::NONE);
+        assert_eq!(loss, "is_error");
+        assert_eq!(body["instructions"], "be brief");
+        assert_eq!(body["store"], false);
+        let input = body["input"].as_array().unwrap();
+        let kinds: Vec<&str> = input.iter().map(|item| item["type"].as_str().unwrap()).collect();
+        assert_eq!(
+            kinds,
+            [
+                "message",
+                "message",
+                "reasoning",
+                "message",
+                "function_call",
+                "custom_tool_call",
+                "function_call_output",
+                "custom_tool_call_output",
+                "message",
+            ]
+        );
+        assert_eq!(input[0]["content"], json!([{"type": "input_text", "text": "hi"}]));
+        assert_eq!(input[1]["role"], "system");
+        assert_eq!(input[2]["encrypted_content"], "sig");
+        assert_eq!(input[4]["call_id"], input[6]["call_id"]);
+        assert!(input[4]["call_id"].as_str().unwrap().len() <= 64);
+        assert_eq!(body["include"], json!(["reasoning.encrypted_content"]));
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_lost_by_name() {
+        let (edits, tool) =
+            (Json::new(br#"{"edits":[]}"#), Json::new(br#"{"type":"bash_20250124"}"#));
+        let search = Json::new(br#"{"type":"web_search_20260209","name":"web_search"}"#);
+        let other = |name: &'static str, raw: Option<Json<'static>>| Tool {
+            kind: ToolKind::Other,
+            name: name.into(),
+            description: None,
+            parameters: raw,
+            strict: None,
+            cache: None,
+        };
+        let function = Tool { kind: ToolKind::Function, ..other("f", None) };
+        let request = Request {
+            messages: vec![message(Role::User, vec![PartBody::Text("hi".into())])],
+            tools: vec![
+                function,
+                other("bash_20250124", tool),
+                other("web_search_20260209", search),
+            ],
+            tool_choice: Some(ToolChoice::Tool("f".into())),
+            sampling: Sampling {
+                top_k: Json::new(b"5"),
+                seed: Json::new(b"1"),
+                ..Sampling::default()
+            },
+            stop: vec!["END".into()],
+            rest: vec![("context_management".into(), edits.unwrap())],
+            ..Request::default()
+        };
+        let (body, loss) = check(&request, &Quirks::NONE);
+        assert_eq!(
+            loss,
+            "context_management,top_k,seed,stop,tools.bash_20250124,tools.web_search_20260209"
+        );
+        assert_eq!(
+            body["tools"],
+            json!([{"type": "function", "name": "f", "strict": false,
+                "parameters": {"type": "object", "properties": {}}}])
+        );
+        assert_eq!(body["tool_choice"], json!({"type": "function", "name": "f"}));
+        assert!(body.get("include").is_none() && body.get("instructions").is_none());
+    }
+
+    #[test]
+    fn a_schema_becomes_instructions_where_it_is_not_known() {
+        let schema = Json::new(br#"{"type":"object"}"#).unwrap();
+        let format = Format::JsonSchema { name: None, description: None, schema, strict: None };
+        let request = Request {
+            messages: vec![message(Role::User, vec![PartBody::Text("hi".into())])],
+            format: Some(format),
+            ..Request::default()
+        };
+        let quirks = Quirks { no_json_schema: true, ..Quirks::NONE };
+        let (body, _) = check(&request, &quirks);
+        assert_eq!(body["text"], json!({"format": {"type": "json_object"}}));
+        assert_eq!(body["input"][0]["role"], "system");
+        let (body, _) = check(&request, &Quirks::NONE);
+        assert_eq!(body["text"]["format"]["schema"], json!({"type": "object"}));
+    }
+}
