@@ -16,6 +16,13 @@ pub mod openai;
 
 /// A dialect that clients speak.
 pub trait Inbound: Sync {
+    /// The body as [`read_request`](Self::read_request) is to read it, where it says something in a form that a request
+    /// cannot borrow (Gemini's `Schema`); `None` where it can be read as it is, which is all that most dialects know.
+    fn prepare(&self, body: &[u8]) -> Option<Vec<u8>> {
+        let _ = body;
+        None
+    }
+
     /// Reads a request. `body` is one well-formed JSON object.
     ///
     /// # Errors
