@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking"))]
 
+mod base64;
 pub mod chat;
 pub mod dialect;
 pub mod quirks;

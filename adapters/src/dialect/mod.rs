@@ -12,6 +12,7 @@ use crate::{
     quirks::Quirks,
 };
 
+pub mod gemini;
 pub mod openai;
 
 /// A dialect that clients speak.
