@@ -8,6 +8,7 @@
 mod base64;
 pub mod chat;
 pub mod dialect;
+pub mod embed;
 pub mod quirks;
 pub mod surface;
 pub mod tokens;

@@ -2,20 +2,44 @@
 //!
 //! Format: <https://ai.google.dev/api/generate-content>; the members are those of `google-genai` 3.6.1.
 
+mod answer;
+mod client;
 mod config;
 mod contents;
+mod error;
+mod finish;
 mod media;
 mod member;
+mod models;
+mod partial;
+mod parts;
+mod passage;
 mod prepare;
 mod request;
 mod settings;
 mod signature;
+mod sources;
+mod stream;
 mod turns;
+mod usage;
 mod write;
 
 use std::borrow::Cow;
 
-pub use write::{NAME_RULE, path};
+use faregate_wire::Peek;
+
+pub use models::{read_count, write_count, write_model, write_models};
+pub use request::read_count_request;
+pub use usage::usage;
+
+pub(crate) use member::{camel, list, member};
+pub(crate) use write::resource;
+
+use super::{
+    AnswerTerms, Asked, BadAnswer, Call, ErrorBody, Inbound, Invalid, Outbound, Passage, ReadTerms,
+    Seen, StreamReader, StreamWriter, Terms,
+};
+use crate::chat::{Answer, Delta, Error, IdRule, Loss, NameRule, Request, Usage};
 
 /// The dialect.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +47,91 @@ pub struct Gemini;
 
 /// The dialect.
 pub static GEMINI: Gemini = Gemini;
+
+impl Inbound for Gemini {
+    fn prepare(&self, body: &[u8]) -> Option<Vec<u8>> {
+        prepare::prepare(body)
+    }
+
+    fn read_request<'a>(&self, body: &'a [u8], call: &Call<'a>) -> Result<Request<'a>, Invalid> {
+        request::read(body, call)
+    }
+
+    fn write_answer(&self, out: &mut Vec<u8>, answer: &Answer<'_>, terms: &AnswerTerms<'_>) {
+        client::write(out, answer, terms);
+    }
+
+    fn stream_writer(&self, terms: &AnswerTerms<'_>) -> Box<dyn StreamWriter> {
+        Box::new(stream::Writer::new(terms))
+    }
+
+    fn write_error(&self, out: &mut Vec<u8>, error: &ErrorBody<'_>) {
+        error::write(out, error);
+    }
+}
+
+impl Outbound for Gemini {
+    fn name_rule(&self) -> NameRule {
+        write::NAME_RULE
+    }
+
+    fn id_rule(&self) -> IdRule {
+        write::ID_RULE
+    }
+
+    fn write_request(
+        &self,
+        out: &mut Vec<u8>,
+        request: &Request<'_>,
+        terms: &Terms<'_>,
+        loss: &mut Loss,
+    ) -> Result<(), Invalid> {
+        write::write(out, request, terms, loss)
+    }
+
+    fn path(&self, model: &str, stream: bool) -> Cow<'static, str> {
+        write::path(model, stream)
+    }
+
+    fn read_answer(
+        &self,
+        body: &[u8],
+        terms: &ReadTerms<'_>,
+        sink: &mut dyn FnMut(Delta<'_>),
+    ) -> Result<(), BadAnswer> {
+        answer::read(body, terms, sink)
+    }
+
+    fn stream_reader(&self, terms: &ReadTerms<'_>) -> Box<dyn StreamReader> {
+        Box::new(answer::Reader::new(terms))
+    }
+
+    fn read_error<'a>(&self, status: u16, body: &'a [u8]) -> Error<'a> {
+        error::read(status, body)
+    }
+}
+
+impl Passage for Gemini {
+    fn fields(&self) -> &'static [&'static str] {
+        passage::FIELDS
+    }
+
+    fn ask<'a>(&self, peek: &Peek, body: &'a [u8], call: &Call<'a>) -> Result<Asked<'a>, Invalid> {
+        passage::ask(peek, body, call)
+    }
+
+    fn inspect(&self, _name: &[u8], data: &[u8]) -> Seen {
+        passage::inspect(data)
+    }
+
+    fn usage_member(&self) -> (&'static str, fn(&[u8]) -> Option<Usage>) {
+        ("usageMetadata", usage)
+    }
+
+    fn keep_alive(&self) -> &'static [u8] {
+        stream::KEEP_ALIVE
+    }
+}
 
 /// The model that a path or a member names, without what stands before its name: `models/`.
 #[must_use]

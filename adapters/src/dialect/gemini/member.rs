@@ -27,13 +27,13 @@ pub(super) fn is_named(found: &str, camel: &str) -> bool {
 }
 
 /// The member that is called `camel` in one of its spellings and is not `null`; of several the last.
-pub(super) fn member<'a>(json: Json<'a>, camel: &str) -> Option<Json<'a>> {
+pub(crate) fn member<'a>(json: Json<'a>, camel: &str) -> Option<Json<'a>> {
     let named = json.members().filter(|(found, _)| is_named(found, camel));
     named.last().map(|(_, value)| value).filter(|value| !value.is_null())
 }
 
 /// `name` in the first of its spellings.
-pub(super) fn camel(name: Cow<'_, str>) -> Cow<'_, str> {
+pub(crate) fn camel(name: Cow<'_, str>) -> Cow<'_, str> {
     if !name.contains('_') {
         return name;
     }
@@ -50,9 +50,25 @@ pub(super) fn camel(name: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// The items of an array; where the API takes one value for a list of one, that value.
-pub(super) fn list<'a>(json: Json<'a>) -> impl Iterator<Item = Json<'a>> {
+pub(crate) fn list<'a>(json: Json<'a>) -> impl Iterator<Item = Json<'a>> {
     let one = (!json.is_array()).then_some(json);
     json.items().chain(one)
+}
+
+/// The bytes of a value without blanks between its parts: whole answers come indented.
+pub(super) fn compact(json: Json<'_>) -> Cow<'_, str> {
+    if !json.raw().iter().any(u8::is_ascii_whitespace) {
+        return String::from_utf8_lossy(json.raw());
+    }
+    let (mut in_string, mut is_escaped) = (false, false);
+    let mut kept = json.raw().to_vec();
+    kept.retain(|byte| {
+        let is_blank = !in_string && byte.is_ascii_whitespace();
+        in_string ^= *byte == b'"' && !is_escaped;
+        is_escaped = *byte == b'\\' && !is_escaped;
+        !is_blank
+    });
+    Cow::Owned(String::from_utf8_lossy(&kept).into_owned())
 }
 
 pub(super) fn text<'a>(json: Json<'a>, param: &str) -> Result<Cow<'a, str>, Invalid> {
@@ -83,6 +99,12 @@ pub(super) fn count(json: Json<'_>, param: &str) -> Result<u64, Invalid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blanks_between_parts_are_left_out() {
+        let json = Json::new(b"{ \"a b\\\" \" : [ 1.50 ,\n true ] }").unwrap();
+        assert_eq!(compact(json), r#"{"a b\" ":[1.50,true]}"#);
+    }
 
     #[test]
     fn both_spellings_are_one_name() {

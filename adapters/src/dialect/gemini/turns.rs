@@ -268,7 +268,7 @@ fn write_call(
 }
 
 /// Whether a text is one well-formed JSON object.
-fn is_object(text: &str) -> bool {
+pub(super) fn is_object(text: &str) -> bool {
     text.trim_start().starts_with('{') && Scanner::new(&[]).finish(text.as_bytes()).is_ok()
 }
 

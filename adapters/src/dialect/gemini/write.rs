@@ -8,14 +8,14 @@ use std::borrow::Cow;
 
 use faregate_wire::{Json, JsonWriter};
 
-use super::{bare_model, encode_model, is_third_generation, member, settings, turns};
+use super::{bare_model, encode_model, is_third_generation, member::member, settings, turns};
 use crate::{
     chat::{IdRule, Loss, NameRule, Request, Tool, ToolKind},
     dialect::{Invalid, Terms},
 };
 
 /// What names of functions may look like.
-pub const NAME_RULE: NameRule = NameRule { bytes_max: 64, also: b".:", letter_first: true };
+pub(super) const NAME_RULE: NameRule = NameRule { bytes_max: 64, also: b".:", letter_first: true };
 
 /// What ids of calls may look like: any text; what is longer is a signature packed into an id.
 pub(super) const ID_RULE: IdRule = IdRule { bytes_max: 128, exact_alphanumeric: false };
@@ -45,14 +45,13 @@ pub(super) struct Writing<'w> {
 }
 
 /// The path of a request behind the provider's base URL. `model` may have its `models/` or another collection before it.
-#[must_use]
-pub fn path(model: &str, stream: bool) -> Cow<'static, str> {
+pub(super) fn path(model: &str, stream: bool) -> Cow<'static, str> {
     let verb = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
     Cow::Owned(format!("{}:{verb}", resource(model)))
 }
 
 /// The path of a model: `/models/{model}`, or the collection that it names itself.
-pub(super) fn resource(model: &str) -> String {
+pub(crate) fn resource(model: &str) -> String {
     let model = bare_model(model);
     let has_collection = ["tunedModels/", "publishers/", "projects/", "endpoints/"]
         .iter()
@@ -96,7 +95,7 @@ fn write_tools(json: &mut JsonWriter<'_>, request: &Request<'_>, to: &mut Writin
         json.end().end();
     }
     for (name, tool) in own {
-        match member::member(tool, name) {
+        match member(tool, name) {
             Some(_) => json.json(tool),
             None => json.object().member_json(name, tool).end(),
         };

@@ -135,7 +135,7 @@ fn thoughts_keep_their_signatures_and_foreign_ones_go() {
 
 #[test]
 fn prefixes_of_a_conversation_keep_their_bytes() {
-    let turns = vec![
+    let turns = [
         of(Role::System, vec![Part::text("be")]),
         of(Role::User, vec![Part::text("one")]),
         of(Role::Assistant, vec![call("x", "f", None)]),
