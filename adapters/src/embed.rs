@@ -9,9 +9,9 @@ pub mod openai;
 
 use std::borrow::Cow;
 
-use faregate_wire::{Json, JsonWriter};
+use faregate_wire::{Json, JsonWriter, Scanner};
 
-use crate::base64;
+use crate::{base64, dialect::BadAnswer};
 
 /// A request for embeddings.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +83,12 @@ impl Vector<'_> {
             (Self::Base64(text), Encoding::Float) => write_unpacked(json, text),
         };
     }
+}
+
+/// The object that a provider's answer is. Vectors go on as they are spelled, so all of it is checked.
+fn checked(body: &[u8]) -> Result<Json<'_>, BadAnswer> {
+    Scanner::new(&[]).finish(body).map_err(|_| BadAnswer)?;
+    Json::new(body).ok_or(BadAnswer)
 }
 
 fn packed(numbers: Json<'_>) -> String {

@@ -31,6 +31,7 @@ use faregate_wire::Peek;
 pub use models::{read_count, write_count, write_model, write_models};
 pub use request::read_count_request;
 pub use usage::usage;
+pub use write::{count_path, write_count_request};
 
 pub(crate) use member::{camel, list, member};
 pub(crate) use write::resource;

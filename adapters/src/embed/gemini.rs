@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use faregate_wire::{Json, JsonWriter};
 
-use super::{EmbedAnswer, EmbedRequest, Encoding, Input, Vector};
+use super::{EmbedAnswer, EmbedRequest, Encoding, Input, Vector, checked};
 use crate::{
     chat::Loss,
     dialect::{
@@ -175,7 +175,7 @@ pub fn write_request(
 ///
 /// [`BadAnswer`] when it is not one.
 pub fn read_answer(body: &[u8]) -> Result<EmbedAnswer<'_>, BadAnswer> {
-    let json = Json::new(body).ok_or(BadAnswer)?;
+    let json = checked(body)?;
     let found = member(json, "embeddings").or_else(|| member(json, "embedding"));
     let vectors = list(found.ok_or(BadAnswer)?).map(|embedding| {
         let values = member(embedding, "values").filter(|values| values.is_array());

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use faregate_wire::{Json, JsonWriter};
 
-use super::{EmbedAnswer, EmbedRequest, Encoding, Input, Vector};
+use super::{EmbedAnswer, EmbedRequest, Encoding, Input, Vector, checked};
 use crate::{
     chat::Loss,
     dialect::{BadAnswer, Invalid},
@@ -101,7 +101,7 @@ pub fn write_request(out: &mut Vec<u8>, request: &EmbedRequest<'_>, model: &str,
 ///
 /// [`BadAnswer`] when it is not one.
 pub fn read_answer(body: &[u8]) -> Result<EmbedAnswer<'_>, BadAnswer> {
-    let json = Json::new(body).ok_or(BadAnswer)?;
+    let json = checked(body)?;
     let data = json.get("data").filter(|data| data.is_array()).ok_or(BadAnswer)?;
     let mut vectors = Vec::new();
     for (at, item) in (0..).zip(data.items()) {

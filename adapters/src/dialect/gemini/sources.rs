@@ -99,15 +99,19 @@ pub(super) fn logprobs(json: Json<'_>) -> Vec<u8> {
 fn write_token(out: &mut JsonWriter<'_>, json: Json<'_>) {
     let token = member(json, "token").and_then(Json::str).unwrap_or_default();
     out.member_str("token", &token);
-    match member(json, "logProbability").filter(|number| number.f64().is_some()) {
-        Some(number) => out.member_json("logprob", number),
-        None => out.member_u64("logprob", 0),
-    };
+    write_number(out, "logprob", member(json, "logProbability"));
     out.name("bytes").array();
     token.bytes().for_each(|byte| {
         out.u64(u64::from(byte));
     });
     out.end();
+}
+
+/// Writes a number that a provider told, unless it is none: nobody has checked how it is spelled.
+fn write_number(out: &mut JsonWriter<'_>, name: &str, number: Option<Json<'_>>) {
+    if let Some(number) = number.and_then(Json::f64).filter(|number| number.is_finite()) {
+        out.name(name).raw(number.to_string().as_bytes());
+    }
 }
 
 /// OpenAI's items in the form of `logprobsResult`.
@@ -130,9 +134,7 @@ pub(super) fn write_logprobs<'j>(
 
 fn write_candidate(out: &mut JsonWriter<'_>, item: Json<'_>) {
     out.object().member_str("token", &item.get_str("token").unwrap_or_default());
-    if let Some(number) = item.get("logprob").filter(|number| number.f64().is_some()) {
-        out.member_json("logProbability", number);
-    }
+    write_number(out, "logProbability", item.get("logprob"));
     out.end();
 }
 

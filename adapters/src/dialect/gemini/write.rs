@@ -78,6 +78,35 @@ pub(super) fn write(
     Ok(())
 }
 
+/// The path of a count of tokens behind the provider's base URL.
+#[must_use]
+pub fn count_path(model: &str) -> String {
+    format!("{}:countTokens", resource(model))
+}
+
+/// Appends the body of `countTokens` for a whole request.
+///
+/// # Errors
+///
+/// [`Invalid`] as with the request itself.
+pub fn write_count_request(
+    out: &mut Vec<u8>,
+    request: &Request<'_>,
+    terms: &Terms<'_>,
+    loss: &mut Loss,
+) -> Result<(), Invalid> {
+    let mut body = Vec::new();
+    write(&mut body, request, terms, loss)?;
+    let mut json = JsonWriter::new(out);
+    json.object().name("generateContentRequest").object();
+    json.member_str("model", resource(terms.model).trim_start_matches('/'));
+    for (name, value) in Json::new(&body).into_iter().flat_map(Json::members) {
+        json.member_json(&name, value);
+    }
+    json.end().end();
+    Ok(())
+}
+
 /// Writes `tools`, all functions in one of them. Whether there are functions.
 fn write_tools(json: &mut JsonWriter<'_>, request: &Request<'_>, to: &mut Writing<'_>) -> bool {
     let is_function = |tool: &&Tool<'_>| tool.kind == ToolKind::Function;

@@ -1,5 +1,6 @@
 //! Streams as clients read them.
 
+use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
@@ -186,5 +187,34 @@ fn every_prefix_of_every_fixture_is_well_formed() {
                 }
             }
         }
+    }
+}
+
+proptest! {
+    /// Whatever a provider sends, a client reads a well-formed stream.
+    #[test]
+    fn mangled_events_do_no_harm(
+        case in any::<prop::sample::Index>(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        is_array: bool,
+    ) {
+        let streams = crate::dialect::gemini::answer::streams();
+        let (_, events) = case.get(&streams);
+        let mut reader = Reader::new(&ReadTerms { seed: 1, quirks: &Quirks::NONE });
+        let (mut writer, mut out) = (Writer::new(&terms(is_array)), Vec::new());
+        for data in events {
+            let mut data = data.clone().into_bytes();
+            for (at, byte) in &changes {
+                let at = at.index(data.len());
+                data[at] = *byte;
+            }
+            let mut sink = |delta: Delta<'_>| writer.write(&delta, &mut out);
+            if reader.event(b"", &data, &mut sink).is_err() {
+                break;
+            }
+        }
+        reader.close(&mut |delta| writer.write(&delta, &mut out));
+        writer.fail(&error(), &mut out);
+        prop_assert!(!chunks(&out, is_array).is_empty());
     }
 }

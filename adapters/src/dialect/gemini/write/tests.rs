@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     chat::{Message, Part, PartBody, ReasoningPart, Role},
-    dialect::{Call, gemini::request::read},
+    dialect::{
+        Call,
+        gemini::request::{read, read_count_request},
+    },
     quirks::Quirks,
 };
 
@@ -257,6 +260,18 @@ fn what_cannot_be_said_is_told() {
     let stops = json!({"stopSequences": ["1", "2", "3", "4", "5"]});
     assert_eq!(body["generationConfig"], stops);
     assert!(body.get("tools").is_none() && body.get("toolConfig").is_none());
+}
+
+#[test]
+fn a_count_is_asked_for_a_whole_request() {
+    let messages = vec![of(Role::User, vec![Part::text("q")])];
+    let request = Request { messages, output_max: Some(5), ..Request::default() };
+    let mut out = Vec::new();
+    let terms = Terms { model: "gemini-3-pro", output_max: 1, quirks: &Quirks::NONE };
+    write_count_request(&mut out, &request, &terms, &mut Loss::default()).unwrap();
+    let read = read_count_request(&out, &Call::default()).unwrap();
+    assert_eq!((&*read.model, read.output_max), ("gemini-3-pro", Some(5)));
+    assert_eq!(count_path("gemini-3-pro"), "/models/gemini-3-pro:countTokens");
 }
 
 #[test]
