@@ -5,8 +5,12 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking"))]
 
+pub mod auth;
+pub mod base64;
 pub mod chat;
 pub mod dialect;
+pub mod embed;
+pub mod kind;
 pub mod quirks;
 pub mod surface;
 pub mod tokens;

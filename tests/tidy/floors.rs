@@ -19,8 +19,8 @@ const PURE: [&str; 3] = ["engine/wire", "adapters", "engine/policy"];
 
 /// Words that a floor has never heard of.
 const UNHEARD: [(&str, &[&str]); 2] = [
-    ("engine/wire", &["openai", "anthropic", "gemini", "bedrock", "budget"]),
-    ("adapters", &["budget", "breaker", "reservation"]),
+    ("engine/wire", &["openai", "anthropic", "gemini", "bedrock", "reservation"]),
+    ("adapters", &["breaker", "reservation"]),
 ];
 
 #[test]

@@ -6,6 +6,7 @@
 //! are N + M translations and not N × M.
 
 mod answer;
+mod custom;
 mod delta;
 mod error;
 mod loss;
@@ -14,6 +15,7 @@ mod request;
 mod usage;
 
 pub use answer::{Answer, AnswerPart, Assembler, Choice, Citation};
+pub use custom::Customs;
 pub use delta::{Delta, Finish, Start};
 pub use error::{Error, ErrorKind};
 pub use loss::Loss;

@@ -20,7 +20,7 @@ pub struct NameRule {
 }
 
 /// What ids of calls may look like.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdRule {
     /// The most bytes.
     pub bytes_max: usize,

@@ -12,10 +12,90 @@ use crate::{
     quirks::Quirks,
 };
 
+pub mod anthropic;
+pub mod bedrock;
+pub mod gemini;
 pub mod openai;
+pub mod responses;
+
+/// The ways in which a chat is spelled on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// OpenAI's Chat Completions.
+    Chat,
+    /// OpenAI's Responses.
+    Responses,
+    /// Anthropic's Messages.
+    Messages,
+    /// Gemini's `generateContent`.
+    Gemini,
+    /// Bedrock's Converse.
+    Converse,
+}
+
+impl Form {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Chat, Self::Responses, Self::Messages, Self::Gemini, Self::Converse];
+
+    /// The dialect, as clients speak it.
+    #[must_use]
+    pub fn inbound(self) -> &'static dyn Inbound {
+        match self {
+            Self::Chat => &openai::CHAT,
+            Self::Responses => &responses::RESPONSES,
+            Self::Messages => &anthropic::MESSAGES,
+            Self::Gemini => &gemini::GEMINI,
+            Self::Converse => &bedrock::CONVERSE,
+        }
+    }
+
+    /// The dialect, as providers speak it.
+    #[must_use]
+    pub fn outbound(self) -> &'static dyn Outbound {
+        match self {
+            Self::Chat => &openai::CHAT,
+            Self::Responses => &responses::RESPONSES,
+            Self::Messages => &anthropic::MESSAGES,
+            Self::Gemini => &gemini::GEMINI,
+            Self::Converse => &bedrock::CONVERSE,
+        }
+    }
+
+    /// What is looked for in its bytes that pass.
+    #[must_use]
+    pub fn passage(self) -> &'static dyn Passage {
+        match self {
+            Self::Chat => &openai::CHAT,
+            Self::Responses => &responses::RESPONSES,
+            Self::Messages => &anthropic::MESSAGES,
+            Self::Gemini => &gemini::GEMINI,
+            Self::Converse => &bedrock::CONVERSE,
+        }
+    }
+
+    /// Its name in a policy.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Responses => "responses",
+            Self::Messages => "messages",
+            Self::Gemini => "gemini",
+            Self::Converse => "converse",
+        }
+    }
+}
 
 /// A dialect that clients speak.
 pub trait Inbound: Sync {
+    /// The body as [`read_request`](Self::read_request) is to read it, where it says something in a form that a request
+    /// cannot borrow (Gemini's `Schema`); `None` where it can be read as it is, which is all that most dialects know.
+    fn prepare(&self, body: &[u8]) -> Option<Vec<u8>> {
+        let _ = body;
+        None
+    }
+
     /// Reads a request. `body` is one well-formed JSON object.
     ///
     /// # Errors
@@ -278,17 +358,22 @@ impl UsageReport {
         Self { usage, has_input: true, has_output: true }
     }
 
-    /// What is known after this report: a side that it counts replaces what was known of that side.
+    /// What is known after this report: a side that it counts replaces what was known of that side. A class of input that it
+    /// counts as zero does not: some providers tell new and cached input in different reports.
     #[must_use]
     pub fn over(self, before: Option<Usage>) -> Usage {
         let before = before.unwrap_or_default();
-        let input = if self.has_input { self.usage } else { before };
+        let later = |now: u64, before: u64| if now > 0 && self.has_input { now } else { before };
         let output = if self.has_output { self.usage } else { before };
         Usage {
+            input: later(self.usage.input, before.input),
+            cache_read: later(self.usage.cache_read, before.cache_read),
+            cache_write: later(self.usage.cache_write, before.cache_write),
+            cache_write_long: later(self.usage.cache_write_long, before.cache_write_long),
+            audio_input: later(self.usage.audio_input, before.audio_input),
             output: output.output,
             reasoning: output.reasoning,
             audio_output: output.audio_output,
-            ..input
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Format: <https://platform.openai.com/docs/api-reference>
 
+mod chat;
 mod error;
 mod meter;
 mod request;
@@ -9,8 +10,9 @@ mod stream;
 mod usage;
 
 pub use super::ErrorBody;
+pub use chat::{CHAT, Chat, ask};
 pub use error::{write_error, write_error_event, write_model, write_models};
-pub use meter::UsageMeter;
+pub use meter::{UsageMember, UsageMeter};
 pub use request::{Asked, FIELDS, Invalid, field, include_usage_edit, read};
 pub use stream::{Seen, inspect};
 pub use usage::usage;

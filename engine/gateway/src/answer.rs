@@ -2,7 +2,7 @@
 //!
 //! In: status, body, fields. Out: the bytes of one whole answer. Always `Content-Length`, never a stream.
 
-use faregate_adapters::dialect::openai::{self, ErrorBody};
+use faregate_adapters::{dialect::ErrorBody, surface::Family};
 use faregate_policy::{exchange::Refusal, fault::Fault};
 use faregate_wire::HeadError;
 
@@ -48,17 +48,25 @@ impl Answer<'_> {
     }
 }
 
-/// Appends the answer to a refused request, in OpenAI's shape.
-pub(crate) fn write_refusal(
-    out: &mut Vec<u8>,
-    refusal: &Refusal,
-    id: &str,
-    generation: u64,
-    close: bool,
-    head_only: bool,
-) {
+/// How a refusal is told.
+pub(crate) struct Telling<'a> {
+    /// Whose API was called: its shape.
+    pub(crate) family: Family,
+    /// Names the request.
+    pub(crate) id: &'a str,
+    /// The policy's generation.
+    pub(crate) generation: u64,
+    /// Whether the connection ends with this answer.
+    pub(crate) close: bool,
+    /// Whether only the head is wanted.
+    pub(crate) head_only: bool,
+}
+
+/// Appends the answer to a refused request, in the shape of the API that was called.
+pub(crate) fn write_refusal(out: &mut Vec<u8>, refusal: &Refusal, telling: &Telling<'_>) {
+    let Telling { family, id, generation, close, head_only } = *telling;
     let mut body = Vec::with_capacity(256);
-    openai::write_error(&mut body, &error_body(refusal, id));
+    family.form().inbound().write_error(&mut body, &error_body(refusal, id));
     body.push(b'\n');
     let mut fields = Vec::with_capacity(192);
     write_field(&mut fields, b"x-request-id", id.as_bytes());
@@ -88,7 +96,7 @@ pub(crate) fn error_body<'a>(refusal: &'a Refusal, id: &'a str) -> ErrorBody<'a>
         message: &refusal.message,
         kind: refusal.fault.kind(),
         code: refusal.fault.code(),
-        param: refusal.param,
+        param: refusal.param.as_deref(),
         request_id: id,
         extra: refusal.data.as_deref(),
     }

@@ -124,6 +124,8 @@ pub(crate) struct Info {
     pub(crate) downstream: Downstream,
     /// Whether the body is a stream of events.
     pub(crate) events: bool,
+    /// Whether the body is a stream of AWS's frames.
+    pub(crate) frames: bool,
     /// Whether the body is in a content coding, so that nothing can be read in it.
     pub(crate) coded: bool,
     /// `Retry-After`, as sent.
@@ -146,6 +148,8 @@ pub(crate) struct Order<'a> {
     pub(crate) rewrites: bool,
     /// Whether a stream was asked for.
     pub(crate) streams: bool,
+    /// The content type of a translated answer that is no error; `None` when bytes pass as they are.
+    pub(crate) translated: Option<&'static str>,
 }
 
 /// Takes an idle connection or makes one. True when it is an idle one.
@@ -355,10 +359,15 @@ fn read_head(buf: &[u8], out: &mut Vec<u8>, order: &Order<'_>) -> Result<Option<
         return Ok(None);
     };
     let events = head.is_event_stream;
-    let rewrites = order.rewrites && events;
+    let rewrites = (order.rewrites && events) || order.translated.is_some();
     let downstream = reply::downstream(&head, order.client_is_http11, rewrites);
     reply::write_status(out, head.status);
-    let returned = reply::write_returned(out, &head, downstream);
+    let content_type = order.translated.map(|stream| match head.status {
+        200..300 => stream,
+        _ => "application/json",
+    });
+    let returned = reply::write_returned(out, &head, downstream, content_type);
+    let content_type = head.header(b"content-type").unwrap_or_default();
     let text =
         |value: Option<&[u8]>| value.and_then(|v| std::str::from_utf8(v).ok()).map(Box::from);
     Ok(Some(Info {
@@ -368,6 +377,7 @@ fn read_head(buf: &[u8], out: &mut Vec<u8>, order: &Order<'_>) -> Result<Option<
         framing: head.framing,
         downstream,
         events,
+        frames: content_type.starts_with(b"application/vnd.amazon.eventstream"),
         coded: head
             .content_encoding
             .is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")),

@@ -7,10 +7,14 @@ mod finish;
 mod obtain;
 mod read;
 mod rest;
+mod write;
 
 use std::{net::IpAddr, rc::Rc};
 
-use faregate_adapters::surface::{NotServed, Surface};
+use faregate_adapters::{
+    dialect::Form,
+    surface::{Called, Family, NotServed, Surface},
+};
 use faregate_policy::{
     Nanos,
     caller::ANONYMOUS,
@@ -51,11 +55,19 @@ pub(crate) struct Refused {
     head_only: bool,
     id: RequestId,
     surface: &'static str,
+    family: Family,
     exchange: Option<Exchange>,
 }
 
 /// `req_` and 32 hex digits, or what the client called it.
 pub(crate) type RequestId = Box<str>;
+
+impl Walk {
+    /// How the client's chat is spelled; of paths that are no chat, how their API spells one.
+    pub(crate) fn form(&self) -> Form {
+        self.surface.form().unwrap_or_else(|| self.family.form())
+    }
+}
 
 /// A request on its walk.
 pub(crate) struct Walk {
@@ -69,8 +81,18 @@ pub(crate) struct Walk {
     pub(crate) method: Method,
     /// What is called.
     pub(crate) surface: Surface,
+    /// Whose API it is part of.
+    pub(crate) family: Family,
     /// The path as it goes to a provider.
     pub(crate) path: Box<str>,
+    /// The path goes to the provider's root.
+    pub(crate) from_root: bool,
+    /// The model, where the path names it.
+    pub(crate) path_model: Option<Box<str>>,
+    /// Whether a stream is asked for, where the path tells it.
+    pub(crate) path_stream: Option<bool>,
+    /// The client's `anthropic-version`, so that none is made up where it says one.
+    pub(crate) has_version: bool,
     /// The query, without the question mark.
     pub(crate) query: Option<Box<str>>,
     /// The provider that a path without a model is meant for.
@@ -105,6 +127,8 @@ pub(crate) struct Walk {
     pub(crate) adds_usage: bool,
     /// Bytes of the request's body.
     pub(crate) body_bytes: u64,
+    /// What the dialect of the latest target cannot say, where there is such a thing.
+    pub(crate) lost: Option<Box<str>>,
 }
 
 /// Reads the head of a request from what has been received. `None` when it is not complete.
@@ -129,6 +153,7 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
     }
     let started = core.now();
     let id = request_id(head.request_id, &core.random);
+    let family = family_of(head);
     let refused = |refusal, id, surface, exchange| {
         Opened::Refused(Box::new(Refused {
             refusal,
@@ -138,13 +163,15 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
             head_only: head.method == Method::Head,
             id,
             surface,
+            family,
             exchange,
         }))
     };
-    let (surface, path) = match Surface::of(head.method, head.path) {
-        Ok(found) => found,
+    let called = match Called::of(head.method, head.path) {
+        Ok(called) => called,
         Err(error) => return refused(not_served(error, head.path), id, "none", None),
     };
+    let surface = called.surface;
     if loops(head, &core.shared.via) {
         let refusal =
             Refusal::new(Fault::LoopDetected, "the request has passed this gateway before");
@@ -153,7 +180,8 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
     let now = Nanos(started.nanos());
     let mut exchange = Exchange::open(Rc::clone(&live.policy), core.index, now);
     let wall = core.wall();
-    if let Err(refusal) = exchange.identify(head.bearer(), wall).and_then(|()| exchange.admit(now))
+    if let Err(refusal) =
+        exchange.identify(credential(head), wall).and_then(|()| exchange.admit(now))
     {
         return refused(refusal, id, surface.name(), Some(exchange));
     }
@@ -172,8 +200,13 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         head_len: head.len,
         method: head.method,
         surface,
-        path: path.into(),
-        query: head.query.map(Box::from),
+        family,
+        path: called.path.into(),
+        from_root: called.from_root,
+        path_model: called.model.map(Into::into),
+        path_stream: called.stream,
+        has_version: head.header(b"anthropic-version").is_some(),
+        query: head.query.and_then(without_key),
         provider: text(head.header(b"x-faregate-provider")),
         via: text(head.header(b"via")),
         framing: head.framing,
@@ -192,6 +225,7 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         streams: false,
         adds_usage: false,
         body_bytes: 0,
+        lost: None,
         live: Rc::clone(live),
     }))
 }
@@ -218,8 +252,57 @@ fn unreadable(refusal: Refusal, random: &Random) -> Opened {
         head_only: false,
         id: request_id(None, random),
         surface: "none",
+        family: Family::OpenAi,
         exchange: None,
     }))
+}
+
+/// Whose API is called. Lists of models lie at the same path in three of them: the head tells whose is meant.
+fn family_of(head: &RequestHead<'_, '_>) -> Family {
+    let called = Called::of(head.method, head.path);
+    let family = called.as_ref().map_or(Family::OpenAi, |called| called.family);
+    let is_list = called.is_ok_and(|c| matches!(c.surface, Surface::Models | Surface::Model));
+    if !is_list || family != Family::OpenAi {
+        return family;
+    }
+    if head.header(b"anthropic-version").is_some() {
+        Family::Anthropic
+    } else if head.header(b"x-goog-api-key").is_some() {
+        Family::Gemini
+    } else {
+        Family::OpenAi
+    }
+}
+
+/// The key that the client shows, wherever its dialect has the place: a bearer token, `x-api-key`, `api-key`,
+/// `x-goog-api-key`, `?key=`, or the access key id of an AWS signature (the signature itself proves nothing here: the id
+/// is the secret).
+fn credential<'b>(head: &RequestHead<'b, '_>) -> Option<&'b [u8]> {
+    let filled = |value: &&[u8]| !value.is_empty();
+    head.bearer()
+        .or_else(|| head.header(b"x-goog-api-key").filter(filled))
+        .or_else(|| head.header(b"authorization").and_then(access_key_id))
+        .or_else(|| head.query.and_then(key_in).map(str::as_bytes).filter(filled))
+}
+
+/// `AWS4-HMAC-SHA256 Credential=ID/date/region/service/aws4_request, …`
+fn access_key_id(authorization: &[u8]) -> Option<&[u8]> {
+    const START: &[u8] = b"AWS4-HMAC-SHA256 Credential=";
+    let rest = authorization.strip_prefix(START)?;
+    rest.split(|b| *b == b'/').next().filter(|id| !id.is_empty())
+}
+
+fn key_in(query: &str) -> Option<&str> {
+    query.split('&').find_map(|pair| pair.strip_prefix("key="))
+}
+
+/// The query without the key that it may hold.
+fn without_key(query: &str) -> Option<Box<str>> {
+    if key_in(query).is_none() {
+        return Some(query.into());
+    }
+    let kept: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("key=")).collect();
+    (!kept.is_empty()).then(|| kept.join("&").into())
 }
 
 fn not_served(error: NotServed, path: &str) -> Refusal {

@@ -6,17 +6,17 @@
 
 use std::{io, time::Duration};
 
-use faregate_adapters::dialect::openai;
 use faregate_policy::{exchange::Refusal, fault::Fault};
 
 use crate::{
     attempt::{Answer, Event, Late, poll_answer},
     buffer,
+    carry::Carried,
     client::Client,
     clock::Instant,
     io::Stream,
     log::write_number,
-    relay::{self, Broken, Downstream, Forward, Learned, Plan, Relay},
+    relay::{self, Broken, Downstream, Forward, Learned, Plan, Relay, translate::Translator},
     worker::Core,
 };
 
@@ -29,9 +29,6 @@ const EVENTS_BYTES: usize = 1024;
 
 /// The same while events come faster than they are sent.
 const MANY_EVENTS_BYTES: usize = 8 * 1024;
-
-/// The comment that keeps a silent stream alive (WHATWG HTML, 9.2.7).
-const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
 /// Deadlines while an answer passes.
 #[derive(Clone, Copy, Debug)]
@@ -85,12 +82,16 @@ pub(crate) struct Forwarded {
     pub(crate) reusable: bool,
     /// The provider's connection, when it is good for another request.
     pub(crate) upstream: Option<Stream>,
+    /// What the next turn of the conversation will need, where the answer was translated.
+    pub(crate) carried: Option<Carried>,
 }
 
 /// What holds for one answer on its way.
 pub(crate) struct Terms<'a> {
     /// What is done with the body.
     pub(crate) plan: Plan,
+    /// Says it in the client's dialect, where that is not the provider's.
+    pub(crate) translator: Option<Box<Translator>>,
     /// Deadlines.
     pub(crate) pace: Pace,
     /// The request's id, for an error event.
@@ -117,7 +118,7 @@ pub(crate) async fn forward(
         request_id: terms.request_id,
         settle: Some(terms.settle),
         stream: answer.stream,
-        relay: Relay::new(terms.plan),
+        relay: Relay::new(terms.plan, terms.translator),
         scratch: Vec::new(),
         last_content: core.now(),
         last_sent: core.now(),
@@ -129,10 +130,11 @@ pub(crate) async fn forward(
     let whole = end == End::Complete && !passage.relay.has_surplus();
     let end = passage.conclude(end).await;
     let reusable = passage.finish(end).await;
-    let Passage { stream, relay, first_content, .. } = passage;
+    let Passage { stream, mut relay, first_content, .. } = passage;
+    let carried = relay.take_carried();
     let spent = !whole || !answer.info.keep_alive || answer.early;
     let upstream = (!spent).then_some(stream);
-    Forwarded { end, learned: relay.finish(), first_content, reusable, upstream }
+    Forwarded { end, learned: relay.finish(), first_content, reusable, upstream, carried }
 }
 
 struct Passage<'a> {
@@ -287,9 +289,11 @@ impl Passage<'_> {
             return Ok(());
         }
         let mut comment = Vec::with_capacity(32);
-        relay::write_event(&mut comment, KEEP_ALIVE, self.relay.downstream(), false);
+        let mut framed = Vec::with_capacity(64);
+        self.relay.write_keep_alive(&mut comment);
+        relay::write_event(&mut framed, &comment, self.relay.downstream(), false);
         self.client.slot.arm(now.after(self.pace.stall).min(self.pace.end));
-        if self.client.send(&[&comment]).await.is_err() {
+        if self.client.send(&[&framed]).await.is_err() {
             return Err(End::ClientGone);
         }
         self.last_sent = self.core.now();
@@ -329,10 +333,8 @@ impl Passage<'_> {
         }
         let mut event = Vec::with_capacity(256);
         let refusal = Refusal::new(fault, crate::answer::stream_message(fault));
-        openai::write_error_event(
-            &mut event,
-            &crate::answer::error_body(&refusal, self.request_id),
-        );
+        let error = crate::answer::error_body(&refusal, self.request_id);
+        self.relay.write_failure(&error, &mut event);
         let mut framed = Vec::with_capacity(event.len() + 32);
         relay::write_event(&mut framed, &event, self.relay.downstream(), true);
         self.client.slot.arm(self.core.now().after(self.pace.stall));
@@ -357,6 +359,11 @@ pub(crate) fn write_own_fields(out: &mut Vec<u8>, own: &OwnFields<'_>) {
     out.extend_from_slice(b"\r\nx-faregate-generation: ");
     write_number(out, own.generation);
     out.extend_from_slice(b"\r\n");
+    if let Some(lost) = own.lost {
+        out.extend_from_slice(b"x-faregate-lost: ");
+        out.extend_from_slice(lost.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
     if own.events {
         out.extend_from_slice(b"x-accel-buffering: no\r\n");
     }
@@ -380,6 +387,8 @@ pub(crate) struct OwnFields<'a> {
     pub(crate) reason: &'a str,
     /// The policy's generation.
     pub(crate) generation: u64,
+    /// What could not be told to the provider.
+    pub(crate) lost: Option<&'a str>,
     /// Whether the answer is a stream.
     pub(crate) events: bool,
     /// Whether the connection ends with this answer.

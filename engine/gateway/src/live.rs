@@ -15,6 +15,7 @@ use std::{
     },
 };
 
+use faregate_adapters::kind::Auth;
 use faregate_policy::{
     Policy,
     health::{Breaker, BreakerSettings},
@@ -228,7 +229,16 @@ impl Work<'_> {
         if let Some(secret) = &provider.api_key {
             let place = format!("providers.{}.api_key", provider.name);
             let key = self.secret(&place, secret)?;
-            reply::write_field(&mut lines, b"authorization", format!("Bearer {key}").as_bytes());
+            match provider.kind.auth {
+                Auth::Field(name) => {
+                    reply::write_field(&mut lines, name.as_bytes(), key.as_bytes());
+                    names.push(name.to_owned());
+                }
+                Auth::Bearer | Auth::Google | Auth::Aws => {
+                    let bearer = format!("Bearer {key}");
+                    reply::write_field(&mut lines, b"authorization", bearer.as_bytes());
+                }
+            }
         }
         for (name, value) in &provider.headers {
             let value = match value {

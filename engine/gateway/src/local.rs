@@ -1,6 +1,9 @@
 //! What the gateway answers by itself on the data port: health, the root, the list of models.
 
-use faregate_adapters::{dialect::openai, surface::Surface};
+use faregate_adapters::{
+    dialect::{anthropic, gemini, openai},
+    surface::{Family, Surface},
+};
 use faregate_wire::{Framing, Method, RequestHead};
 
 use crate::{
@@ -66,22 +69,42 @@ pub(crate) async fn serve(connection: &mut Connection, local: Local) -> Next {
     rest.answer(connection, &out).await
 }
 
-/// The models that the caller may use: all of them, or one. `None` when the one is not among them.
+/// The models that the caller may use, as the API that was called lists them: all of them, or one. `None` when the one
+/// is not among them.
 pub(crate) fn models(walk: &Walk) -> Option<Vec<u8>> {
     let caller = walk.exchange.caller();
+    let offered = || walk.live.policy.models.offered(caller);
     let mut body = Vec::with_capacity(1024);
     if walk.surface == Surface::Models {
-        openai::write_models(&mut body, walk.live.policy.models.offered(caller), 0);
+        match walk.family {
+            Family::Anthropic => {
+                anthropic::write_models(&mut body, offered().map(|(id, _)| anthropic_model(id)))
+            }
+            Family::Gemini => gemini::write_models(&mut body, offered().map(|(id, _)| id)),
+            Family::OpenAi | Family::Bedrock | Family::Ollama => {
+                openai::write_models(&mut body, offered(), 0);
+            }
+        }
         return Some(body);
     }
     let wanted = walk.path.strip_prefix("/models/")?;
-    let (id, owner) = walk.live.policy.models.offered(caller).find(|(id, _)| *id == wanted)?;
-    openai::write_model(&mut body, id, owner, 0);
+    let (id, owner) = offered().find(|(id, _)| *id == wanted)?;
+    match walk.family {
+        Family::Anthropic => anthropic::write_model(&mut body, &anthropic_model(id)),
+        Family::Gemini => gemini::write_model(&mut body, id),
+        Family::OpenAi | Family::Bedrock | Family::Ollama => {
+            openai::write_model(&mut body, id, owner, 0);
+        }
+    }
     Some(body)
 }
 
-/// Appends the whole answer that lists models.
-pub(crate) fn write_models_answer(
+fn anthropic_model(id: &str) -> anthropic::Model<'_> {
+    anthropic::Model { id, display_name: id, created: 0 }
+}
+
+/// Appends a whole answer in JSON.
+pub(crate) fn write_json_answer(
     out: &mut Vec<u8>,
     body: &[u8],
     id: &RequestId,

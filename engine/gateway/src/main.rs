@@ -6,6 +6,7 @@ mod admin;
 mod answer;
 mod attempt;
 mod buffer;
+mod carry;
 mod cli;
 mod client;
 mod clock;

@@ -11,13 +11,17 @@ use std::ops::Range;
 
 use faregate_adapters::{
     chat::Usage,
-    dialect::openai::{self, UsageMeter},
+    dialect::{AnswerTerms, ErrorBody, Form, Passage, openai::UsageMeter},
 };
 use faregate_wire::{
-    BodyReader, Cutter, Framing, WholeChunks,
+    BodyReader, Cutter, Event, Framing, WholeChunks,
     chunk::{CHUNK_HEAD_BYTES_MAX, LAST_CHUNK},
     write_chunk_head,
 };
+
+pub(crate) mod translate;
+
+use translate::Translator;
 
 /// An unfinished event longer than this passes in pieces; a break inside of it can then only close the connection.
 pub(crate) const HOLD_BYTES_MAX: usize = 32 * 1024;
@@ -48,6 +52,8 @@ pub(crate) struct Plan {
     pub(crate) drop_usage_chunk: bool,
     /// Whether usage is looked for.
     pub(crate) metered: bool,
+    /// What the client speaks, and the provider too unless there is a translator.
+    pub(crate) form: Form,
 }
 
 /// What to send on of the bytes that were pushed.
@@ -100,11 +106,14 @@ pub(crate) struct Relay {
     ended: bool,
     overlong: bool,
     surplus: bool,
+    translator: Option<Box<Translator>>,
+    passage: &'static dyn Passage,
 }
 
 impl Relay {
-    /// A relay at the start of a body.
-    pub(crate) fn new(plan: Plan) -> Self {
+    /// A relay at the start of a body, which passes as it is or through a translator.
+    pub(crate) fn new(plan: Plan, translator: Option<Box<Translator>>) -> Self {
+        let passage = plan.form.passage();
         let reader = BodyReader::new(plan.upstream);
         Self {
             plan,
@@ -113,7 +122,9 @@ impl Relay {
             reader,
             cutter: Cutter::default(),
             hold: Vec::new(),
-            meter: UsageMeter::default(),
+            meter: UsageMeter::of(passage.usage_member()),
+            translator,
+            passage,
             learned: Learned::default(),
             overlong: false,
             surplus: false,
@@ -148,7 +159,14 @@ impl Relay {
             return Ok(Forward::Nothing);
         }
         let whole_stream = !self.plan.events || self.learned.done;
-        if self.plan.upstream != Framing::UntilClose || !whole_stream {
+        if self.plan.upstream != Framing::UntilClose {
+            return Err(Broken::Cut);
+        }
+        if self.translator.is_some() {
+            let start = self.open_chunk(scratch);
+            self.translate_end(scratch)?;
+            self.close_chunk(scratch, start);
+        } else if !whole_stream {
             return Err(Broken::Cut);
         }
         self.end(scratch);
@@ -178,7 +196,48 @@ impl Relay {
 
     /// Whether the client is between two events, so that one of ours may be put in.
     pub(crate) fn is_between_events(&self) -> bool {
-        self.plan.events && !self.overlong
+        match &self.translator {
+            Some(translator) => translator.is_stream(),
+            None => self.plan.events && !self.overlong,
+        }
+    }
+
+    /// Appends the event that ends a stream with an error, in the client's way.
+    pub(crate) fn write_failure(&mut self, error: &ErrorBody<'_>, out: &mut Vec<u8>) {
+        match &mut self.translator {
+            Some(translator) => translator.fail(error, out),
+            None => {
+                let terms = AnswerTerms {
+                    model: "",
+                    include_usage: false,
+                    request_id: error.request_id,
+                    created: 0,
+                    input_estimate: None,
+                    json_array: false,
+                };
+                self.plan.form.inbound().stream_writer(&terms).fail(error, out);
+            }
+        }
+    }
+
+    /// Appends what shows that a silent stream is alive.
+    pub(crate) fn write_keep_alive(&mut self, out: &mut Vec<u8>) {
+        match &mut self.translator {
+            Some(translator) => translator.keep_alive(out),
+            None => out.extend_from_slice(self.passage.keep_alive()),
+        }
+    }
+
+    /// What the next turn will need of this answer, where it was translated.
+    pub(crate) fn take_carried(&mut self) -> Option<crate::carry::Carried> {
+        self.translator.as_mut().map(|translator| translator.take_carried())
+    }
+
+    fn translate_end(&mut self, scratch: &mut Vec<u8>) -> Result<(), Broken> {
+        match &mut self.translator {
+            Some(translator) => translator.end(scratch, &mut self.learned),
+            None => Ok(()),
+        }
     }
 
     /// What was planned.
@@ -215,7 +274,9 @@ impl Relay {
         let is_whole = piece.end && self.learned.bytes == 0;
         self.learned.bytes += piece.data.len() as u64;
         match (self.plan.metered, is_whole) {
-            (true, true) => self.learned.usage = UsageMeter::whole(piece.data),
+            (true, true) => {
+                self.learned.usage = UsageMeter::whole_of(self.passage.usage_member(), piece.data);
+            }
             (true, false) => self.meter.feed(piece.data),
             (false, _) => {}
         }
@@ -237,12 +298,21 @@ impl Relay {
             if consumed == 0 && !end {
                 break;
             }
-            self.take(data, scratch);
+            match &mut self.translator {
+                Some(translator) => {
+                    self.learned.bytes += data.len() as u64;
+                    translator.push(data, scratch, &mut self.learned)?;
+                }
+                None => self.take(data, scratch),
+            }
             rest = &rest[consumed..];
             self.ended = end;
         }
         if self.ended && !self.hold.is_empty() {
             return Err(Broken::Cut); // the end came in the middle of an event
+        }
+        if self.ended {
+            self.translate_end(scratch)?;
         }
         self.close_chunk(scratch, start);
         if self.ended {
@@ -257,6 +327,9 @@ impl Relay {
     /// When it is, everything has been learned from it; when it is not, nothing has been touched.
     fn passes_as_it_is(&mut self, input: &[u8]) -> Result<bool, Broken> {
         if self.plan.downstream != Downstream::Chunked || !self.hold.is_empty() || self.overlong {
+            return Ok(false);
+        }
+        if self.translator.is_some() {
             return Ok(false);
         }
         let BodyReader::Chunked(reader) = &self.reader else { return Ok(false) };
@@ -278,13 +351,13 @@ impl Relay {
 
     fn whole_events(&mut self, input: &[u8]) -> Result<bool, Broken> {
         let Some(ranges) = WholeChunks::all(input) else { return Ok(false) };
-        let mut seen = Learned::default();
+        let mut seen = Learned { usage: self.learned.usage, ..Learned::default() };
         let mut cutter = Cutter::default();
         for data in ranges {
             let mut pending = data;
             while !pending.is_empty() {
                 let Ok(Some(event)) = cutter.cut(pending) else { return Ok(false) };
-                if !note(&mut seen, event.data(), self.plan.drop_usage_chunk) {
+                if !note(&mut seen, self.passage, &event, self.plan.drop_usage_chunk) {
                     return Ok(false);
                 }
                 pending = &pending[event.raw.len()..];
@@ -332,7 +405,7 @@ impl Relay {
     fn take_events(&mut self, pending: &[u8], scratch: &mut Vec<u8>) -> usize {
         let mut used = 0;
         while let Ok(Some(event)) = self.cutter.cut(&pending[used..]) {
-            if note(&mut self.learned, event.data(), self.plan.drop_usage_chunk) {
+            if note(&mut self.learned, self.passage, &event, self.plan.drop_usage_chunk) {
                 scratch.extend_from_slice(event.raw);
             }
             used += event.raw.len();
@@ -393,9 +466,14 @@ impl Learned {
 }
 
 /// Learns from one event; false when the client should not get it.
-fn note(learned: &mut Learned, data: Option<&[u8]>, drop_usage_chunk: bool) -> bool {
-    let Some(data) = data else { return true };
-    let seen = openai::inspect(data);
+fn note(
+    learned: &mut Learned,
+    passage: &dyn Passage,
+    event: &Event<'_>,
+    drop_usage_chunk: bool,
+) -> bool {
+    let Some(data) = event.data() else { return true };
+    let seen = passage.inspect(event.event().unwrap_or_default(), data);
     learned.done |= seen.done;
     learned.error |= seen.error;
     if seen.content {
@@ -403,8 +481,8 @@ fn note(learned: &mut Learned, data: Option<&[u8]>, drop_usage_chunk: bool) -> b
         learned.content_now = true;
         learned.content_events += 1;
     }
-    if seen.usage.is_some() {
-        learned.usage = seen.usage;
+    if let Some(report) = seen.usage {
+        learned.usage = Some(report.over(learned.usage));
     }
     !(drop_usage_chunk && seen.extra_chunk)
 }

@@ -8,11 +8,27 @@ use faregate_wire::{Framing, Known, RequestHead, ResponseHead};
 use crate::{relay::Downstream, trace::Trace, upstream::Upstream};
 
 /// Client fields that never reach a provider: they would pick whom we pay for, or carry state of another site.
-const NOT_FORWARDED: [&[u8]; 4] =
-    [b"cookie", b"openai-organization", b"openai-project", b"accept-encoding"];
+const NOT_FORWARDED: [&[u8]; 9] = [
+    b"cookie",
+    b"openai-organization",
+    b"openai-project",
+    b"accept-encoding",
+    b"x-goog-api-key",
+    b"x-goog-user-project",
+    b"x-amz-date",
+    b"x-amz-security-token",
+    b"x-amz-content-sha256",
+];
+
+/// Client fields that go on to a provider which speaks another dialect.
+const FORWARDED_IN_TRANSLATION: [&[u8]; 3] = [b"user-agent", b"tracestate", b"baggage"];
 
 /// Provider fields that never reach a client.
 const NOT_RETURNED: [&[u8]; 3] = [b"set-cookie", b"alt-svc", b"strict-transport-security"];
+
+/// Fields that describe a body byte for byte.
+const OF_THE_BODY: [&[u8]; 6] =
+    [b"content-type", b"content-encoding", b"content-md5", b"digest", b"etag", b"accept-ranges"];
 
 /// Appends a status line.
 pub(crate) fn write_status(out: &mut Vec<u8>, status: u16) {
@@ -71,6 +87,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) method: &'a str,
     /// The path on the provider, behind its prefix.
     pub(crate) path: &'a str,
+    /// The path goes to the provider's root instead.
+    pub(crate) from_root: bool,
     /// The query, without the question mark.
     pub(crate) query: Option<&'a str>,
     /// What [`write_forwarded`] wrote.
@@ -91,10 +109,12 @@ pub(crate) struct Outgoing<'a> {
 pub(crate) fn write_request(out: &mut Vec<u8>, upstream: &Upstream, request: &Outgoing<'_>) {
     out.extend_from_slice(request.method.as_bytes());
     out.push(b' ');
-    out.extend_from_slice(upstream.path_prefix.as_bytes());
+    if !request.from_root {
+        out.extend_from_slice(upstream.path_prefix.as_bytes());
+    }
     out.extend_from_slice(request.path.as_bytes());
     if let Some(query) = request.query {
-        out.push(b'?');
+        out.push(if request.path.contains('?') { b'&' } else { b'?' });
         out.extend_from_slice(query.as_bytes());
     }
     out.extend_from_slice(b" HTTP/1.1\r\n");
@@ -121,6 +141,18 @@ pub(crate) fn write_request(out: &mut Vec<u8>, upstream: &Upstream, request: &Ou
         write_all_but(out, request.forwarded, &upstream.field_names);
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// The lines of `forwarded` that mean something to a provider of another dialect, and the type of a JSON body.
+pub(crate) fn translated_fields(forwarded: &[u8]) -> Vec<u8> {
+    let mut out = b"content-type: application/json\r\n".to_vec();
+    for line in forwarded.split_inclusive(|b| *b == b'\n') {
+        let name = line.split(|b| *b == b':').next().unwrap_or_default();
+        if FORWARDED_IN_TRANSLATION.iter().any(|kept| name.eq_ignore_ascii_case(kept)) {
+            out.extend_from_slice(line);
+        }
+    }
+    out
 }
 
 /// Appends the lines of `forwarded` whose names are not in `taken`.
@@ -152,9 +184,16 @@ pub(crate) fn write_returned(
     out: &mut Vec<u8>,
     head: &ResponseHead<'_, '_>,
     downstream: Downstream,
+    content_type: Option<&str>,
 ) -> Returned {
     let mut returned = Returned::default();
+    if let Some(content_type) = content_type {
+        write_field(out, b"content-type", content_type.as_bytes());
+    }
     for (known, name, value) in head.known_fields() {
+        if content_type.is_some() && OF_THE_BODY.iter().any(|of| name.eq_ignore_ascii_case(of)) {
+            continue; // a translated body is another one
+        }
         if NOT_RETURNED.iter().any(|kept| name.eq_ignore_ascii_case(kept)) || is_ours(name) {
             continue;
         }

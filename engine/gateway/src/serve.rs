@@ -175,6 +175,7 @@ fn shared(
         log,
         metrics: Registry::default(),
         driver,
+        memory: crate::carry::Memory::new(),
     }
 }
 

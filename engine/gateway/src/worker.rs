@@ -69,6 +69,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Registry,
     /// How the cores wait for their sockets.
     pub(crate) driver: Driver,
+    /// What clients of other dialects cannot carry from turn to turn.
+    pub(crate) memory: crate::carry::Memory,
 }
 
 /// What others may leave for a core, and read of it.

@@ -73,7 +73,8 @@ fn server(vars: &HashMap<String, String>) -> String {
 fn provider(text: &mut String, known: &Known, vars: &HashMap<String, String>) -> bool {
     let key = known.key_vars.iter().find(|var| vars.contains_key(**var));
     let url = known.url_var.and_then(|var| vars.get(var));
-    if key.is_none() && url.is_none() {
+    // Who has no usual address is there when the environment names one.
+    if (key.is_none() || known.base_url.is_empty()) && url.is_none() {
         return false;
     }
     push(text, format_args!("\n[providers.{}]\n", known.name));

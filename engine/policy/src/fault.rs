@@ -90,6 +90,8 @@ faults! {
     BodyMalformed          Client   400 "invalid_json"               false;
     /// A field that a decision depends on is there twice, or spelled with escapes.
     DuplicateField         Client   400 "duplicate_field"            false;
+    /// The request cannot be said in the dialect of its target.
+    Untranslatable         Client   400 "untranslatable"             false;
     /// The body is of a kind that this path does not take.
     UnsupportedMedia       Client   415 "unsupported_media_type"     false;
     /// An expectation other than 100-continue.
@@ -206,7 +208,7 @@ pub struct Refusal {
     /// A lowercase sentence that names the thing and the value.
     pub message: String,
     /// The field of the request that is meant.
-    pub param: Option<&'static str>,
+    pub param: Option<std::borrow::Cow<'static, str>>,
     /// When to come again.
     pub retry_after: Option<Duration>,
     /// Whether a client library should try again by itself; `None` leaves it to the status.
@@ -235,7 +237,7 @@ impl Refusal {
     /// The same, with the field that is meant.
     #[must_use]
     pub fn about(mut self, param: &'static str) -> Self {
-        self.param = Some(param);
+        self.param = Some(param.into());
         self
     }
 }

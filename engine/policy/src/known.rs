@@ -1,12 +1,18 @@
 //! Providers that need no address: where they listen, which environment variable holds their key,
-//! and what their models are called. Only those that speak OpenAI's dialect.
+//! and what their models are called, and what they speak.
+
+use faregate_adapters::dialect::Form;
 
 /// A provider that is known by name.
 #[derive(Clone, Copy, Debug)]
 pub struct Known {
     /// Its name in the policy.
     pub name: &'static str,
-    /// Where it listens.
+    /// What kind of provider it is: the value of `dialect`.
+    pub dialect: &'static str,
+    /// The chats that it speaks where these are not the kind's own.
+    pub forms: &'static [Form],
+    /// Where it listens; empty where that depends on a region.
     pub base_url: &'static str,
     /// The environment variables that usually hold its key, the preferred one first; none: it takes
     /// no key.
@@ -21,6 +27,8 @@ pub struct Known {
 pub const ALL: &[Known] = &[
     Known {
         name: "openai",
+        dialect: "openai",
+        forms: &[Form::Chat, Form::Responses],
         base_url: "https://api.openai.com/v1",
         key_vars: &["OPENAI_API_KEY"],
         url_var: Some("OPENAI_BASE_URL"),
@@ -40,6 +48,13 @@ pub const ALL: &[Known] = &[
             "babbage-*",
         ],
     },
+    Known {
+        dialect: "azure",
+        url_var: Some("AZURE_OPENAI_ENDPOINT"),
+        ..remote("azure", "", &["AZURE_OPENAI_API_KEY"], &[])
+    },
+    Known { dialect: "bedrock", ..remote("bedrock", "", &["AWS_BEARER_TOKEN_BEDROCK"], &[]) },
+    Known { dialect: "vertex", ..remote("vertex", "", &[], &[]) },
     remote("openrouter", "https://openrouter.ai/api/v1", &["OPENROUTER_API_KEY"], &[]),
     remote("groq", "https://api.groq.com/openai/v1", &["GROQ_API_KEY"], &[]),
     remote(
@@ -59,12 +74,21 @@ pub const ALL: &[Known] = &[
     ),
     remote("deepseek", "https://api.deepseek.com/v1", &["DEEPSEEK_API_KEY"], &["deepseek-*"]),
     remote("xai", "https://api.x.ai/v1", &["XAI_API_KEY"], &["grok-*"]),
-    remote(
-        "gemini",
-        "https://generativelanguage.googleapis.com/v1beta/openai",
-        &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
-        &["gemini-*", "gemma-*"],
-    ),
+    Known {
+        dialect: "gemini",
+        url_var: Some("GOOGLE_GEMINI_BASE_URL"),
+        ..remote(
+            "gemini",
+            "https://generativelanguage.googleapis.com/v1beta",
+            &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+            &["gemini-*", "gemma-*"],
+        )
+    },
+    Known {
+        dialect: "anthropic",
+        url_var: Some("ANTHROPIC_BASE_URL"),
+        ..remote("anthropic", "https://api.anthropic.com/v1", &["ANTHROPIC_API_KEY"], &["claude-*"])
+    },
     remote(
         "together",
         "https://api.together.xyz/v1",
@@ -116,11 +140,11 @@ const fn remote(
     key_vars: &'static [&'static str],
     prefixes: &'static [&'static str],
 ) -> Known {
-    Known { name, base_url, key_vars, url_var: None, prefixes }
+    Known { name, dialect: "openai", forms: &[], base_url, key_vars, url_var: None, prefixes }
 }
 
 const fn local(name: &'static str, base_url: &'static str, url_var: Option<&'static str>) -> Known {
-    Known { name, base_url, key_vars: &[], url_var, prefixes: &[] }
+    Known { url_var, ..remote(name, base_url, &[], &[]) }
 }
 
 #[cfg(test)]
@@ -142,7 +166,7 @@ mod tests {
 
     #[test]
     fn every_one_is_a_right_provider() {
-        for known in ALL {
+        for known in ALL.iter().filter(|known| !known.base_url.is_empty()) {
             let text = format!("[providers.{}]\napi_key = \"env:K\"\n", known.name);
             let policy = crate::Policy::compile(&text, "p", 1, None).unwrap();
             let local = known.key_vars.is_empty();

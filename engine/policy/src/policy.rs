@@ -3,6 +3,8 @@
 
 use std::{borrow::Cow, fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use faregate_adapters::{dialect::Form, kind::Kind, quirks::Quirks, surface::Family};
+
 use crate::{
     caller::{Caller, Keys},
     health::{Breaker, BreakerSettings},
@@ -69,8 +71,10 @@ pub struct Server {
     pub access_log: AccessLog,
     /// What operators are told.
     pub log_level: LogLevel,
-    /// The provider of the paths that name no model: index into [`Policy::providers`].
+    /// The provider of the paths of OpenAI's API that name no model: index into [`Policy::providers`].
     pub passthrough: Option<usize>,
+    /// Whether a request that its target's dialect cannot say whole is refused.
+    pub strict_translation: bool,
 }
 
 /// How cores wait for their sockets.
@@ -161,8 +165,14 @@ impl LogLevel {
 pub struct Provider {
     /// The name in the policy.
     pub name: Box<str>,
-    /// How it is spoken to.
-    pub dialect: Dialect,
+    /// What kind it is: how it is spoken to.
+    pub kind: &'static Kind,
+    /// The chats that it speaks; the first one is what others are translated into.
+    pub forms: Vec<Form>,
+    /// How it differs from the dialects it speaks.
+    pub quirks: Quirks,
+    /// Where it is, for kinds that need to know: `us-east-1`.
+    pub region: Option<Box<str>>,
     /// Where it listens. Never empty.
     pub replicas: Vec<BaseUrl>,
     /// Its key.
@@ -179,13 +189,6 @@ pub struct Provider {
     pub models: Vec<Pattern>,
     /// Whether paths that Faregate does not know are passed to it.
     pub passthrough: bool,
-}
-
-/// How a provider is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// As OpenAI is.
-    OpenAi,
 }
 
 /// How bytes reach a replica.
@@ -403,6 +406,24 @@ impl Policy {
     #[must_use]
     pub fn caller_of(&self, credential: &[u8]) -> Option<&Caller> {
         self.keys.find(&key::hash(credential)).map(|index| &self.keys.callers[index])
+    }
+
+    /// The provider that takes the paths of an API that name no model: of OpenAI's the one that the policy names, of others
+    /// the first that speaks it.
+    #[must_use]
+    pub fn passthrough_of(&self, family: Family) -> Option<usize> {
+        let first = |fits: &dyn Fn(&Provider) -> bool| {
+            self.providers.iter().position(|provider| provider.passthrough && fits(provider))
+        };
+        match family {
+            Family::OpenAi => self.server.passthrough,
+            Family::Ollama => {
+                first(&|provider| *provider.name == *"ollama").or(self.server.passthrough)
+            }
+            Family::Anthropic | Family::Gemini | Family::Bedrock => {
+                first(&|provider| provider.kind.family == family)
+            }
+        }
     }
 
     /// The name of the provider that takes the paths which name no model.

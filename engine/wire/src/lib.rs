@@ -1,4 +1,4 @@
-//! Bytes to meaning: HTTP/1.1 heads, framing, chunks, SSE events and JSON spans.
+//! Bytes to meaning: HTTP/1.1 heads, framing, chunks, SSE events, event-stream frames and JSON spans.
 //!
 //! Parsers here take bytes and give back slices. They own no buffer, do no I/O and know no provider.
 
@@ -9,6 +9,8 @@ pub mod body;
 #[cfg(any(test, feature = "check"))]
 pub mod check;
 pub mod chunk;
+mod crc;
+pub mod frames;
 pub mod head;
 pub mod json;
 pub mod limits;
@@ -17,6 +19,9 @@ pub mod sse;
 
 pub use body::{BodyReader, Framing, Piece};
 pub use chunk::{BadChunk, ChunkReader, WholeChunks, write_chunk_head};
+pub use frames::{
+    BadFrame, Frame, FrameCutter, write_event_frame, write_exception_frame, write_frame,
+};
 pub use head::{HeadError, HeadLimits, Known, Method, RequestHead, ResponseHead, Slots, Version};
 pub use head::{parse_request, parse_response};
 pub use json::{Json, JsonError, JsonWriter, Peek, Scanner};

@@ -31,6 +31,14 @@ pub const CHUNK_WASTE_BYTES_MAX: u64 = 16 * 1024;
 /// Bytes of trailer fields in one message. They are read and dropped.
 pub const TRAILER_BYTES_MAX: u32 = 8 * 1024;
 
+/// Bytes of one event-stream frame, checksums included. The format allows 16 MiB and more; models send less than a
+/// hundredth of this.
+pub const FRAME_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of the headers of one frame.
+pub const FRAME_HEADER_BYTES_MAX: usize = 16 * 1024;
+
+const _: () = assert!(FRAME_HEADER_BYTES_MAX < FRAME_BYTES_MAX, "headers leave room for a payload");
 const _: () = assert!(TARGET_BYTES_MAX < HEAD_BYTES_MAX, "a long target is told from a long head");
 const _: () = assert!(CONTENT_LENGTH_DIGITS_MAX <= u64::MAX.ilog10() as usize, "no length wraps");
 const _: () = assert!(CHUNK_SIZE_DIGITS_MAX as u32 * 4 == u64::BITS, "no chunk size wraps");

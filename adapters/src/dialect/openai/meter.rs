@@ -17,15 +17,21 @@ use crate::chat::Usage;
 /// The most bytes of a usage object that are kept; a longer one is not read.
 const CAPTURE_BYTES_MAX: usize = 2 * 1024;
 
-const NAME: &[u8] = b"usage";
+/// The member that holds usage, and how it is read.
+pub type UsageMember = (&'static str, fn(&[u8]) -> Option<Usage>);
+
+/// OpenAI's.
+const OPENAI: UsageMember = ("usage", usage);
 
 /// Finds the usage in an answer that is not a stream.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct UsageMeter {
+    /// What is looked for.
+    member: UsageMember,
     place: Place,
     /// Braces that are open. Brackets do not matter: what is in them at depth 1 has no name.
     depth: u64,
-    /// The string that is being read, as far as it could be [`NAME`].
+    /// The string that is being read, as far as it could be the member's name.
     name: Name,
     /// The usage object, from its brace on.
     captured: Option<Vec<u8>>,
@@ -49,7 +55,7 @@ enum Place {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Name {
-    /// The first bytes of the string are the first bytes of [`NAME`].
+    /// The first bytes of the string are the first bytes of the member's name.
     Matches(usize),
     /// It is another string.
     Other,
@@ -61,7 +67,26 @@ impl Default for Name {
     }
 }
 
+impl Default for UsageMeter {
+    fn default() -> Self {
+        Self::of(OPENAI)
+    }
+}
+
 impl UsageMeter {
+    /// Looks for this member.
+    #[must_use]
+    pub fn of(member: UsageMember) -> Self {
+        Self {
+            member,
+            place: Place::default(),
+            depth: 0,
+            name: Name::default(),
+            captured: None,
+            found: None,
+        }
+    }
+
     /// Takes in the next bytes of the body, split anywhere.
     pub fn feed(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
@@ -89,10 +114,19 @@ impl UsageMeter {
     /// one object and of the body, that one is the outermost. Otherwise the body is read from its start.
     #[must_use]
     pub fn whole(body: &[u8]) -> Option<Usage> {
-        if let Some(usage) = at_the_end(body) {
+        Self::whole_of(OPENAI, body)
+    }
+
+    /// The same for another member.
+    #[must_use]
+    pub fn whole_of(member: UsageMember, body: &[u8]) -> Option<Usage> {
+        if member.0 == OPENAI.0
+            && std::ptr::fn_addr_eq(member.1, OPENAI.1)
+            && let Some(usage) = at_the_end(body)
+        {
             return Some(usage);
         }
-        let mut meter = Self::default();
+        let mut meter = Self::of(member);
         meter.feed(body);
         meter.finish()
     }
@@ -132,7 +166,7 @@ impl UsageMeter {
             self.note_name(&rest[at..at + found]);
             at += found + 1;
             if rest[at - 1] == b'"' {
-                let is_name = self.name == Name::Matches(NAME.len());
+                let is_name = self.name == Name::Matches(self.member.0.len());
                 self.place = if is_name { Place::Colon } else { Place::Between };
                 return at;
             }
@@ -150,7 +184,7 @@ impl UsageMeter {
     #[inline]
     fn note_name(&mut self, text: &[u8]) {
         if let Name::Matches(len) = self.name {
-            let matches = NAME[len..].starts_with(text);
+            let matches = self.member.0.as_bytes()[len..].starts_with(text);
             self.name = if matches { Name::Matches(len + text.len()) } else { Name::Other };
         }
     }
@@ -187,7 +221,7 @@ impl UsageMeter {
     fn close_capture(&mut self, last: &[u8]) {
         self.keep(last);
         if let Some(object) = self.captured.take() {
-            self.found = usage(&object).or(self.found);
+            self.found = (self.member.1)(&object).or(self.found);
         }
     }
 }
@@ -199,7 +233,7 @@ fn at_the_end(body: &[u8]) -> Option<Usage> {
     if !matches!(body[..from].trim_ascii_end().last(), Some(b',' | b'{')) {
         return None;
     }
-    let behind = body[from + NAME.len() + 2..].trim_ascii_start().strip_prefix(b":")?;
+    let behind = body[from + OPENAI.0.len() + 2..].trim_ascii_start().strip_prefix(b":")?;
     let behind = behind.trim_ascii_start();
     let (usage, len) = read(behind)?;
     if ends_here(&behind[len..]) { usage } else { None }

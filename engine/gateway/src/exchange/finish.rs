@@ -2,21 +2,23 @@
 
 use std::rc::Rc;
 
-use faregate_adapters::surface::Surface;
+use faregate_adapters::{dialect::AnswerTerms, surface::Surface};
 use faregate_policy::{
     Nanos,
     exchange::{Exchange, Refusal, Settlement},
     fault::Fault,
+    policy::Provider,
 };
-use faregate_wire::Method;
+use faregate_wire::{JsonWriter, Method};
 
 use super::{
     Refused, Rest, Walk,
     obtain::{Obtained, end_of},
     read::Stop,
+    write::Crossing,
 };
 use crate::{
-    answer,
+    answer::{self, Telling},
     attempt::Info,
     clock::Instant,
     connection::{Connection, Next},
@@ -24,7 +26,10 @@ use crate::{
     live::Target,
     local,
     record::{self, Ending},
-    relay::{Downstream, Learned, Plan},
+    relay::{
+        Downstream, Learned, Plan,
+        translate::{Coming, Pair, Translator},
+    },
     reply,
     worker::Core,
 };
@@ -62,11 +67,15 @@ impl Walk {
     }
 
     async fn relay(mut self: Box<Self>, connection: &mut Connection, obtained: Obtained) -> Next {
-        let Obtained { mut answer, target, replica } = obtained;
+        let Obtained { mut answer, target, replica, crossing } = obtained;
         let live = Rc::clone(&self.live);
         let place = &live.targets[target];
         let core = Rc::clone(&connection.core);
         let plan = self.plan(&answer.info);
+        let provider = &live.policy.providers[live.policy.targets[target].provider];
+        let crossed = crossing.as_ref().map(|crossing| crossing.target);
+        let translator =
+            crossing.map(|crossing| self.translator(&core, crossing, provider, &answer.info));
         let close = !self.keep_alive || plan.downstream == Downstream::Close || core.is_draining();
         self.write_fields(&mut answer.out, &answer.info, close);
         connection.answered = true;
@@ -82,10 +91,14 @@ impl Walk {
             let settlement = Settlement { usage: learned.usage, delivered, output_estimate, fault };
             settle(exchange, &core, settlement);
         };
-        let terms = Terms { plan, pace, request_id, settle: &mut settle };
+        let terms = Terms { plan, translator, pace, request_id, settle: &mut settle };
         let mut forwarded = forward::forward(&core, client, answer, terms).await;
         if let Some(stream) = forwarded.upstream.take() {
             core.pool.put(place.upstreams[replica].id, stream, core.now());
+        }
+        if let (Some(form), Some(carried)) = (crossed, forwarded.carried.take()) {
+            let caller = self.exchange.caller().map_or("", |caller| &caller.key);
+            core.shared.memory.keep(caller, form, carried);
         }
         self.record_answer(&core, &info, &forwarded);
         match (forwarded.reusable, close) {
@@ -105,10 +118,44 @@ impl Walk {
         Plan {
             upstream: info.framing,
             downstream: info.downstream,
-            events: info.events && !info.coded,
+            events: (info.events || info.frames && self.surface.form().is_some()) && !info.coded,
             drop_usage_chunk: self.adds_usage && info.events && !info.coded,
             metered: answers && self.surface.is_metered() && !info.coded,
+            form: self.form(),
         }
+    }
+
+    fn translator(
+        &self,
+        core: &Core,
+        crossing: Crossing,
+        provider: &Provider,
+        info: &Info,
+    ) -> Box<Translator> {
+        let coming = match info.status {
+            200..300 if info.events || info.frames => Coming::Stream,
+            200..300 => Coming::Whole,
+            status => Coming::Error(status),
+        };
+        let pair = Pair {
+            target: crossing.target,
+            client: self.form(),
+            quirks: &provider.quirks,
+            wrapped: provider.kind.wraps_events(),
+            streams: self.streams,
+            names: crossing.names,
+            customs: crossing.customs,
+            seed: core.random.next(),
+            terms: AnswerTerms {
+                model: self.model.as_deref().unwrap_or_default(),
+                include_usage: !self.adds_usage,
+                request_id: &self.id,
+                created: core.wall() / 1_000_000_000,
+                input_estimate: None,
+                json_array: self.wants_array(),
+            },
+        };
+        Box::new(Translator::new(pair, coming))
     }
 
     fn pace(&self, target: &Target, events: bool, end: Instant) -> Pace {
@@ -138,6 +185,7 @@ impl Walk {
                 generation: self.live.generation,
                 events: info.events,
                 close,
+                lost: self.lost.as_deref(),
                 is_http10: !self.http11,
             },
         );
@@ -175,6 +223,7 @@ impl Walk {
                 self.record_stop(&core, 499, Fault::ClientGone.code(), 0);
                 Next::Close
             }
+            Stop::Counted(tokens) => self.tell_count(connection, tokens).await,
             Stop::Refused(refusal) => {
                 let rest = Rest::none(!self.keep_alive || core.is_draining());
                 self.refuse(connection, &refusal, rest).await
@@ -199,14 +248,14 @@ impl Walk {
         self.settle_unanswered(&core, Some(refusal.fault));
         let mut out = Vec::with_capacity(1024);
         let head_only = self.method == Method::Head;
-        answer::write_refusal(
-            &mut out,
-            refusal,
-            &self.id,
-            self.live.generation,
-            rest.closes(),
+        let telling = Telling {
+            family: self.family,
+            id: &self.id,
+            generation: self.live.generation,
+            close: rest.closes(),
             head_only,
-        );
+        };
+        answer::write_refusal(&mut out, refusal, &telling);
         self.record_stop(&core, refusal.fault.status(), refusal.fault.code(), out.len());
         rest.answer(connection, &out).await
     }
@@ -214,6 +263,23 @@ impl Walk {
     fn record_stop(&self, core: &Core, status: u16, code: &'static str, bytes: usize) {
         let ending = Ending { status, code, usage: None, bytes: bytes as u64, delivered: false };
         record::record(core, self, &ending);
+    }
+
+    /// Answers a request whose tokens were to be counted, where no provider can.
+    async fn tell_count(&mut self, connection: &mut Connection, tokens: u64) -> Next {
+        let core = Rc::clone(&connection.core);
+        self.settle_unanswered(&core, None);
+        let mut body = Vec::with_capacity(64);
+        let member = match self.surface {
+            Surface::CountContent => "totalTokens",
+            _ => "input_tokens",
+        };
+        JsonWriter::new(&mut body).object().member_u64(member, tokens).end();
+        let mut rest = Rest::none(!self.keep_alive || core.is_draining());
+        let mut out = Vec::with_capacity(256);
+        local::write_json_answer(&mut out, &body, &self.id, rest.closes(), false);
+        self.record_stop(&core, 200, "", body.len());
+        rest.answer(connection, &out).await
     }
 
     async fn list_models(mut self: Box<Self>, connection: &mut Connection) -> Next {
@@ -229,7 +295,7 @@ impl Walk {
         let mut rest = Rest::none(!self.keep_alive || core.is_draining());
         let mut out = Vec::with_capacity(body.len() + 256);
         let head_only = self.method == Method::Head;
-        local::write_models_answer(&mut out, &body, &self.id, rest.closes(), head_only);
+        local::write_json_answer(&mut out, &body, &self.id, rest.closes(), head_only);
         self.record_stop(&core, 200, "", body.len());
         rest.answer(connection, &out).await
     }
@@ -256,14 +322,14 @@ impl Refused {
         };
         let mut out = Vec::with_capacity(1024);
         let generation = core.live().generation;
-        answer::write_refusal(
-            &mut out,
-            &self.refusal,
-            &self.id,
+        let telling = Telling {
+            family: self.family,
+            id: &self.id,
             generation,
-            rest.closes(),
-            self.head_only,
-        );
+            close: rest.closes(),
+            head_only: self.head_only,
+        };
+        answer::write_refusal(&mut out, &self.refusal, &telling);
         record::record_refused(
             &core,
             &self.refusal,

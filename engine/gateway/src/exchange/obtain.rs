@@ -2,18 +2,23 @@
 
 use std::{task::Poll, time::Duration};
 
-use faregate_adapters::dialect::openai;
+use faregate_adapters::{
+    dialect::{Asked, Call, openai},
+    surface::Surface,
+};
 use faregate_policy::{
     Nanos,
     exchange::{Outcome, Refusal, Step, Verdict, Wanted},
     fault::Fault,
+    policy::Provider,
     retry,
 };
-use faregate_wire::{BodyReader, Framing, Method, Patch};
+use faregate_wire::{BodyReader, Framing, Method};
 
 use super::{
     Walk,
     read::{Body, Stop},
+    write::{self, Crossing, Written},
 };
 use crate::{
     answer,
@@ -39,23 +44,25 @@ pub(super) struct Obtained {
     pub(super) target: usize,
     /// Which of its places.
     pub(super) replica: usize,
+    /// The dialect it comes in, where that is not the client's.
+    pub(super) crossing: Option<Crossing>,
 }
 
 impl Walk {
     /// Takes every decision that needs no provider.
     pub(super) fn decide(&mut self, body: &Body, now: Instant) -> Result<(), Refusal> {
-        let asked = match &body.peek {
-            Some(peek) => openai::read(peek, body.bytes(), self.surface)
-                .map_err(|invalid| invalid_field(&invalid))?,
-            None => openai::Asked::default(),
-        };
+        let path_model = self.path_model.clone();
+        let call = Call { model: path_model.as_deref(), stream: self.path_stream };
+        let asked = ask(body, self.surface, &call)?;
         self.streams = asked.stream && self.surface.can_stream();
+        let says_usage = !matches!(self.surface, Surface::ChatCompletions | Surface::Completions);
         self.adds_usage =
-            self.streams && self.surface.is_metered() && asked.include_usage != Some(true);
+            self.streams && self.surface.is_metered() && !asked.tells_usage && !says_usage;
         let model = asked.model.as_deref();
         let wanted = Wanted {
             model,
             provider: self.provider.as_deref(),
+            family: self.family,
             needs_model: self.surface.has_model(),
             input_tokens_bound: faregate_adapters::tokens::input_upper_bound(self.body_bytes),
             output_tokens_max: asked.output_max,
@@ -89,7 +96,12 @@ impl Walk {
                     if place.upstreams.len() > 1 {
                         tried.add(replica);
                     }
-                    match self.attempt(connection, body, place, upstream, end).await {
+                    let provider = &live.policy.providers[live.policy.targets[target].provider];
+                    let mut written = self.written(&core, body, provider)?;
+                    let crossing = written.crossing.take();
+                    let way = Way { written: &written, target: place, upstream, end };
+                    let sent = self.attempt(connection, body, way);
+                    match sent.await {
                         Err(Failure::ClientGone) => return Err(Stop::ClientGone),
                         Err(failure) => {
                             tracing::debug!(target = &*self.live.policy.targets[target].name, %failure, "attempt failed");
@@ -103,7 +115,7 @@ impl Walk {
                                 Verdict::Relay => {
                                     self.times.answered = Some(core.now());
                                     let answer = Box::new(answer);
-                                    return Ok(Obtained { answer, target, replica });
+                                    return Ok(Obtained { answer, target, replica, crossing });
                                 }
                                 Verdict::Again => recycle(&core, upstream, answer),
                             }
@@ -112,6 +124,24 @@ impl Walk {
                 }
             }
         }
+    }
+
+    /// Writes the request for a provider, or ends the walk.
+    fn written(&mut self, core: &Core, body: &Body, provider: &Provider) -> Result<Written, Stop> {
+        if self.surface.counts_tokens() && !self.form_is_spoken(provider) {
+            self.exchange.report(Outcome::Failed(Fault::Untranslatable), now_of(core));
+            return Err(Stop::Counted(faregate_adapters::tokens::input_upper_bound(
+                self.body_bytes,
+            )));
+        }
+        self.write(body, provider, &core.shared.memory).map_err(|refusal| {
+            self.exchange.report(Outcome::Failed(refusal.fault), now_of(core));
+            Stop::Refused(refusal)
+        })
+    }
+
+    fn form_is_spoken(&self, provider: &Provider) -> bool {
+        self.surface.form().is_none_or(|form| provider.forms.contains(&form))
     }
 
     fn report(&mut self, core: &Core, answer: &Answer) -> Verdict {
@@ -159,17 +189,15 @@ impl Walk {
         &mut self,
         connection: &mut Connection,
         body: &Body,
-        target: &Target,
-        upstream: &Upstream,
-        end: Instant,
+        way: Way<'_>,
     ) -> Result<Answer, Failure> {
+        let Way { written, target, upstream, end } = way;
         let core = std::rc::Rc::clone(&connection.core);
-        let patch = self.edits(body);
-        let head = self.head(body, &patch, upstream, &core.shared.via);
+        let head = self.head(body, written, upstream, &core.shared.via);
         let mut parts: Vec<&[u8]> = Vec::with_capacity(8);
         parts.push(&head);
-        if patch.len(body.bytes()) > COPY_BYTES_MAX {
-            patch.parts(body.bytes(), &mut parts);
+        if written.body.len(body.bytes()) > COPY_BYTES_MAX {
+            written.body.parts(body.bytes(), &mut parts);
         }
         let order = Order {
             parts: &parts,
@@ -177,6 +205,7 @@ impl Walk {
             client_is_http11: self.http11,
             rewrites: true,
             streams: self.streams,
+            translated: written.crossing_type(self),
         };
         let deadlines = self.deadlines(target, end);
         let client = &mut connection.client;
@@ -203,29 +232,11 @@ impl Walk {
         }
     }
 
-    /// The edits of a body whose dialect is the provider's: the model's name, and usage where it is not asked for.
-    fn edits(&self, body: &Body) -> Patch {
-        let mut patch = Patch::new();
-        let Some(peek) = &body.peek else { return patch };
-        let upstream_model = self.exchange.upstream_model();
-        if let Some(span) = peek.span(openai::field::MODEL)
-            && self.model.as_deref().is_some_and(|asked| asked != upstream_model)
-        {
-            let mut quoted = Vec::with_capacity(upstream_model.len() + 2);
-            faregate_wire::quote(&mut quoted, upstream_model);
-            patch.replace(span, quoted);
-        }
-        if self.adds_usage {
-            openai::include_usage_edit(&mut patch, peek, body.bytes());
-        }
-        patch
-    }
-
     /// The head of the request, with the body behind it when that is small.
-    fn head(&self, body: &Body, patch: &Patch, upstream: &Upstream, our_name: &str) -> Vec<u8> {
-        let length = patch.len(body.bytes());
+    fn head(&self, body: &Body, written: &Written, upstream: &Upstream, our_name: &str) -> Vec<u8> {
+        let length = written.body.len(body.bytes());
         let copied = if length <= COPY_BYTES_MAX { length } else { 0 };
-        let wanted = 512 + self.forwarded.len() + copied;
+        let wanted = 512 + written.fields.len() + copied;
         let mut out = match wanted <= LANDING_BYTES {
             true => buffer::landing(),
             false => Vec::with_capacity(wanted),
@@ -242,9 +253,10 @@ impl Walk {
             upstream,
             &Outgoing {
                 method: self.method.as_str(),
-                path: &self.path,
-                query: self.query.as_deref(),
-                forwarded: &self.forwarded,
+                path: &written.path,
+                from_root: self.from_root,
+                query: self.query.as_deref().filter(|_| written.keeps_query),
+                forwarded: &written.fields,
                 framing,
                 via: our_name,
                 passed: self.via.as_deref(),
@@ -253,10 +265,18 @@ impl Walk {
             },
         );
         if copied > 0 {
-            patch.write(body.bytes(), &mut out);
+            written.body.write(body.bytes(), &mut out);
         }
         out
     }
+}
+
+/// Where one attempt goes, and with what.
+struct Way<'a> {
+    written: &'a Written,
+    target: &'a Target,
+    upstream: &'a Upstream,
+    end: Instant,
 }
 
 /// The places of one target that a request has tried; another target begins anew.
@@ -281,10 +301,18 @@ impl Tried {
     }
 }
 
-fn invalid_field(invalid: &openai::Invalid) -> Refusal {
-    let mut refusal = Refusal::new(Fault::BodyMalformed, invalid.message.clone());
-    refusal.param = Some(invalid.param);
-    refusal
+/// What a request asks, as far as a decision depends on it.
+fn ask<'b>(body: &'b Body, surface: Surface, call: &Call<'b>) -> Result<Asked<'b>, Refusal> {
+    let asked = match (&body.peek, surface.form()) {
+        (Some(peek), Some(form)) => form.passage().ask(peek, body.bytes(), call),
+        (Some(peek), None) => openai::ask(peek, body.bytes(), surface, call),
+        (None, _) => Ok(Asked { model: call.model.map(Into::into), ..Asked::default() }),
+    };
+    asked.map_err(|invalid| write::refusal(&invalid))
+}
+
+fn now_of(core: &Core) -> Nanos {
+    Nanos(core.now().nanos())
 }
 
 /// Keeps the connection of an answer that nobody gets, when all of it has arrived.

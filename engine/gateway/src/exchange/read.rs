@@ -37,6 +37,8 @@ impl Body {
 pub(super) enum Stop {
     /// It is refused; the request was read to its end.
     Refused(Refusal),
+    /// Only its tokens were to be counted: so many at most.
+    Counted(u64),
     /// It is refused while some of the body is unread.
     Unread(Refusal),
     /// The client has gone.
@@ -87,6 +89,7 @@ impl Walk {
         else {
             return Err(Stop::Unread(too_large(max)));
         };
+        let fields = self.fields();
         let mut scanner = self.scanner();
         if connection.client.received.len() < total {
             self.expect_body(connection).await?;
@@ -100,7 +103,9 @@ impl Walk {
             if let Some(scanner) = &mut scanner {
                 let arrived = &connection.client.received;
                 let end = arrived.len().min(total);
-                scanner.feed(&arrived[self.head_len..end]).map_err(unread)?;
+                scanner
+                    .feed(&arrived[self.head_len..end])
+                    .map_err(|e| Stop::Unread(bad_json(e, fields)))?;
             }
         }
         let mut buf = std::mem::take(&mut connection.client.received);
@@ -112,6 +117,7 @@ impl Walk {
 
     async fn read_chunked(&mut self, connection: &mut Connection) -> Result<Body, Stop> {
         let max = self.live.policy.server.body_bytes;
+        let fields = self.fields();
         let mut scanner = self.scanner();
         let mut reader = BodyReader::new(Framing::Chunked);
         let mut buf = Vec::new();
@@ -137,7 +143,7 @@ impl Walk {
                 return self.finish_body(Body { buf, start: 0, peek: None }, scanner);
             }
             if let Some(scanner) = &mut scanner {
-                scanner.feed(&buf).map_err(unread)?;
+                scanner.feed(&buf).map_err(|e| Stop::Unread(bad_json(e, fields)))?;
             }
             connection.client.fill(CHUNKED_STEP_BYTES).await.map_err(no_more)?;
         }
@@ -145,10 +151,12 @@ impl Walk {
 
     fn finish_body(&mut self, mut body: Body, scanner: Option<Scanner>) -> Result<Body, Stop> {
         self.body_bytes = body.bytes().len() as u64;
+        let fields = self.fields();
         if let Some(scanner) =
             scanner.filter(|_| !body.bytes().is_empty() || self.surface.has_model())
         {
-            let peek = scanner.finish(body.bytes()).map_err(|e| Stop::Refused(bad_json(e)))?;
+            let peek =
+                scanner.finish(body.bytes()).map_err(|e| Stop::Refused(bad_json(e, fields)))?;
             body.peek = Some(peek);
         }
         Ok(body)
@@ -166,7 +174,15 @@ impl Walk {
     }
 
     fn scanner(&self) -> Option<Scanner> {
-        self.scans().then(|| Scanner::new(openai::FIELDS))
+        self.scans().then(|| Scanner::new(self.fields()))
+    }
+
+    /// The members that are looked for in the body.
+    pub(super) fn fields(&self) -> &'static [&'static str] {
+        match self.surface.form() {
+            Some(form) => form.passage().fields(),
+            None => openai::FIELDS,
+        }
     }
 
     /// Whether the body is looked into.
@@ -189,10 +205,6 @@ fn gone(_: NoMore) -> Stop {
     Stop::ClientGone
 }
 
-fn unread(error: JsonError) -> Stop {
-    Stop::Unread(bad_json(error))
-}
-
 fn bad_chunk() -> Stop {
     Stop::Unread(Refusal::new(
         Fault::MalformedRequest,
@@ -207,8 +219,8 @@ fn too_large(max: u64) -> Refusal {
     )
 }
 
-fn bad_json(error: JsonError) -> Refusal {
-    let name = error.name_index().and_then(|n| openai::FIELDS.get(n).copied());
+fn bad_json(error: JsonError, fields: &'static [&'static str]) -> Refusal {
+    let name = error.name_index().and_then(|n| fields.get(n).copied());
     let fault = if name.is_some() { Fault::DuplicateField } else { Fault::BodyMalformed };
     let mut refusal = Refusal::new(
         fault,
@@ -217,6 +229,6 @@ fn bad_json(error: JsonError) -> Refusal {
             None => format!("the body is not one well-formed JSON object: {error}"),
         },
     );
-    refusal.param = name;
+    refusal.param = name.map(Into::into);
     refusal
 }

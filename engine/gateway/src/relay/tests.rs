@@ -18,6 +18,7 @@ fn plan(drop_usage_chunk: bool) -> Plan {
         events: true,
         drop_usage_chunk,
         metered: true,
+        form: Form::Chat,
     }
 }
 
@@ -32,7 +33,7 @@ fn chunked(chunks: &[&str]) -> Vec<u8> {
 
 /// What the client has received, without framing, when the body arrives in pieces of `piece` bytes.
 fn relayed(plan: Plan, wire: &[u8], piece: usize) -> (Vec<u8>, Result<(), Broken>, Learned) {
-    let mut relay = Relay::new(plan);
+    let mut relay = Relay::new(plan, None);
     let mut scratch = Vec::new();
     let mut sent = Vec::new();
     let mut result = Ok(());
@@ -99,7 +100,7 @@ fn the_chunk_that_the_client_did_not_ask_for_is_taken_out_and_counted() {
 
 #[test]
 fn whole_chunks_of_whole_events_pass_in_the_buffer_they_came_in() {
-    let mut relay = Relay::new(plan(true));
+    let mut relay = Relay::new(plan(true), None);
     let mut scratch = Vec::new();
     let wire = format!("{:x}\r\n{}\r\n", EVENTS[1].len(), EVENTS[1]);
     let forward = relay.push(wire.as_bytes(), &mut scratch);
@@ -138,7 +139,7 @@ fn bytes_behind_the_end_go_nowhere_and_are_noticed() {
     let stream = chunked(&EVENTS);
     for (plan, whole) in [(plan(false), &stream[..]), (length, b"{}"), (none, b"")] {
         for behind in [BEHIND, b""] {
-            let mut relay = Relay::new(plan);
+            let mut relay = Relay::new(plan, None);
             let mut scratch = Vec::new();
             let input = [whole, behind].concat();
             let sent = match relay.push(&input, &mut scratch).unwrap() {
@@ -158,7 +159,7 @@ fn a_stream_that_said_it_was_done_is_whole_although_its_framing_is_not() {
     let wire = chunked(&EVENTS);
     let told = wire.len() - LAST_CHUNK.len() - 2;
     for cut in 0..wire.len() {
-        let mut relay = Relay::new(plan(false));
+        let mut relay = Relay::new(plan(false), None);
         let mut scratch = Vec::new();
         relay.push(&wire[..cut], &mut scratch).unwrap();
         assert_eq!(relay.conclude(&mut scratch), cut >= told, "cut at {cut}");
@@ -198,6 +199,7 @@ fn a_plain_answer_passes_and_its_usage_is_found() {
         events: false,
         drop_usage_chunk: false,
         metered: true,
+        form: Form::Chat,
     };
     for piece in 1..=answer.len() {
         let (body, result, learned) = relayed(plan, answer, piece);

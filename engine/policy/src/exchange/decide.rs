@@ -1,5 +1,7 @@
 //! From a request that was read to a way for it: what it may use, where that is, what must be set aside.
 
+use faregate_adapters::surface::Family;
+
 use crate::{
     Nanos, Phase,
     fault::{Fault, Refusal},
@@ -20,6 +22,8 @@ pub struct Wanted<'a> {
     pub model: Option<&'a str>,
     /// The provider, for paths that name no model.
     pub provider: Option<&'a str>,
+    /// Whose API the path is of, for paths that name no provider.
+    pub family: Family,
     /// Whether there is nothing to do without a model.
     pub needs_model: bool,
     /// Tokens that the input cannot exceed.
@@ -60,7 +64,7 @@ impl Exchange {
             None if wanted.needs_model => {
                 Err(Refusal::new(Fault::ModelMissing, "the request names no model").about("model"))
             }
-            None => self.find_provider(wanted.provider),
+            None => self.find_provider(wanted),
         }
     }
 
@@ -74,7 +78,7 @@ impl Exchange {
             self.go(found.name, found.asked, Route::new(found.strategy, found.targets));
             return Ok(());
         }
-        let passed = if wanted.needs_model { None } else { self.passthrough(wanted.provider) };
+        let passed = if wanted.needs_model { None } else { self.passthrough(wanted) };
         match passed {
             Some((index, provider)) if provider.models.iter().any(|own| own.matches(model)) => {
                 self.go_anywhere(index, model)
@@ -90,9 +94,9 @@ impl Exchange {
     }
 
     /// A path that names no model goes to a provider; its caller must be allowed everything there.
-    fn find_provider(&mut self, name: Option<&str>) -> Result<(), Refusal> {
-        let Some((index, provider)) = self.passthrough(name) else {
-            let message = match name {
+    fn find_provider(&mut self, wanted: &Wanted<'_>) -> Result<(), Refusal> {
+        let Some((index, provider)) = self.passthrough(wanted) else {
+            let message = match wanted.provider {
                 Some(name) => format!("no provider {} takes paths that name no model", shown(name)),
                 None => "no provider takes this path: name one in x-faregate-provider".to_owned(),
             };
@@ -109,12 +113,13 @@ impl Exchange {
     }
 
     /// The provider of that name, or of the paths that name none, if it takes such paths.
-    fn passthrough(&self, name: Option<&str>) -> Option<(usize, &Provider)> {
-        let index = match name {
-            Some(name) => self.policy.providers.iter().position(|provider| *provider.name == *name),
-            None => self.policy.server.passthrough,
+    fn passthrough(&self, wanted: &Wanted<'_>) -> Option<(usize, &Provider)> {
+        let policy = &self.policy;
+        let index = match wanted.provider {
+            Some(name) => policy.providers.iter().position(|provider| *provider.name == *name),
+            None => policy.passthrough_of(wanted.family),
         }?;
-        self.policy.providers.get(index).filter(|provider| provider.passthrough).map(|p| (index, p))
+        policy.providers.get(index).filter(|provider| provider.passthrough).map(|p| (index, p))
     }
 
     /// Goes to the provider's target for any model.

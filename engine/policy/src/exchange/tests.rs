@@ -260,13 +260,13 @@ fn models_are_resolved_where_the_caller_may_use_them() {
         world
             .admitted(ms(0))
             .decide(wanted, ms(0))
-            .map_err(|refusal| (refusal.fault, refusal.param))
+            .map_err(|refusal| (refusal.fault, refusal.param.map(|param| param.into_owned())))
     };
     assert_eq!(fault(&chat("one")), Ok(()));
-    assert_eq!(fault(&chat("two")), Err((Fault::ModelForbidden, Some("model"))));
-    assert_eq!(fault(&chat("nosuch")), Err((Fault::ModelForbidden, Some("model"))));
+    assert_eq!(fault(&chat("two")), Err((Fault::ModelForbidden, Some("model".to_owned()))));
+    assert_eq!(fault(&chat("nosuch")), Err((Fault::ModelForbidden, Some("model".to_owned()))));
     let nameless = Wanted { model: None, ..chat("") };
-    assert_eq!(fault(&nameless), Err((Fault::ModelMissing, Some("model"))));
+    assert_eq!(fault(&nameless), Err((Fault::ModelMissing, Some("model".to_owned()))));
     let path = Wanted { needs_model: false, provider: Some("b"), ..nameless };
     assert_eq!(fault(&path), Err((Fault::ModelForbidden, None)));
     let mut exchange = world.decided("gpt-5", ms(0));

@@ -2,6 +2,13 @@
 
 use std::time::Duration;
 
+use faregate_adapters::{
+    dialect::Form,
+    kind::{self, Auth, Kind},
+    quirks::{self, Quirks},
+    surface::Family,
+};
+
 use super::{
     Reader, Word,
     section::{Section, bare_or_quoted},
@@ -11,7 +18,7 @@ use crate::{
     known::{self, Known},
     nearest::nearest,
     pattern::Pattern,
-    policy::{BaseUrl, Dialect, HeaderValue, Provider, Scheme, Secret, Server, TargetDeadlines},
+    policy::{BaseUrl, HeaderValue, Provider, Scheme, Secret, Server, TargetDeadlines},
 };
 
 /// Bytes of a provider's name.
@@ -62,7 +69,11 @@ pub(super) fn passthrough(
 ) -> Option<usize> {
     let find = |name: &str| providers.iter().position(|provider| &*provider.name == name);
     let Some(word) = server.text("passthrough") else {
-        let mut able = (0..providers.len()).filter(|&index| providers[index].passthrough);
+        let able = |index: &usize| {
+            let provider: &Provider = &providers[*index];
+            provider.passthrough && provider.kind.family == Family::OpenAi
+        };
+        let mut able = (0..providers.len()).filter(able);
         let only = able.next().filter(|_| able.next().is_none());
         return find("openai").filter(|&index| providers[index].passthrough).or(only);
     };
@@ -120,13 +131,17 @@ fn provider(
 ) -> Provider {
     is_name(reader, name, "a provider");
     let known = known::find(name.text);
-    dialect(reader, section);
-    let replicas = replicas(reader, section, known);
+    let kind = kind_of(section, known);
+    let region = section.text("region").map(|word| word.text.into());
+    let replicas = replicas(reader, section, known, kind);
     let api_key = section.text("api_key").and_then(|word| secret(reader, &word));
     let headers = headers(reader, section);
     let provider = Provider {
         name: name.text.into(),
-        dialect: Dialect::OpenAi,
+        kind,
+        forms: forms(reader, section, known, kind),
+        quirks: quirks_of(reader, name.text, section, kind),
+        region,
         replicas,
         api_key,
         headers,
@@ -138,6 +153,7 @@ fn provider(
     };
     look_twice(reader, name, section, &provider);
     if known.is_some_and(|known| !known.key_vars.is_empty())
+        && !matches!(kind.auth, Auth::Aws | Auth::Google)
         && section.given("api_key").is_none()
         && provider.headers.is_empty()
         && section.given("base_url").or_else(|| section.given("replicas")).is_none()
@@ -187,23 +203,68 @@ fn look_twice(
     }
 }
 
-fn dialect(reader: &Reader<'_>, section: &Section<'_, '_>) {
-    const LATER: &[&str] =
-        &["anthropic", "gemini", "google", "bedrock", "vertex", "azure", "cohere", "responses"];
-    match section.text_quietly("dialect") {
-        Some(word) if LATER.contains(&word.text) => {
-            let reason = format!("dialect `{}` is not part of this version", word.text);
-            let help =
-                "dialect = \"openai\" works with whatever offers an OpenAI-compatible endpoint";
-            reader.wrong(&word.span, reason, help);
-        }
-        _ => {
-            section.choice("dialect");
-        }
+/// The kind of a provider: as its file says, or as it is known to be, or OpenAI's.
+fn kind_of(section: &Section<'_, '_>, known: Option<&Known>) -> &'static Kind {
+    let said = section.given("dialect").map(|_| section.choice("dialect"));
+    let name = said.or(known.map(|known| known.dialect)).unwrap_or("openai");
+    kind::find(name).unwrap_or(&kind::ALL[0])
+}
+
+/// How a provider differs from its dialect: as the one that it is said to be like, or whose name it has.
+fn quirks_of(reader: &Reader<'_>, name: &str, section: &Section<'_, '_>, kind: &Kind) -> Quirks {
+    let like = section.text("like");
+    if let Some(word) = &like
+        && !quirks::ALL.iter().any(|(known, _)| *known == word.text)
+    {
+        let names = quirks::ALL.iter().map(|(known, _)| *known);
+        let help = did_you_mean(word.text, names, "known are");
+        reader.wrong(&word.span, format!("nothing is known of `{}`", word.text), help);
+    }
+    match kind.name {
+        "openai" => quirks::find(like.map_or(name, |word| word.text)),
+        _ => kind.quirks,
     }
 }
 
-fn replicas(reader: &Reader<'_>, section: &Section<'_, '_>, known: Option<&Known>) -> Vec<BaseUrl> {
+/// The chats that a provider speaks.
+fn forms(
+    reader: &Reader<'_>,
+    section: &Section<'_, '_>,
+    known: Option<&Known>,
+    kind: &Kind,
+) -> Vec<Form> {
+    let usual = match (section.given("dialect"), known) {
+        (None, Some(known)) if !known.forms.is_empty() => known.forms,
+        _ => kind.forms,
+    };
+    let Some(words) = section.texts("speaks") else { return usual.to_vec() };
+    let mut forms = Vec::new();
+    for word in words {
+        match Form::ALL.iter().find(|form| form.name() == word.text) {
+            Some(form) if kind.has_model_in_path() && !kind.forms.contains(form) => {
+                let reason = format!("a provider of this dialect does not speak `{}`", word.text);
+                reader.clash(&word.span, reason, "leave the key away, or choose another dialect");
+            }
+            Some(form) if forms.contains(form) => {
+                reader.wrong(&word.span, format!("`{}` is there twice", word.text), "");
+            }
+            Some(form) => forms.push(*form),
+            None => {
+                let names = Form::ALL.iter().map(|form| form.name());
+                let help = did_you_mean(word.text, names, "chats are");
+                reader.wrong(&word.span, format!("there is no chat `{}`", word.text), help);
+            }
+        }
+    }
+    if forms.is_empty() { usual.to_vec() } else { forms }
+}
+
+fn replicas(
+    reader: &Reader<'_>,
+    section: &Section<'_, '_>,
+    known: Option<&Known>,
+    kind: &Kind,
+) -> Vec<BaseUrl> {
     let one = section.text("base_url").map(|word| vec![word]);
     let many = section.texts("replicas");
     if let (Some(_), Some(span)) = (section.given("base_url"), section.given("replicas")) {
@@ -216,7 +277,7 @@ fn replicas(reader: &Reader<'_>, section: &Section<'_, '_>, known: Option<&Known
     }
     let mut urls: Vec<BaseUrl> = Vec::new();
     for word in one.into_iter().chain(many).flatten() {
-        match url::parse(word.text) {
+        match url::parse(word.text, kind.path_default) {
             Ok(url) if urls.contains(&url) => {
                 reader.wrong(&word.span, format!("`{}` is there twice", word.text), "");
             }
@@ -230,8 +291,9 @@ fn replicas(reader: &Reader<'_>, section: &Section<'_, '_>, known: Option<&Known
         }
     }
     if section.given("base_url").is_none() && section.given("replicas").is_none() {
-        match known {
-            Some(known) => urls.extend(url::parse(known.base_url).ok()),
+        let usual = usual_url(section, known, kind);
+        match usual {
+            Some(usual) => urls.extend(url::parse(&usual, kind.path_default).ok()),
             None => {
                 let names = known::ALL.iter().map(|known| known.name);
                 let name = section.path.rsplit('.').next().unwrap_or_default();
@@ -240,13 +302,45 @@ fn replicas(reader: &Reader<'_>, section: &Section<'_, '_>, known: Option<&Known
                         "did you mean [providers.{near}]? else: base_url = \
                          \"https://api.example.com/v1\""
                     ),
-                    None => "for example: base_url = \"https://api.example.com/v1\"".to_owned(),
+                    None => match kind.auth {
+                        Auth::Aws => "for example: region = \"us-east-1\"".to_owned(),
+                        Auth::Google => {
+                            "for example: region = \"europe-west1\" and project = \"my-project\""
+                                .to_owned()
+                        }
+                        _ => "for example: base_url = \"https://api.example.com/v1\"".to_owned(),
+                    },
                 };
                 reader.wrong(&section.span, format!("{} has no base_url", section.called()), help);
             }
         }
     }
     urls
+}
+
+/// Where a provider listens that does not say so.
+fn usual_url(section: &Section<'_, '_>, known: Option<&Known>, kind: &Kind) -> Option<String> {
+    let text = |key| section.text(key).map(|word| word.text);
+    match kind.name {
+        "bedrock" | "bedrock-anthropic" => {
+            let region = text("region")?;
+            Some(format!("https://bedrock-runtime.{region}.amazonaws.com"))
+        }
+        "vertex" | "vertex-anthropic" => {
+            let publisher = if kind.name == "vertex" { "google" } else { "anthropic" };
+            let (region, project) = (text("region")?, text("project")?);
+            let host = match region {
+                "global" => "aiplatform.googleapis.com".to_owned(),
+                region => format!("{region}-aiplatform.googleapis.com"),
+            };
+            Some(format!(
+                "https://{host}/v1/projects/{project}/locations/{region}/publishers/{publisher}"
+            ))
+        }
+        _ => {
+            known.filter(|known| !known.base_url.is_empty()).map(|known| known.base_url.to_owned())
+        }
+    }
 }
 
 /// Where a secret is kept; notes what is a secret itself.

@@ -151,15 +151,6 @@ impl<'r, 'd> Section<'r, 'd> {
         self.word(key, self.value(key)?)
     }
 
-    /// A text, of which nothing is noted when it is none: somebody else does.
-    pub(crate) fn text_quietly(&self, key: &str) -> Option<Word<'d>> {
-        let value = self.value(key)?;
-        match value.get_ref() {
-            DeValue::String(text) => Some(Word { text, span: value.span() }),
-            _ => None,
-        }
-    }
-
     /// Whether the value of `key` is a list with nothing in it.
     pub(crate) fn is_empty_list(&self, key: &str) -> bool {
         self.value(key)

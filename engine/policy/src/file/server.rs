@@ -41,6 +41,7 @@ pub(super) fn read(reader: &Reader<'_>, section: &Section<'_, '_>) -> Server {
         access_log: access_log(reader, section),
         log_level: log_level(section),
         passthrough: None,
+        strict_translation: section.flag("strict_translation").unwrap_or(false),
     }
 }
 

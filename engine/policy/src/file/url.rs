@@ -7,12 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::policy::{BaseUrl, Scheme};
 
-/// The path of a URL that has none: where OpenAI's dialect is spoken.
-const PATH_DEFAULT: &str = "/v1";
-
 /// Path ends that belong to a request, not to a base URL.
 const ENDPOINTS: &[&str] =
-    &["/chat/completions", "/completions", "/embeddings", "/models", "/responses"];
+    &["/chat/completions", "/completions", "/embeddings", "/models", "/responses", "/messages"];
 
 /// Why a text is no base URL, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,10 +20,10 @@ pub(crate) struct BadUrl {
     pub(crate) hide: bool,
 }
 
-/// Reads a base URL.
-pub(crate) fn parse(text: &str) -> Result<BaseUrl, BadUrl> {
+/// Reads a base URL; one without a path gets `path_default`.
+pub(crate) fn parse(text: &str, path_default: &str) -> Result<BaseUrl, BadUrl> {
     if let Some(rest) = text.strip_prefix("unix:") {
-        return unix(rest);
+        return unix(rest, path_default);
     }
     let (scheme, rest, port) = match text.split_once("://") {
         Some(("https", rest)) => (Scheme::Https, rest, 443),
@@ -46,12 +43,12 @@ pub(crate) fn parse(text: &str) -> Result<BaseUrl, BadUrl> {
     }
     let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
     let (host, port) = host_and_port(authority, port)?;
-    Ok(BaseUrl { scheme, host, port, path_prefix: path_prefix(path)? })
+    Ok(BaseUrl { scheme, host, port, path_prefix: path_prefix(path, path_default)? })
 }
 
 const SCHEMES: &str = "write http://, https:// or unix: in front: https://api.openai.com/v1";
 
-fn unix(rest: &str) -> Result<BaseUrl, BadUrl> {
+fn unix(rest: &str, path_default: &str) -> Result<BaseUrl, BadUrl> {
     let rest = rest.strip_prefix("//").unwrap_or(rest);
     let (socket, path) = match rest.split_once(":/") {
         Some((socket, _)) => (socket, &rest[socket.len() + 1..]),
@@ -68,7 +65,7 @@ fn unix(rest: &str) -> Result<BaseUrl, BadUrl> {
         scheme: Scheme::Unix(socket.into()),
         host: "localhost".to_owned(),
         port: 0,
-        path_prefix: path_prefix(path)?,
+        path_prefix: path_prefix(path, path_default)?,
     })
 }
 
@@ -113,10 +110,10 @@ fn is_host(host: &str) -> bool {
         && (!ends_in_number || name.parse::<Ipv4Addr>().is_ok())
 }
 
-fn path_prefix(path: &str) -> Result<String, BadUrl> {
+fn path_prefix(path: &str, default: &str) -> Result<String, BadUrl> {
     let path = path.trim_end_matches('/');
     if path.is_empty() {
-        return Ok(PATH_DEFAULT.to_owned());
+        return Ok(default.to_owned());
     }
     let clean = |b: u8| b.is_ascii_alphanumeric() || b"/-._~:@!$&'()*+,=".contains(&b);
     let dots = path.split('/').skip(1).any(|part| matches!(part, "" | "." | ".."));
@@ -170,7 +167,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: Result<(&str, u16, &str), &str>) {
-        let found = parse(text);
+        let found = parse(text, "/v1");
         let found = found.as_ref().map(|u| (u.host.as_str(), u.port, u.path_prefix.as_str()));
         assert_eq!(found.map_err(|error| error.reason.as_str()), expected, "{text}");
     }
@@ -222,7 +219,7 @@ mod tests {
             ("http://api.example.com", false),
             ("http://[2001:db8::1]", false),
         ] {
-            assert_eq!(is_private(&parse(text).unwrap()), expected, "{text}");
+            assert_eq!(is_private(&parse(text, "/v1").unwrap()), expected, "{text}");
         }
     }
 }

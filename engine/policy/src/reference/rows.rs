@@ -150,6 +150,14 @@ pub const SECTIONS: &[Section] = &[
                 "the provider of the paths that name no model (files, batches, …); left out: the \
                  provider openai, else the only one",
             ),
+            key(
+                "strict_translation",
+                Kind::Flag,
+                "false",
+                "false",
+                "refuse a request that the dialect of its target cannot say whole, instead of naming \
+                 what is lost in x-faregate-lost",
+            ),
             table("deadlines", "how long a client may take and may have to wait"),
         ],
     },
@@ -226,22 +234,52 @@ pub const SECTIONS: &[Section] = &[
     Section {
         path: "providers.*",
         help: "somebody who has models; the names openai, groq, mistral, deepseek, xai, openrouter, \
-         together, fireworks, cohere, gemini, cerebras, ollama, vllm and some more know their \
+         together, fireworks, cohere, anthropic, gemini, cerebras, ollama, vllm and some more know their \
          base_url",
         keys: &[
             key(
                 "dialect",
-                Kind::Choice(&["openai"]),
+                Kind::Choice(faregate_adapters::kind::NAMES),
                 "openai",
-                "\"openai\"",
-                "how it is spoken to",
+                "\"anthropic\"",
+                "what kind of provider it is, and so how it is spoken to; those known by name know it",
+            ),
+            key(
+                "speaks",
+                Kind::Texts,
+                "",
+                "[\"chat\", \"responses\"]",
+                "the chats that it speaks where those are more than its dialect's own: chat, \
+                 responses, messages, gemini, converse; clients of others are translated into the \
+                 first",
+            ),
+            key(
+                "like",
+                Kind::Text,
+                "",
+                "\"vllm\"",
+                "the provider or engine whose peculiarities it shares; left out: those of its name",
+            ),
+            key(
+                "region",
+                Kind::Text,
+                "",
+                "\"us-east-1\"",
+                "the region of a provider on AWS or Vertex AI",
+            ),
+            key(
+                "project",
+                Kind::Text,
+                "",
+                "\"my-project\"",
+                "the Google Cloud project of a provider on Vertex AI",
             ),
             key(
                 "base_url",
                 Kind::Text,
                 "",
                 "\"https://api.openai.com/v1\"",
-                "where it listens: an http, https or unix URL; one without a path gets /v1",
+                "where it listens: an http, https or unix URL; one without a path gets the dialect's, such as /v1",
             ),
             key(
                 "replicas",
@@ -255,7 +293,7 @@ pub const SECTIONS: &[Section] = &[
                 Kind::Text,
                 "",
                 "\"env:OPENAI_API_KEY\"",
-                "where its key is kept: \"env:NAME\" or \"file:PATH\"; sent as a bearer token",
+                "where its key is kept: \"env:NAME\" or \"file:PATH\"; sent as the dialect has it",
             ),
             key(
                 "headers",

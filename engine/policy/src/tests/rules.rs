@@ -406,7 +406,7 @@ fn a_policy_is_described_in_a_few_lines() {
     let policy = right(super::example::EXAMPLE);
     assert_eq!(
         policy.describe().to_string(),
-        "providers  2: openai, fleet\n\
+        "providers  4: openai, bedrock, vertex, fleet\n\
          models     3: default, split, gpt-*\n\
          keys       1; callers without a key are served\n\
          limits     10 in 6: organisation, team/public, team/search, project/search/ranking, \

@@ -1,0 +1,348 @@
+//! The request as one target gets it: the client's bytes with a few spans edited, or the same said in another dialect.
+
+use std::borrow::Cow;
+
+use faregate_adapters::{
+    chat::{Customs, Loss, Names},
+    dialect::{Call, Form, Invalid, Terms, openai, responses},
+    kind::Kind,
+    surface::Surface,
+};
+use faregate_policy::{exchange::Refusal, fault::Fault, policy::Provider};
+use faregate_wire::Patch;
+
+use super::{Walk, read::Body};
+use crate::{
+    carry::{Memory, Tag},
+    reply,
+};
+
+/// The bound of output that a dialect must have where the client gave none.
+const OUTPUT_TOKENS_DEFAULT: u64 = 8192;
+
+/// The version that is told to Anthropic where the client tells none.
+const ANTHROPIC_VERSION: &[u8] = b"2023-06-01";
+
+/// A request as one target gets it.
+pub(super) struct Written {
+    /// The path, perhaps with a query.
+    pub(super) path: Box<str>,
+    /// The client's query passes too.
+    pub(super) keeps_query: bool,
+    /// Fields of the head beside those of the provider.
+    pub(super) fields: Vec<u8>,
+    /// The body.
+    pub(super) body: WrittenBody,
+    /// The dialect that it was translated into.
+    pub(super) crossing: Option<Crossing>,
+}
+
+/// The body of a request as one target gets it.
+pub(super) enum WrittenBody {
+    /// The client's, with these edits.
+    Edited(Patch),
+    /// Another one.
+    Own(Vec<u8>),
+}
+
+impl Written {
+    /// The content type of the answer that the client gets, where it is translated.
+    pub(super) fn crossing_type(&self, walk: &Walk) -> Option<&'static str> {
+        let WrittenBody::Own(_) = self.body else { return None };
+        Some(match (walk.streams, walk.form()) {
+            (false, _) => "application/json",
+            (true, Form::Gemini) if walk.wants_array() => "application/json",
+            (true, Form::Converse) => "application/vnd.amazon.eventstream",
+            (true, _) => "text/event-stream; charset=utf-8",
+        })
+    }
+}
+
+/// A request said in another dialect.
+pub(super) struct Crossing {
+    /// The provider's.
+    pub(super) target: Form,
+    /// Names of tools that were replaced.
+    pub(super) names: Names,
+    /// Custom tools that became functions.
+    pub(super) customs: Option<Customs>,
+}
+
+impl WrittenBody {
+    /// Its bytes, when `body` is the client's.
+    pub(super) fn len(&self, body: &[u8]) -> usize {
+        match self {
+            Self::Edited(patch) => patch.len(body),
+            Self::Own(bytes) => bytes.len(),
+        }
+    }
+
+    /// Appends it.
+    pub(super) fn write(&self, body: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Self::Edited(patch) => patch.write(body, out),
+            Self::Own(bytes) => out.extend_from_slice(bytes),
+        }
+    }
+
+    /// Adds its parts where they lie.
+    pub(super) fn parts<'a>(&'a self, body: &'a [u8], parts: &mut Vec<&'a [u8]>) {
+        match self {
+            Self::Edited(patch) => patch.parts(body, parts),
+            Self::Own(bytes) => parts.push(bytes),
+        }
+    }
+}
+
+impl Walk {
+    /// Whether a stream shall be one JSON array (Gemini without `alt=sse`).
+    pub(super) fn wants_array(&self) -> bool {
+        let query = self.query.as_deref().unwrap_or_default();
+        self.form() == Form::Gemini && !query.split('&').any(|pair| pair == "alt=sse")
+    }
+
+    /// Writes the request for a target of `provider`.
+    ///
+    /// # Errors
+    ///
+    /// A refusal when the provider has no way to be asked this.
+    pub(super) fn write(
+        &mut self,
+        body: &Body,
+        provider: &Provider,
+        memory: &Memory,
+    ) -> Result<Written, Refusal> {
+        match self.surface.form() {
+            Some(form) if !provider.forms.contains(&form) => {
+                self.translate(body, form, provider, memory)
+            }
+            Some(_) => Ok(self.pass(body, provider)),
+            None if is_offered(self.surface, provider.kind) => Ok(self.pass(body, provider)),
+            None => {
+                let message = format!(
+                    "{} does not offer {}; choose a model of another provider",
+                    provider.name,
+                    self.surface.name()
+                );
+                Err(Refusal::new(Fault::Untranslatable, message).about("model"))
+            }
+        }
+    }
+
+    /// The client's bytes, edited where they must be.
+    fn pass(&mut self, body: &Body, provider: &Provider) -> Written {
+        self.lost = None;
+        let kind = provider.kind;
+        let mut fields = self.forwarded.clone();
+        let speaks_messages = self.surface.form() == Some(Form::Messages);
+        if speaks_messages && !self.has_version && kind.quirks.version_in_body.is_none() {
+            reply::write_field(&mut fields, b"anthropic-version", ANTHROPIC_VERSION);
+        }
+        Written {
+            path: self.path_to(kind),
+            keeps_query: true,
+            fields,
+            body: WrittenBody::Edited(self.edits(body, kind)),
+            crossing: None,
+        }
+    }
+
+    /// The path of a request that passes as it is.
+    fn path_to(&self, kind: &Kind) -> Box<str> {
+        let model = self.exchange.upstream_model();
+        let form = self.form();
+        if !kind.has_model_in_path() || model.is_empty() {
+            return self.path.clone();
+        }
+        let whole = kind.path(form, model, self.streams);
+        let path = whole.split('?').next().unwrap_or_default();
+        match self.surface {
+            Surface::CountContent | Surface::EmbedContent => {
+                let verb = self.path.rsplit(':').next().unwrap_or_default();
+                let start = path.rfind(':').map_or(path, |at| &path[..at]);
+                format!("{start}:{verb}").into()
+            }
+            _ if self.surface.form().is_some() => path.into(),
+            _ => self.path.clone(),
+        }
+    }
+
+    /// The edits of a body whose dialect is the provider's: the model's name, and usage where it is not asked for.
+    fn edits(&self, body: &Body, kind: &Kind) -> Patch {
+        let mut patch = Patch::new();
+        let Some(peek) = &body.peek else { return patch };
+        let span_of = |name: &str| {
+            self.fields().iter().position(|field| *field == name).and_then(|at| peek.span(at))
+        };
+        let upstream_model = self.exchange.upstream_model();
+        let model = span_of("model");
+        match kind.quirks.version_in_body.filter(|_| self.surface.form() == Some(Form::Messages)) {
+            Some(version) => {
+                in_path_edits(&mut patch, body.bytes(), [model, span_of("stream")], version);
+            }
+            None => {
+                let renamed = self.model.as_deref().is_some_and(|asked| asked != upstream_model);
+                if let Some(span) = model.filter(|_| renamed) {
+                    let mut quoted = Vec::with_capacity(upstream_model.len() + 2);
+                    faregate_wire::quote(&mut quoted, upstream_model);
+                    patch.replace(span, quoted);
+                }
+            }
+        }
+        if self.adds_usage {
+            openai::include_usage_edit(&mut patch, peek, body.bytes());
+        }
+        patch
+    }
+
+    /// The request, said in the provider's dialect.
+    fn translate(
+        &mut self,
+        body: &Body,
+        client: Form,
+        provider: &Provider,
+        memory: &Memory,
+    ) -> Result<Written, Refusal> {
+        let target = *provider.forms.first().unwrap_or(&Form::Chat);
+        let mut loss = Loss::default();
+        let mut out = Vec::with_capacity(body.bytes().len() + 512);
+        let stream = self.streams;
+        let prepared = client.inbound().prepare(body.bytes());
+        let bytes = prepared.as_deref().unwrap_or(body.bytes());
+        let call = Call { model: self.path_model.as_deref(), stream: self.path_stream };
+        let mut request =
+            client.inbound().read_request(bytes, &call).map_err(|invalid| refusal(&invalid))?;
+        if client == Form::Responses
+            && let Some(invalid) = responses::stored_state(&request)
+        {
+            return Err(refusal(&invalid));
+        }
+        request.stream = stream;
+        if stream {
+            request.include_usage = true; // the gateway counts; the client's writer asks again
+        }
+        let caller = self.exchange.caller().map_or("", |caller| &caller.key);
+        Tag::take_off(client, target, &mut request);
+        memory.restore(caller, target, &mut request);
+        let outbound = target.outbound();
+        let has_customs = match target {
+            Form::Chat => !provider.quirks.refuses("custom"),
+            Form::Responses => true,
+            Form::Messages | Form::Gemini | Form::Converse => false,
+        };
+        let customs = (!has_customs).then(|| Customs::lower(&mut request));
+        let names = Names::fit(&mut request, &outbound.name_rule());
+        let terms = Terms {
+            model: self.exchange.upstream_model(),
+            output_max: OUTPUT_TOKENS_DEFAULT,
+            quirks: &provider.quirks,
+        };
+        outbound.write_request(&mut out, &request, &terms, &mut loss).map_err(|e| refusal(&e))?;
+        let path = provider.kind.path(target, terms.model, stream).into();
+        self.lost = (!loss.is_empty()).then(|| loss.list().into());
+        if let Some(lost) =
+            self.lost.as_deref().filter(|_| self.live.policy.server.strict_translation)
+        {
+            let first = lost.split(',').next().unwrap_or_default().to_owned();
+            let message = format!(
+                "{} cannot be told: {lost}; leave it out, or set server.strict_translation = false",
+                provider.name
+            );
+            let mut refusal = Refusal::new(Fault::Untranslatable, message);
+            refusal.param = Some(first.into());
+            return Err(refusal);
+        }
+        let mut fields = reply::translated_fields(&self.forwarded);
+        if target == Form::Messages && provider.quirks.version_in_body.is_none() {
+            reply::write_field(&mut fields, b"anthropic-version", ANTHROPIC_VERSION);
+        }
+        Ok(Written {
+            path,
+            keeps_query: false,
+            fields,
+            body: WrittenBody::Own(out),
+            crossing: Some(Crossing { target, names, customs }),
+        })
+    }
+}
+
+/// The refusal of a member that is wrong.
+pub(super) fn refusal(invalid: &Invalid) -> Refusal {
+    let mut refusal = Refusal::new(Fault::BodyMalformed, invalid.message.clone());
+    refusal.param = Some(Cow::clone(&invalid.param));
+    refusal
+}
+
+/// Whether a kind of provider can be asked at a surface that is no chat. A server of a known API refuses what it does not
+/// have by itself; this keeps the bodies of one API from another.
+fn is_offered(surface: Surface, kind: &Kind) -> bool {
+    match surface {
+        Surface::Completions | Surface::Embeddings | Surface::Realtime => {
+            kind.forms.contains(&Form::Chat)
+        }
+        Surface::EmbedContent => kind.forms.contains(&Form::Gemini),
+        _ => true,
+    }
+}
+
+/// Takes the model and the stream out of a body whose path names them, and puts the dialect's version in.
+fn in_path_edits(
+    patch: &mut Patch,
+    body: &[u8],
+    values: [Option<std::ops::Range<usize>>; 2],
+    version: &str,
+) {
+    let mut version = Some(format!("\"anthropic_version\":\"{version}\""));
+    for value in values.into_iter().flatten() {
+        let Some(start) = name_start(body, value.start) else { continue };
+        match version.take() {
+            Some(version) => patch.replace(start..value.end, version.into_bytes()),
+            None => {
+                let behind = body[value.end..].iter().position(|b| !b.is_ascii_whitespace());
+                let comma = behind.map(|at| value.end + at).filter(|at| body[*at] == b',');
+                let before = body[..start].iter().rposition(|b| !b.is_ascii_whitespace());
+                let before = before.filter(|at| body[*at] == b',');
+                let span = match (comma, before) {
+                    (Some(comma), _) => start..comma + 1,
+                    (None, Some(before)) => before..value.end,
+                    (None, None) => start..value.end,
+                };
+                patch.replace(span, Vec::new());
+            }
+        }
+    }
+}
+
+/// Where the name of the member starts whose value is at `value`.
+fn name_start(body: &[u8], value: usize) -> Option<usize> {
+    let colon = body[..value].iter().rposition(|b| *b == b':')?;
+    let close = body[..colon].iter().rposition(|b| *b == b'"')?;
+    body[..close].iter().rposition(|b| *b == b'"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(body: &str, expected: &str) {
+        let spans = ["\"model\"", "\"stream\""].map(|name| {
+            let at = body.find(name)? + name.len();
+            let start = at + body[at..].find(|c: char| c != ':' && c != ' ')?;
+            let end = start + body[start..].find([',', '}', ' '])?;
+            Some(start..end)
+        });
+        let mut patch = Patch::new();
+        in_path_edits(&mut patch, body.as_bytes(), spans, "v");
+        let mut out = Vec::new();
+        patch.write(body.as_bytes(), &mut out);
+        assert_eq!(String::from_utf8(out).unwrap_or_default(), expected, "{body}");
+    }
+
+    #[test]
+    fn what_the_path_says_leaves_the_body() {
+        check(r#"{"model":"m","stream":true,"x":1}"#, r#"{"anthropic_version":"v","x":1}"#);
+        check(r#"{"x":1, "stream" : true, "model": "m"}"#, r#"{"x":1,  "anthropic_version":"v"}"#);
+        check(r#"{"model":"m","x":1,"stream":false}"#, r#"{"anthropic_version":"v","x":1}"#);
+        check(r#"{"model":"m"}"#, r#"{"anthropic_version":"v"}"#);
+    }
+}
