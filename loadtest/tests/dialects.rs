@@ -143,3 +143,46 @@ fn recorded_answers_are_sent_as_they_are() {
     assert_eq!(chat.text(), "event: x\ndata: {}\n\n");
     std::fs::remove_dir_all(dir).unwrap();
 }
+
+#[test]
+fn gemini_answers_in_all_its_forms() {
+    let provider = start();
+    let hi = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}).to_string();
+    let key = "x-goog-api-key: k\r\n";
+    let post = |target: &str, fields: &str, body: &str| {
+        send(&provider, &format!("POST {target}"), fields, body)
+    };
+    let whole = post("/v1beta/models/m:generateContent", key, &hi);
+    assert_eq!(whole.status, 200, "{}", whole.text());
+    let text = whole.json()["candidates"][0]["content"]["parts"][0]["text"].clone();
+    assert_eq!(whole.json()["candidates"][0]["finishReason"], "STOP");
+    let of = |events: &[Value]| {
+        let texts =
+            events.iter().map(|event| &event["candidates"][0]["content"]["parts"][0]["text"]);
+        Value::from(texts.filter_map(Value::as_str).collect::<String>())
+    };
+    let sse = post("/v1/models/m:streamGenerateContent?alt=sse&key=k", "", &hi);
+    assert!(sse.text().starts_with("data: {") && sse.text().ends_with("}\r\n\r\n"));
+    assert_eq!(of(&sse.events()), text);
+    let list = post("/v1beta/models/m:streamGenerateContent", key, &hi).json();
+    assert_eq!(of(list.as_array().unwrap()), text);
+    let count = post("/v1beta/models/m:countTokens", key, &hi).json();
+    assert!(count["totalTokens"].as_u64().unwrap() > 0);
+    let content = json!({"parts": [{"text": "a"}]});
+    let batch =
+        json!({"requests": [{"model": "models/m", "content": content, "outputDimensionality": 4}]});
+    let vectors = post("/v1beta/models/m:batchEmbedContents", key, &batch.to_string()).json();
+    assert_eq!(vectors["embeddings"].as_array().unwrap().len(), 1);
+    let vector = json!({"content": content, "outputDimensionality": 4}).to_string();
+    let vector = post("/v1beta/models/m:embedContent", key, &vector).json();
+    assert_eq!(vector["embedding"]["values"].as_array().unwrap().len(), 4);
+    assert_eq!(
+        send(&provider, "GET /v1beta/models", key, "").json()["models"][0]["name"],
+        "models/m"
+    );
+    let none = post("/v1beta/models/none:generateContent", key, &hi);
+    assert_eq!((none.status, &none.json()["error"]["status"]), (404, &json!("NOT_FOUND")));
+    let foreign = post("/v1beta/models/m:generateContent", "authorization: Bearer k\r\n", &hi);
+    assert_eq!(foreign.status, 400);
+    assert_eq!(provider.counters().refused(Reason::ForeignCredential), 1);
+}

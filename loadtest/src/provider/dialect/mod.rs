@@ -7,6 +7,7 @@
 
 pub(crate) mod anthropic;
 pub(crate) mod frame;
+pub(crate) mod gemini;
 pub(crate) mod plan;
 mod sample;
 mod seal;
@@ -202,6 +203,9 @@ impl Route {
     ) -> Result<Question, Refusal> {
         match self.dialect {
             Dialect::Anthropic => anthropic::read(self.service, fields, members),
+            Dialect::Gemini => {
+                gemini::read(self.service, self.model.as_deref().unwrap_or(""), members)
+            }
             _ => Err(self.unknown()),
         }
     }
@@ -210,6 +214,7 @@ impl Route {
     pub(crate) fn whole(&self, question: &Question, plan: &Plan) -> Value {
         match self.dialect {
             Dialect::Anthropic => anthropic::answer::whole(question, plan),
+            Dialect::Gemini => gemini::answer::whole(question, plan),
             _ => Value::Null,
         }
     }
@@ -220,6 +225,11 @@ impl Route {
             Dialect::Anthropic => {
                 let events = anthropic::answer::events(question, plan);
                 (Format::Sse, events, anthropic::answer::failure())
+            }
+            Dialect::Gemini => {
+                let format = self.stream.unwrap_or(Format::SseCrLf);
+                let events = gemini::answer::events(question, plan);
+                (format, events, gemini::answer::failure())
             }
             _ => (Format::Sse, Vec::new(), Event::new("{}")),
         }
@@ -234,8 +244,8 @@ impl Route {
     }
 
     /// The answer to a question for vectors.
-    pub(crate) fn embeddings(&self, _question: &Question) -> Value {
-        Value::Null
+    pub(crate) fn embeddings(&self, question: &Question) -> Value {
+        gemini::answer::embeddings(question, self.service == Service::EmbedBatch)
     }
 
     /// The models on offer, or one of them.
@@ -243,6 +253,7 @@ impl Route {
         let Some(one) = &self.model else {
             return Ok(match self.dialect {
                 Dialect::Anthropic => anthropic::answer::models(names),
+                Dialect::Gemini => gemini::answer::models(names),
                 _ => Value::Null,
             });
         };
@@ -251,6 +262,7 @@ impl Route {
         }
         Ok(match self.dialect {
             Dialect::Anthropic => anthropic::answer::model(one),
+            Dialect::Gemini => gemini::answer::model(one),
             _ => Value::Null,
         })
     }
