@@ -186,3 +186,31 @@ fn gemini_answers_in_all_its_forms() {
     assert_eq!(foreign.status, 400);
     assert_eq!(provider.counters().refused(Reason::ForeignCredential), 1);
 }
+
+#[test]
+fn responses_are_numbered_and_complete() {
+    let provider = start();
+    let mut body = json!({
+        "model": "m", "stream": true, "reasoning": {"effort": "low"}, "input": "call find",
+        "tools": [{"type": "function", "name": "find", "parameters": {
+            "type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"],
+        }}],
+    });
+    let events = send(&provider, "POST /v1/responses", "", &body.to_string()).events();
+    for (number, event) in events.iter().enumerate() {
+        assert_eq!(event["sequence_number"], number);
+    }
+    let last = &events.last().unwrap()["response"];
+    assert_eq!(last["status"], "completed");
+    let kinds: Vec<&Value> =
+        last["output"].as_array().unwrap().iter().map(|item| &item["type"]).collect();
+    assert_eq!(kinds, ["reasoning", "message", "function_call"]);
+    body["stream"] = false.into();
+    body["input"] = "short please".into();
+    let cut = send(&provider, "POST /v1/responses", "", &body.to_string()).json();
+    assert_eq!(cut["incomplete_details"]["reason"], "max_output_tokens");
+    body["seed"] = 1.into();
+    let refused = send(&provider, "POST /v1/responses", "", &body.to_string());
+    assert_eq!(refused.json()["error"]["code"], "unknown_parameter");
+    assert_eq!(refused.json()["error"]["param"], "seed");
+}

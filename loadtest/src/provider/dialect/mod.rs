@@ -9,6 +9,7 @@ pub(crate) mod anthropic;
 pub(crate) mod frame;
 pub(crate) mod gemini;
 pub(crate) mod plan;
+pub(crate) mod responses;
 mod sample;
 mod seal;
 pub(crate) mod shape;
@@ -206,6 +207,7 @@ impl Route {
             Dialect::Gemini => {
                 gemini::read(self.service, self.model.as_deref().unwrap_or(""), members)
             }
+            Dialect::Responses => responses::read(members),
             _ => Err(self.unknown()),
         }
     }
@@ -215,6 +217,7 @@ impl Route {
         match self.dialect {
             Dialect::Anthropic => anthropic::answer::whole(question, plan),
             Dialect::Gemini => gemini::answer::whole(question, plan),
+            Dialect::Responses => responses::answer::whole(question, plan),
             _ => Value::Null,
         }
     }
@@ -230,6 +233,10 @@ impl Route {
                 let format = self.stream.unwrap_or(Format::SseCrLf);
                 let events = gemini::answer::events(question, plan);
                 (format, events, gemini::answer::failure())
+            }
+            Dialect::Responses => {
+                let events = responses::answer::events(question, plan);
+                (Format::Sse, events, responses::answer::failure())
             }
             _ => (Format::Sse, Vec::new(), Event::new("{}")),
         }
