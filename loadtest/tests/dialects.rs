@@ -214,3 +214,47 @@ fn responses_are_numbered_and_complete() {
     assert_eq!(refused.json()["error"]["code"], "unknown_parameter");
     assert_eq!(refused.json()["error"]["param"], "seed");
 }
+
+/// The payloads of an event stream.
+fn frames(mut bytes: &[u8]) -> Vec<Value> {
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let word = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+        let (total, headers) = (word(0), word(4));
+        found.push(serde_json::from_slice(&bytes[12 + headers..total - 4]).unwrap());
+        bytes = &bytes[total..];
+    }
+    found
+}
+
+#[test]
+fn converse_answers_in_frames() {
+    let provider = start();
+    let hi = json!({"messages": [{"role": "user", "content": [{"text": "hi"}]}]}).to_string();
+    let bearer = "authorization: Bearer k\r\n";
+    let whole = send(&provider, "POST /model/m/converse", bearer, &hi);
+    assert_eq!(whole.status, 200, "{}", whole.text());
+    let whole = whole.json();
+    assert_eq!(whole["stopReason"], "end_turn");
+    let stream = send(&provider, "POST /model/m/converse-stream", bearer, &hi);
+    assert!(stream.head.contains("content-type: application/vnd.amazon.eventstream"));
+    let frames = frames(&stream.body);
+    let text: String =
+        frames.iter().filter_map(|payload| payload["delta"]["text"].as_str()).collect();
+    assert_eq!(whole["output"]["message"]["content"][0]["text"], text);
+    assert_eq!(frames.last().unwrap()["usage"], whole["usage"]);
+    let bare = send(&provider, "POST /model/m/converse", "", &hi);
+    assert_eq!(
+        (bare.status, bare.json()),
+        (403, json!({"message": "Missing Authentication Token"}))
+    );
+    let none = send(&provider, "POST /model/none/converse", bearer, &hi);
+    assert_eq!(
+        (none.status, &none.json()["message"]),
+        (400, &json!("The provided model identifier is invalid."))
+    );
+    assert!(none.head.contains("x-amzn-errortype: ValidationException"));
+    let fields = format!("{bearer}x-sim: status=429\r\n");
+    let limited = send(&provider, "POST /model/m/converse", &fields, &hi);
+    assert!(limited.head.contains("x-amzn-errortype: ThrottlingException"));
+}

@@ -6,6 +6,7 @@
 //! plan written). Nothing is remembered between calls.
 
 pub(crate) mod anthropic;
+pub(crate) mod converse;
 pub(crate) mod frame;
 pub(crate) mod gemini;
 pub(crate) mod plan;
@@ -208,7 +209,8 @@ impl Route {
                 gemini::read(self.service, self.model.as_deref().unwrap_or(""), members)
             }
             Dialect::Responses => responses::read(members),
-            _ => Err(self.unknown()),
+            Dialect::Converse => converse::read(members),
+            Dialect::OpenAi => Err(self.unknown()),
         }
     }
 
@@ -218,7 +220,8 @@ impl Route {
             Dialect::Anthropic => anthropic::answer::whole(question, plan),
             Dialect::Gemini => gemini::answer::whole(question, plan),
             Dialect::Responses => responses::answer::whole(question, plan),
-            _ => Value::Null,
+            Dialect::Converse => converse::answer::whole(question, plan),
+            Dialect::OpenAi => Value::Null,
         }
     }
 
@@ -238,7 +241,11 @@ impl Route {
                 let events = responses::answer::events(question, plan);
                 (Format::Sse, events, responses::answer::failure())
             }
-            _ => (Format::Sse, Vec::new(), Event::new("{}")),
+            Dialect::Converse => {
+                let events = converse::answer::events(question, plan);
+                (Format::Frames, events, converse::answer::failure())
+            }
+            Dialect::OpenAi => (Format::Sse, Vec::new(), Event::new("{}")),
         }
     }
 
