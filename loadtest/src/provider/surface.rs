@@ -214,6 +214,9 @@ impl Desk {
             );
             return Err(Refusal::of(Reason::ContextLength, "messages", message));
         }
+        if let Some(question) = &ask.question {
+            return Ok(self.steered(question, script, identity, now));
+        }
         let cached = self.prefixes.visit(&ask.blocks).min(ask.prompt_tokens);
         let cached = script.cached.unwrap_or(cached);
         let used = Used { prompt: ask.prompt_tokens, cached, completion: 0 };
