@@ -18,3 +18,4 @@ mod sdk;
 mod streams;
 mod telemetry;
 mod tls;
+mod uploads;

@@ -21,7 +21,9 @@ use faregate_policy::{
     exchange::{Exchange, Refusal},
     fault::Fault,
 };
-use faregate_wire::{Framing, HeadError, Method, RequestHead, Slots, Version, parse_request};
+use faregate_wire::{
+    FormScanner, Framing, HeadError, Method, RequestHead, Slots, Version, parse_request,
+};
 
 pub(crate) use rest::Rest;
 
@@ -33,6 +35,7 @@ use crate::{
     record::Timeline,
     reply,
     trace::{Random, Trace, write_hex},
+    upload::Upload,
     worker::Core,
 };
 
@@ -125,6 +128,10 @@ pub(crate) struct Walk {
     pub(crate) streams: bool,
     /// Whether the chunk with usage must be asked for, and taken out again.
     pub(crate) adds_usage: bool,
+    /// What has not arrived of a body that passes as it arrives.
+    pub(crate) upload: Option<Upload>,
+    /// What is looked for in a form.
+    form_field: Option<FormScanner>,
     /// Bytes of the request's body.
     pub(crate) body_bytes: u64,
     /// What the dialect of the latest target cannot say, where there is such a thing.
@@ -224,6 +231,8 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         model: None,
         streams: false,
         adds_usage: false,
+        upload: None,
+        form_field: head.content_type.and_then(|kind| FormScanner::of(kind, "model")),
         body_bytes: 0,
         lost: None,
         live: Rc::clone(live),

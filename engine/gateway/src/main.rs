@@ -27,6 +27,7 @@ mod reply;
 mod serve;
 mod tls;
 mod trace;
+mod upload;
 mod upstream;
 mod worker;
 

@@ -14,6 +14,7 @@ pub mod frames;
 pub mod head;
 pub mod json;
 pub mod limits;
+mod multipart;
 mod patch;
 pub mod sse;
 
@@ -25,5 +26,6 @@ pub use frames::{
 pub use head::{HeadError, HeadLimits, Known, Method, RequestHead, ResponseHead, Slots, Version};
 pub use head::{parse_request, parse_response};
 pub use json::{Json, JsonError, JsonWriter, Peek, Scanner};
+pub use multipart::{FormError, FormField, FormScanner};
 pub use patch::{Patch, quote};
 pub use sse::{Cutter, Event, TooLong};

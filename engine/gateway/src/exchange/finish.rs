@@ -44,9 +44,22 @@ impl Walk {
         }
     }
 
-    /// From the body to the head of an answer; `None` when the gateway answers by itself. Nothing of the request's body
-    /// is kept while the answer passes.
+    /// From the body to the head of an answer; `None` when the gateway answers by itself. Behind a body that was not read
+    /// to its end comes no other request.
     async fn prepare(&mut self, connection: &mut Connection) -> Result<Option<Obtained>, Stop> {
+        let prepared = self.read_and_send(connection).await;
+        if let Some(upload) = self.upload.take() {
+            self.body_bytes = upload.bytes();
+            self.keep_alive &= upload.is_ended();
+        }
+        prepared
+    }
+
+    /// Nothing of the request's body is kept while the answer passes.
+    async fn read_and_send(
+        &mut self,
+        connection: &mut Connection,
+    ) -> Result<Option<Obtained>, Stop> {
         let body = self.read(connection).await?;
         self.times.read = connection.core.now();
         if matches!(self.surface, Surface::Models | Surface::Model) && !self.asks_for_models() {

@@ -170,7 +170,10 @@ impl Walk {
     /// The edits of a body whose dialect is the provider's: the model's name, and usage where it is not asked for.
     fn edits(&self, body: &Body, kind: &Kind) -> Patch {
         let mut patch = Patch::new();
-        let Some(peek) = &body.peek else { return patch };
+        let Some(peek) = &body.peek else {
+            self.rename_in_form(body, &mut patch);
+            return patch;
+        };
         let span_of = |name: &str| {
             self.fields().iter().position(|field| *field == name).and_then(|at| peek.span(at))
         };
@@ -193,6 +196,18 @@ impl Walk {
             openai::include_usage_edit(&mut patch, peek, body.bytes());
         }
         patch
+    }
+
+    /// Puts the target's name for the model into a form.
+    fn rename_in_form(&self, body: &Body, patch: &mut Patch) {
+        let name = self.exchange.upstream_model();
+        let Some(field) = body.model.as_ref().filter(|field| &*field.value != name) else { return };
+        let at = |at: u64| usize::try_from(at).ok();
+        if let (Some(start), Some(end), false) =
+            (at(field.span.start), at(field.span.end), name.is_empty())
+        {
+            patch.replace(start..end, name.as_bytes().to_vec());
+        }
     }
 
     /// The request, said in the provider's dialect.
