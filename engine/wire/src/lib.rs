@@ -17,6 +17,7 @@ pub mod limits;
 mod multipart;
 mod patch;
 pub mod sse;
+mod websocket;
 
 pub use body::{BodyReader, Framing, Piece};
 pub use chunk::{BadChunk, ChunkReader, WholeChunks, write_chunk_head};
@@ -29,3 +30,4 @@ pub use json::{Json, JsonError, JsonWriter, Peek, Scanner};
 pub use multipart::{FormError, FormField, FormScanner};
 pub use patch::{Patch, quote};
 pub use sse::{Cutter, Event, TooLong};
+pub use websocket::{BadWebsocket, FramePiece, FrameReader, Opcode};
