@@ -12,6 +12,7 @@ mod faults;
 mod front;
 mod newcomer;
 mod rates;
+mod realtime;
 mod reload;
 mod routing;
 mod sdk;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use faregate_policy::exchange::Refusal;
-use faregate_wire::{Framing, HeadLimits, Method, Slots, parse_response};
+use faregate_wire::{Framing, HeadLimits, Method, Slots, parse_response, parse_switch};
 
 use crate::{
     buffer::{self, LANDING_BYTES},
@@ -155,6 +155,8 @@ pub(crate) struct Order<'a> {
     pub(crate) rewrites: bool,
     /// Whether a stream was asked for.
     pub(crate) streams: bool,
+    /// Whether it was asked to go on with WebSocket frames.
+    pub(crate) switches: bool,
     /// The content type of a translated answer that is no error; `None` when bytes pass as they are.
     pub(crate) translated: Option<&'static str>,
 }
@@ -255,7 +257,7 @@ pub(crate) async fn ask(
             stream.begin(buf);
             buf = receive(core, client, &mut stream, false, deadlines).await?;
         };
-        if info.status >= 200 {
+        if info.status >= 200 || info.status == 101 {
             return Ok(Answer { stream, buf, out, info, early });
         }
         buf.drain(..info.len);
@@ -374,9 +376,11 @@ pub(crate) fn poll_answer(
 fn read_head(buf: &[u8], out: &mut Vec<u8>, order: &Order<'_>) -> Result<Option<Info>, Failure> {
     let mut slots = Slots::new();
     let limits = HeadLimits::default();
-    let Some(head) =
-        parse_response(buf, &mut slots, &limits, order.method).map_err(|_| Failure::Protocol)?
-    else {
+    let parsed = match order.switches {
+        true => parse_switch(buf, &mut slots, &limits),
+        false => parse_response(buf, &mut slots, &limits, order.method),
+    };
+    let Some(head) = parsed.map_err(|_| Failure::Protocol)? else {
         return Ok(None);
     };
     let events = head.is_event_stream;

@@ -19,6 +19,7 @@ mod local;
 mod log;
 mod metrics;
 mod pool;
+mod realtime;
 mod record;
 mod relay;
 mod reload;

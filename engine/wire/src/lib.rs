@@ -25,7 +25,7 @@ pub use frames::{
     BadFrame, Frame, FrameCutter, write_event_frame, write_exception_frame, write_frame,
 };
 pub use head::{HeadError, HeadLimits, Known, Method, RequestHead, ResponseHead, Slots, Version};
-pub use head::{parse_request, parse_response};
+pub use head::{parse_request, parse_response, parse_switch};
 pub use json::{Json, JsonError, JsonWriter, Peek, Scanner};
 pub use multipart::{FormError, FormField, FormScanner};
 pub use patch::{Patch, quote};

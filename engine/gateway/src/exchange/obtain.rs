@@ -68,7 +68,7 @@ impl Walk {
             input_tokens_bound: faregate_adapters::tokens::input_upper_bound(self.body_bytes),
             output_tokens_max: asked.output_max,
             choices: asked.choices,
-            metered: self.surface.is_metered(),
+            metered: self.surface.is_metered() || self.protocols.is_some(),
         };
         let decided = self.exchange.decide(&wanted, Nanos(now.nanos()));
         self.model = model.map(Box::from);
@@ -227,6 +227,7 @@ impl Walk {
             client_is_http11: self.http11,
             rewrites: true,
             streams: self.streams,
+            switches: self.protocols.is_some(),
             translated: written.crossing_type(self),
         };
         let deadlines = self.deadlines(target, end);
