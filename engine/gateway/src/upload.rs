@@ -220,7 +220,7 @@ impl Upload {
         deadlines: &Deadlines,
     ) -> Result<Option<Sending>, Refusal> {
         self.steps += 1;
-        if self.steps % STEPS_MAX != 0 {
+        if !self.steps.is_multiple_of(STEPS_MAX) {
             match client.fill_now(client.received.len() + STEP_BYTES) {
                 Ok(true) => return Ok(None),
                 Ok(false) => {}
