@@ -194,13 +194,14 @@ impl Walk {
         let Way { written, target, upstream, end } = way;
         let core = std::rc::Rc::clone(&connection.core);
         let head = self.head(body, written, upstream, &core.shared.via);
-        let mut parts: Vec<&[u8]> = Vec::with_capacity(8);
-        parts.push(&head);
+        let mut parts: Vec<&[u8]> = Vec::new();
         if written.body.len(body.bytes()) > COPY_BYTES_MAX {
+            parts.push(&head);
             written.body.parts(body.bytes(), &mut parts);
         }
+        let alone: [&[u8]; 1] = [&head];
         let order = Order {
-            parts: &parts,
+            parts: if parts.is_empty() { &alone } else { &parts },
             method: self.method,
             client_is_http11: self.http11,
             rewrites: true,
