@@ -239,11 +239,11 @@ pub(crate) fn number(out: &mut Vec<u8>, prefix: &str, value: u64) {
 /// Appends `value` in decimal.
 pub(crate) fn write_number(out: &mut Vec<u8>, value: u64) {
     match value {
-        0..10 => out.push(b'0' + value as u8),
-        10..100 => out.extend_from_slice(&PAIRS[value as usize]),
+        0..10 => out.push(b'0' + (value % 10) as u8),
+        10..100 => out.extend_from_slice(&PAIRS[(value % 100) as usize]),
         100..1000 => {
             let [tens, ones] = PAIRS[(value % 100) as usize];
-            out.extend_from_slice(&[b'0' + (value / 100) as u8, tens, ones]);
+            out.extend_from_slice(&[b'0' + (value / 100 % 10) as u8, tens, ones]);
         }
         _ => write_long(out, value),
     }
