@@ -258,3 +258,50 @@ fn converse_answers_in_frames() {
     let limited = send(&provider, "POST /model/m/converse", &fields, &hi);
     assert!(limited.head.contains("x-amzn-errortype: ThrottlingException"));
 }
+
+#[test]
+fn a_chat_calls_tools_and_quotes_results() {
+    let provider = start();
+    let tool = |name: &str| {
+        let schema =
+            json!({"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]});
+        json!({"type": "function", "function": {"name": name, "parameters": schema}})
+    };
+    let mut body = json!({
+        "model": "m", "tools": [tool("find"), tool("get")],
+        "messages": [{"role": "user", "content": "call find and get, interleave"}],
+    });
+    let post = |body: &Value| send(&provider, "POST /v1/chat/completions", "", &body.to_string());
+    let whole = post(&body).json();
+    let message = &whole["choices"][0]["message"];
+    assert_eq!(whole["choices"][0]["finish_reason"], "tool_calls");
+    let calls = message["tool_calls"].as_array().unwrap().clone();
+    assert_eq!(calls.len(), 2);
+    body["stream"] = true.into();
+    let stream = post(&body);
+    let mut arguments = [String::new(), String::new()];
+    for line in stream.text().lines().filter_map(|line| line.strip_prefix("data: {")) {
+        let chunk: Value = serde_json::from_str(&format!("{{{line}")).unwrap();
+        let call = &chunk["choices"][0]["delta"]["tool_calls"][0];
+        if let Some(index) = call["index"].as_u64() {
+            let piece = call["function"]["arguments"].as_str().unwrap();
+            arguments[usize::try_from(index).unwrap()].push_str(piece);
+        }
+    }
+    assert_eq!(calls[0]["function"]["arguments"], arguments[0]);
+    assert_eq!(calls[1]["function"]["arguments"], arguments[1]);
+    assert!(stream.text().ends_with("data: [DONE]\n\n"));
+    body["stream"] = false.into();
+    let messages = body["messages"].as_array_mut().unwrap();
+    messages.push(message.clone());
+    for call in &calls {
+        messages.push(json!({"role": "tool", "tool_call_id": call["id"], "content": "42"}));
+    }
+    let quoted = post(&body).json();
+    let text = quoted["choices"][0]["message"]["content"].as_str().unwrap();
+    assert!(text.starts_with("The tool said: 42, 42. "), "{text}");
+    body["messages"].as_array_mut().unwrap().pop();
+    let refused = post(&body).json();
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("did not have response messages: call_"), "{message}");
+}

@@ -6,6 +6,7 @@
 //! plan written). Nothing is remembered between calls.
 
 pub(crate) mod anthropic;
+pub(crate) mod chat;
 pub(crate) mod converse;
 pub(crate) mod frame;
 pub(crate) mod gemini;
