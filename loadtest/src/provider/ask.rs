@@ -1,7 +1,8 @@
 //! The body of a request, judged as the real API would, and what its answer depends on.
 //!
 //! In: the surface and the bytes of the body. Out: an [`Ask`] or the [`Refusal`]. Members that this
-//! file does not know are taken without a word, as the real API's compatible servers do.
+//! file does not know are taken without a word, as the real API's compatible servers do. Tools, parts
+//! and formats are judged in [`chat`].
 //! Format: <https://platform.openai.com/docs/api-reference/chat/create>
 
 use std::cell::RefCell;
@@ -11,6 +12,8 @@ use std::rc::Rc;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::dialect::chat;
+use super::dialect::plan::Question;
 use super::plain::Whole;
 use super::prefix;
 use super::refusal::{Reason, Refusal};
@@ -54,6 +57,8 @@ pub(crate) struct Ask {
     pub(crate) inputs: u64,
     pub(crate) dimensions: u64,
     pub(crate) is_base64: bool,
+    /// What is asked for beyond plain text.
+    pub(crate) rich: Option<Question>,
     /// How the same request was answered last: a load test asks it over and over.
     pub(crate) last: RefCell<Option<Last>>,
 }
@@ -98,6 +103,7 @@ impl Ask {
             inputs: parts,
             dimensions: members.integer("dimensions", 1, 8192)?.unwrap_or(DIMENSIONS),
             is_base64: members.is_base64()?,
+            rich: if surface == Surface::Chat { members.rich()? } else { None },
             last: RefCell::default(),
         })
     }
@@ -120,10 +126,11 @@ impl Ask {
 }
 
 /// The members of the body's object, in order, repeated ones included.
-struct Members(Vec<(String, Value)>);
+pub(crate) struct Members(Vec<(String, Value)>);
 
 impl Members {
-    fn read(body: &[u8]) -> Result<Members, Refusal> {
+    /// Reads a body.
+    pub(crate) fn read(body: &[u8]) -> Result<Members, Refusal> {
         let members: Members = serde_json::from_slice(body).map_err(|error| {
             let message = format!("We could not parse the JSON body of your request. ({error})");
             Refusal::new(Reason::Json, message)
@@ -137,8 +144,13 @@ impl Members {
         Ok(members)
     }
 
+    /// The same without the memory of order and repetition; later members win.
+    pub(crate) fn into_map(self) -> serde_json::Map<String, Value> {
+        self.0.into_iter().collect()
+    }
+
     /// The last member of that name that is not null.
-    fn get(&self, name: &str) -> Option<&Value> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
         let found = self.0.iter().rev().find(|(key, _)| key == name);
         found.map(|(_, value)| value).filter(|value| !value.is_null())
     }
@@ -183,6 +195,12 @@ impl Members {
             note_message(index, message, &mut prompt)?;
         }
         Ok((prompt, list.len() as u64))
+    }
+
+    /// What a chat asks for beyond plain text.
+    fn rich(&self) -> Result<Option<Question>, Refusal> {
+        let messages = self.get("messages").and_then(Value::as_array);
+        chat::read(self, messages.map_or(&[][..], Vec::as_slice))
     }
 
     /// The text of a prompt or of the inputs, and how many there are.
