@@ -1,8 +1,7 @@
 //! The body of a request, judged as the real API would, and what its answer depends on.
 //!
 //! In: the surface and the bytes of the body. Out: an [`Ask`] or the [`Refusal`]. Members that this
-//! file does not know are taken without a word, as the real API's compatible servers do. Tools, parts
-//! and formats are judged in [`chat`].
+//! file does not know are taken without a word, as the real API's compatible servers do.
 //! Format: <https://platform.openai.com/docs/api-reference/chat/create>
 
 use std::cell::RefCell;
@@ -57,8 +56,8 @@ pub(crate) struct Ask {
     pub(crate) inputs: u64,
     pub(crate) dimensions: u64,
     pub(crate) is_base64: bool,
-    /// What is asked for beyond plain text.
-    pub(crate) rich: Option<Question>,
+    /// What a chat asks that is answered by more than words.
+    pub(crate) question: Option<Question>,
     /// How the same request was answered last: a load test asks it over and over.
     pub(crate) last: RefCell<Option<Last>>,
 }
@@ -73,6 +72,17 @@ pub(crate) struct Last {
     /// The whole answer of that script, if it was a plain one.
     pub(crate) whole: Option<Whole>,
 }
+
+/// What a chat has in it whose answer is more than words.
+const STEERING: &[&[u8]] = &[
+    b"call ",
+    b"refuse me",
+    b"short please",
+    b"response_format",
+    b"image_url",
+    b"tool_call",
+    b"tool_choice",
+];
 
 impl Ask {
     /// Judges `body`.
@@ -89,7 +99,7 @@ impl Ask {
             members.sampling()?;
         }
         let extra = if surface == Surface::Chat { 3 + 3 * parts } else { 0 };
-        Ok(Ask {
+        let mut ask = Ask {
             surface,
             model: model.into(),
             stream: stream && surface != Surface::Embedding,
@@ -103,9 +113,14 @@ impl Ask {
             inputs: parts,
             dimensions: members.integer("dimensions", 1, 8192)?.unwrap_or(DIMENSIONS),
             is_base64: members.is_base64()?,
-            rich: if surface == Surface::Chat { members.rich()? } else { None },
+            question: None,
             last: RefCell::default(),
-        })
+        };
+        let steers = |mark: &&[u8]| body.windows(mark.len()).any(|seen| seen == *mark);
+        if surface == Surface::Chat && STEERING.iter().any(steers) {
+            ask.question = chat::read(&members.into_map())?;
+        }
+        Ok(ask)
     }
 
     /// Tokens to answer with, and whether the request's limit cut them.
@@ -150,7 +165,7 @@ impl Members {
     }
 
     /// The last member of that name that is not null.
-    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
+    fn get(&self, name: &str) -> Option<&Value> {
         let found = self.0.iter().rev().find(|(key, _)| key == name);
         found.map(|(_, value)| value).filter(|value| !value.is_null())
     }
@@ -195,12 +210,6 @@ impl Members {
             note_message(index, message, &mut prompt)?;
         }
         Ok((prompt, list.len() as u64))
-    }
-
-    /// What a chat asks for beyond plain text.
-    fn rich(&self) -> Result<Option<Question>, Refusal> {
-        let messages = self.get("messages").and_then(Value::as_array);
-        chat::read(self, messages.map_or(&[][..], Vec::as_slice))
     }
 
     /// The text of a prompt or of the inputs, and how many there are.

@@ -52,6 +52,19 @@ impl Desk {
         self.asked(&route, request, members, script, identity, now)
     }
 
+    /// The reply to a chat of OpenAI's whose conversation steers it.
+    pub(crate) fn steered(
+        &mut self,
+        question: &Question,
+        script: Rc<Script>,
+        identity: Identity,
+        now: Nanos,
+    ) -> Reply {
+        let (dialect, service) = (Dialect::OpenAi, Service::Answer);
+        let route = Route { dialect, service, model: None, stream: None };
+        self.written(&route, question, script, identity, now)
+    }
+
     #[expect(clippy::too_many_arguments, reason = "one caller, which has taken the request apart")]
     fn asked(
         &mut self,

@@ -19,7 +19,7 @@
 //! | `bad` | break the answer: `head`, `chunk`, `long`, `short`, `both`, `json`, `type`, `frame` |
 //! | `framing` | `length`, `chunked` or `close` for a plain answer |
 //! | `usage` | `none`, `every` chunk, `merged` into the finish chunk, or `first` chunk only |
-//! | `error_at` | an error event, or exception frame, after so many chunks, then the end without `[DONE]` |
+//! | `error_at` | an error event after so many chunks, then the end without `[DONE]` |
 //! | `done` | `0` leaves `[DONE]` out |
 //! | `cr` | line ends of a stream: `lf`, `cr`, `crlf` |
 //! | `comments` | `1` puts a comment line before each event |
@@ -30,8 +30,6 @@
 //! | `early` | `1` answers before the body is read, then closes (header only) |
 //! | `odd` | answer with this recorded case of the replay folder instead; the header `x-replay` is the same |
 //! | `cached` | this many cached prompt tokens, whatever the prefix model says |
-//!
-//! `pad`, `stamp` and the forms of `usage` other than `none` concern OpenAI's chat alone.
 //!
 //! A wait is a number of milliseconds or has a unit: `200us`, `20ms`, `1.5s`; `first_ms` is another
 //! name for `first`, and so on.

@@ -11,11 +11,8 @@ use serde_json::json;
 
 use super::ask::{Ask, Last, Surface};
 use super::counters::Counters;
-use super::dialect::chat::answer as chat;
-use super::dialect::plan::{Plan, Question, Spent};
 use super::dialect::{Dialect, words};
 use super::head::Head;
-use super::pieces::{Format, Pieces};
 use super::plain::{self, Identity, Used, Whole};
 use super::pool::Pool;
 use super::prefix::PrefixCache;
@@ -217,6 +214,9 @@ impl Desk {
             );
             return Err(Refusal::of(Reason::ContextLength, "messages", message));
         }
+        if let Some(question) = &ask.question {
+            return Ok(self.steered(question, script, identity, now));
+        }
         let cached = self.prefixes.visit(&ask.blocks).min(ask.prompt_tokens);
         let cached = script.cached.unwrap_or(cached);
         let used = Used { prompt: ask.prompt_tokens, cached, completion: 0 };
@@ -341,9 +341,6 @@ fn compose(ask: Rc<Ask>, script: Rc<Script>, identity: Identity, used: Used, now
         let body = plain::embeddings(&ask, &script);
         return Reply::whole(script, identity, body, now);
     }
-    if let Some(question) = &ask.rich {
-        return rich(&ask, question, script, identity, used, now);
-    }
     if ask.stream {
         let used = Used { completion: ask.tokens(&script).0 * ask.choices, ..used };
         let first_at = Reply::first_at(&script, now);
@@ -355,32 +352,6 @@ fn compose(ask: Rc<Ask>, script: Rc<Script>, identity: Identity, used: Used, now
     let (body, tokens) = whole(&ask, &script, identity, used);
     let mut reply = Reply::whole(script, identity, body, now);
     reply.tokens = tokens;
-    reply
-}
-
-/// The reply to a chat that asks for more than plain text.
-fn rich(
-    ask: &Ask,
-    question: &Question,
-    script: Rc<Script>,
-    identity: Identity,
-    used: Used,
-    now: Nanos,
-) -> Reply {
-    let fresh = used.prompt - used.cached;
-    let spent = Spent { fresh, cached: used.cached, ..Spent::default() };
-    let question = Question { tokens_max: ask.tokens_max, ..question.clone() };
-    let plan = Plan::new(&question, &script, spent, identity.serial);
-    let mut reply = if ask.stream {
-        let events = chat::events(ask, identity, &question, &plan, &script);
-        let first_at = Reply::first_at(&script, now);
-        let pieces = Pieces::new(Format::Sse, events, chat::failure(), &script, first_at);
-        Reply::pieces(script, identity, pieces, now)
-    } else {
-        let body = chat::whole(ask, identity, &plan, &script);
-        Reply::whole(script, identity, body.to_string().into_bytes(), now)
-    };
-    reply.tokens = plan.used.output() * ask.choices;
     reply
 }
 

@@ -222,7 +222,7 @@ impl Route {
             Dialect::Gemini => gemini::answer::whole(question, plan),
             Dialect::Responses => responses::answer::whole(question, plan),
             Dialect::Converse => converse::answer::whole(question, plan),
-            Dialect::OpenAi => Value::Null,
+            Dialect::OpenAi => chat::whole(question, plan),
         }
     }
 
@@ -246,7 +246,7 @@ impl Route {
                 let events = converse::answer::events(question, plan);
                 (Format::Frames, events, converse::answer::failure())
             }
-            Dialect::OpenAi => (Format::Sse, Vec::new(), Event::new("{}")),
+            Dialect::OpenAi => (Format::Sse, chat::events(question, plan), chat::failure()),
         }
     }
 

@@ -140,11 +140,6 @@ impl Question {
         Spent { fresh: all - cached - written, cached, written, ..Spent::default() }
     }
 
-    /// Whether tools are called.
-    pub(crate) fn calls(&self) -> bool {
-        !self.called().is_empty()
-    }
-
     fn called(&self) -> Vec<&Tool> {
         let find = |name: &str| {
             let same = |tool: &&Tool| plain(&tool.name) == plain(name);

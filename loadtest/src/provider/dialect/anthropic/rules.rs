@@ -217,8 +217,10 @@ pub(super) fn head(fields: &Fields<'_>) -> Result<(), Refusal> {
         Some(_) => {}
     }
     for flag in fields.get("anthropic-beta").unwrap_or("").split(',').map(str::trim) {
-        let date = flag.get(flag.len().saturating_sub(11)..).unwrap_or("");
-        let dated = date.starts_with('-') && date.chars().filter(char::is_ascii_digit).count() == 8;
+        // `name-2025-05-14`, and `name-20250219`.
+        let end = |bytes: usize| flag.get(flag.len().saturating_sub(bytes)..).unwrap_or("");
+        let digits = |date: &str| date.chars().filter(char::is_ascii_digit).count();
+        let dated = [end(11), end(9)].iter().any(|d| d.starts_with('-') && digits(d) == 8);
         if !flag.is_empty() && !dated {
             let message = format!(
                 "Unexpected value(s) `{flag}` for the `anthropic-beta` header. Please consult our \

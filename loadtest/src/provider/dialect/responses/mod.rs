@@ -9,7 +9,6 @@ mod rules;
 
 use serde_json::{Map, Value};
 
-pub(crate) use self::rules::{length, name, parameters};
 use super::plan::{Choice, Question, Tool};
 use crate::provider::refusal::Refusal;
 

@@ -17,6 +17,8 @@ static BODY: Shape = Shape(&[
     may("input", Kind::TextOr(&Kind::List(&Kind::Map))),
     may("instructions", Kind::TextOr(&Kind::List(&Kind::Map))),
     may("background", Kind::Bool),
+    // No SDK has it; Codex sends it.
+    may("client_metadata", Kind::Map),
     may("context_management", Kind::Any),
     may("conversation", Kind::Any),
     may("include", Kind::List(&Kind::Word(INCLUDES))),
