@@ -120,10 +120,11 @@ impl Ask {
 }
 
 /// The members of the body's object, in order, repeated ones included.
-struct Members(Vec<(String, Value)>);
+pub(crate) struct Members(Vec<(String, Value)>);
 
 impl Members {
-    fn read(body: &[u8]) -> Result<Members, Refusal> {
+    /// Reads a body.
+    pub(crate) fn read(body: &[u8]) -> Result<Members, Refusal> {
         let members: Members = serde_json::from_slice(body).map_err(|error| {
             let message = format!("We could not parse the JSON body of your request. ({error})");
             Refusal::new(Reason::Json, message)
@@ -135,6 +136,11 @@ impl Members {
             }
         }
         Ok(members)
+    }
+
+    /// The same without the memory of order and repetition; later members win.
+    pub(crate) fn into_map(self) -> serde_json::Map<String, Value> {
+        self.0.into_iter().collect()
     }
 
     /// The last member of that name that is not null.
