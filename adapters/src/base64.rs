@@ -68,7 +68,7 @@ pub fn encoded(bytes: &[u8]) -> String {
 #[must_use]
 pub fn standard(text: Cow<'_, str>) -> Cow<'_, str> {
     let foreign = |letter: u8| letter == b'-' || letter == b'_' || letter.is_ascii_whitespace();
-    if text.len() % 4 == 0 && !text.bytes().any(foreign) {
+    if text.len().is_multiple_of(4) && !text.bytes().any(foreign) {
         return text;
     }
     decode(text.as_bytes()).map_or(text, |bytes| encoded(&bytes).into())

@@ -58,7 +58,14 @@ fn claude_code() {
         let stage = Stage::new();
         stage.home.write("note.txt", "the note says 42\n");
         claude
-            .args(["-p", "please call Glob now", "--model", &format!("at-{target}"), "--allowedTools", "Glob"])
+            .args([
+                "-p",
+                "please call Glob now",
+                "--model",
+                &format!("at-{target}"),
+                "--allowedTools",
+                "Glob",
+            ])
             .env("ANTHROPIC_BASE_URL", stage.root())
             .env("ANTHROPIC_API_KEY", key::named("one"))
             .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")

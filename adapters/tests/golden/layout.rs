@@ -7,7 +7,8 @@ use super::fixture::{Event, cut_all};
 
 /// A JSON text over several lines.
 pub(crate) fn lines(json: &[u8]) -> String {
-    let value = Json::new(json).filter(|_| serde_json::from_slice::<serde_json::Value>(json).is_ok());
+    let value =
+        Json::new(json).filter(|_| serde_json::from_slice::<serde_json::Value>(json).is_ok());
     let Some(value) = value else { panic!("no JSON: {}", json.escape_ascii()) };
     let mut out = String::new();
     lay(&mut out, value, 0);

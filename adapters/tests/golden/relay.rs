@@ -60,9 +60,7 @@ pub(crate) fn answer_terms(client: Form) -> AnswerTerms<'static> {
 /// What the path says of a recorded request.
 pub(crate) fn call(client: Form) -> Call<'static> {
     match client {
-        Form::Gemini | Form::Converse => {
-            Call { model: Some(model(client)), stream: Some(true) }
-        }
+        Form::Gemini | Form::Converse => Call { model: Some(model(client)), stream: Some(true) },
         Form::Chat | Form::Responses | Form::Messages => Call::default(),
     }
 }
@@ -126,7 +124,8 @@ pub(crate) fn stream(target: Form, events: &[Event], client: Form) -> Relayed {
         }
         writer.write(&delta, out);
     };
-    let read = events.iter().try_for_each(|event| reader.event(&event.name, &event.data, &mut tell));
+    let read =
+        events.iter().try_for_each(|event| reader.event(&event.name, &event.data, &mut tell));
     if read.is_ok() {
         reader.close(&mut tell);
     }

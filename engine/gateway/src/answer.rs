@@ -130,6 +130,7 @@ pub(crate) fn fault(failure: &Failure) -> Fault {
         Failure::Protocol => Fault::UpstreamProtocol,
         Failure::Late(late) => late_fault(*late),
         Failure::ClientGone => Fault::ClientGone,
+        Failure::Body(refusal) => refusal.fault,
     }
 }
 

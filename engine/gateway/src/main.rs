@@ -19,6 +19,7 @@ mod local;
 mod log;
 mod metrics;
 mod pool;
+mod realtime;
 mod record;
 mod relay;
 mod reload;
@@ -27,6 +28,7 @@ mod reply;
 mod serve;
 mod tls;
 mod trace;
+mod upload;
 mod upstream;
 mod worker;
 

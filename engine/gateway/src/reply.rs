@@ -8,7 +8,9 @@ use faregate_wire::{Framing, Known, RequestHead, ResponseHead};
 use crate::{relay::Downstream, trace::Trace, upstream::Upstream};
 
 /// Client fields that never reach a provider: they would pick whom we pay for, or carry state of another site.
-const NOT_FORWARDED: [&[u8]; 9] = [
+const NOT_FORWARDED: [&[u8]; 11] = [
+    b"sec-websocket-protocol",
+    b"sec-websocket-extensions",
     b"cookie",
     b"openai-organization",
     b"openai-project",
@@ -227,6 +229,7 @@ pub(crate) struct Returned {
 pub(crate) fn reason(status: u16) -> &'static str {
     match status {
         100 => "Continue",
+        101 => "Switching Protocols",
         200 => "OK",
         201 => "Created",
         202 => "Accepted",

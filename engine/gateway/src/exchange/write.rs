@@ -138,6 +138,19 @@ impl Walk {
         if speaks_messages && !self.has_version && kind.quirks.version_in_body.is_none() {
             reply::write_field(&mut fields, b"anthropic-version", ANTHROPIC_VERSION);
         }
+        if let Some(protocols) = &self.protocols {
+            fields.extend_from_slice(b"connection: Upgrade\r\nupgrade: websocket\r\n");
+            if !protocols.is_empty() {
+                reply::write_field(&mut fields, b"sec-websocket-protocol", protocols);
+            }
+            return Written {
+                path: self.realtime_path(),
+                keeps_query: false,
+                fields,
+                body: WrittenBody::Edited(Patch::new()),
+                crossing: None,
+            };
+        }
         Written {
             path: self.path_to(kind),
             keeps_query: true,
@@ -145,6 +158,31 @@ impl Walk {
             body: WrittenBody::Edited(self.edits(body, kind)),
             crossing: None,
         }
+    }
+
+    /// The path of a WebSocket, with the target's name for the model in its query.
+    fn realtime_path(&self) -> Box<str> {
+        let mut path = self.path.to_string();
+        let name = match self.exchange.upstream_model() {
+            "" => self.model.as_deref().unwrap_or_default(),
+            name => name,
+        };
+        if !name.is_empty() {
+            path.push_str("?model=");
+        }
+        for byte in name.bytes() {
+            match byte {
+                b if b.is_ascii_alphanumeric() || b"-._~".contains(&b) => path.push(b.into()),
+                b => path.push_str(&format!("%{b:02X}")),
+            }
+        }
+        let query = self.query.as_deref().unwrap_or_default();
+        for pair in query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("model="))
+        {
+            path.push(if path.contains('?') { '&' } else { '?' });
+            path.push_str(pair);
+        }
+        path.into()
     }
 
     /// The path of a request that passes as it is.
@@ -170,7 +208,10 @@ impl Walk {
     /// The edits of a body whose dialect is the provider's: the model's name, and usage where it is not asked for.
     fn edits(&self, body: &Body, kind: &Kind) -> Patch {
         let mut patch = Patch::new();
-        let Some(peek) = &body.peek else { return patch };
+        let Some(peek) = &body.peek else {
+            self.rename_in_form(body, &mut patch);
+            return patch;
+        };
         let span_of = |name: &str| {
             self.fields().iter().position(|field| *field == name).and_then(|at| peek.span(at))
         };
@@ -193,6 +234,18 @@ impl Walk {
             openai::include_usage_edit(&mut patch, peek, body.bytes());
         }
         patch
+    }
+
+    /// Puts the target's name for the model into a form.
+    fn rename_in_form(&self, body: &Body, patch: &mut Patch) {
+        let name = self.exchange.upstream_model();
+        let Some(field) = body.model.as_ref().filter(|field| &*field.value != name) else { return };
+        let at = |at: u64| usize::try_from(at).ok();
+        if let (Some(start), Some(end), false) =
+            (at(field.span.start), at(field.span.end), name.is_empty())
+        {
+            patch.replace(start..end, name.as_bytes().to_vec());
+        }
     }
 
     /// The request, said in the provider's dialect.
