@@ -106,6 +106,9 @@ impl<'a> Called<'a> {
     ///
     /// [`NotServed`] when the path or the method is not part of an API, or the path is ambiguous.
     pub fn of(method: Method, path: &'a str) -> Result<Self, NotServed> {
+        if let Some(called) = path::usual(method, path) {
+            return Ok(called);
+        }
         if !clean::is_clean(path) {
             return Err(NotServed::Unclean);
         }

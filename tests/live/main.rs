@@ -4,9 +4,11 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod agents;
 mod answers;
 mod bytes;
 mod deadlines;
+mod dialects;
 mod drain;
 mod faults;
 mod front;

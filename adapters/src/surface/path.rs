@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use faregate_wire::Method;
+
 use super::{Called, Family, Surface};
 
 /// The surfaces of OpenAI's API that have a path of their own.
@@ -20,6 +22,13 @@ const METERED: usize = 4;
 /// Paths of self-hosted servers that lie at their root (vLLM, SGLang, TEI), and pass as they are.
 const AT_ROOT: [&str; 6] =
     ["/tokenize", "/detokenize", "/score", "/v1/score", "/pooling", "/classify"];
+
+/// A path as every client library spells it: what nearly all requests have.
+pub(super) fn usual(method: Method, path: &str) -> Option<Called<'_>> {
+    let rest = path.strip_prefix("/v1")?;
+    let (path, surface) = OPENAI[..METERED].iter().find(|(path, _)| *path == rest)?;
+    (method == Method::Post).then(|| called(*surface, Family::OpenAi, path))
+}
 
 /// What is called at a path that everybody reads alike.
 pub(super) fn find(path: &str) -> Option<Called<'_>> {

@@ -188,8 +188,19 @@ impl Lines {
 }
 
 /// Appends `prefix`, which ends with the opening quote, then the value, escaped, and the closing quote.
+#[inline(always)]
 pub(crate) fn text(out: &mut Vec<u8>, prefix: &str, value: &str) {
     out.extend_from_slice(prefix.as_bytes());
+    if value.bytes().any(must_escape) {
+        escape(out, value);
+    } else {
+        out.extend_from_slice(value.as_bytes());
+    }
+    out.push(b'"');
+}
+
+#[cold]
+fn escape(out: &mut Vec<u8>, value: &str) {
     let mut rest = value.as_bytes();
     while let Some(at) = rest.iter().position(|byte| must_escape(*byte)) {
         out.extend_from_slice(&rest[..at]);
@@ -202,11 +213,11 @@ pub(crate) fn text(out: &mut Vec<u8>, prefix: &str, value: &str) {
         rest = &rest[at + 1..];
     }
     out.extend_from_slice(rest);
-    out.push(b'"');
 }
 
 /// Appends `prefix`, which ends with the opening quote, then a value that is known to need no escapes, and the closing
 /// quote.
+#[inline(always)]
 pub(crate) fn plain(out: &mut Vec<u8>, prefix: &str, value: &str) {
     debug_assert!(!value.bytes().any(must_escape), "known to need no escapes");
     out.extend_from_slice(prefix.as_bytes());
@@ -218,14 +229,27 @@ fn must_escape(byte: u8) -> bool {
     byte < 0x20 || matches!(byte, b'"' | b'\\' | 0x7f)
 }
 
-/// Appends `prefix` and the number.
+/// Appends `prefix` and the number. The prefix is a literal, which the compiler knows how to copy.
+#[inline(always)]
 pub(crate) fn number(out: &mut Vec<u8>, prefix: &str, value: u64) {
     out.extend_from_slice(prefix.as_bytes());
     write_number(out, value);
 }
 
 /// Appends `value` in decimal.
-pub(crate) fn write_number(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn write_number(out: &mut Vec<u8>, value: u64) {
+    match value {
+        0..10 => out.push(b'0' + (value % 10) as u8),
+        10..100 => out.extend_from_slice(&PAIRS[(value % 100) as usize]),
+        100..1000 => {
+            let [tens, ones] = PAIRS[(value % 100) as usize];
+            out.extend_from_slice(&[b'0' + (value / 100 % 10) as u8, tens, ones]);
+        }
+        _ => write_long(out, value),
+    }
+}
+
+fn write_long(out: &mut Vec<u8>, mut value: u64) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     while value >= 10 {
@@ -233,7 +257,7 @@ pub(crate) fn write_number(out: &mut Vec<u8>, mut value: u64) {
         digits[at..at + 2].copy_from_slice(&PAIRS[(value % 100) as usize]);
         value /= 100;
     }
-    if value > 0 || at == digits.len() {
+    if value > 0 {
         at -= 1;
         digits[at] = b'0' + (value % 10) as u8;
     }

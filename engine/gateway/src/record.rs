@@ -140,15 +140,16 @@ fn write_line(line: &mut Vec<u8>, core: &Core, walk: &Walk, ending: &Ending<'_>,
     plain(line, ",\"surface\":\"", walk.surface.name());
     text(line, ",\"path\":\"", &walk.path);
     if let Some(caller) = walk.exchange.caller() {
-        text(line, ",\"key\":\"", &caller.key);
-        for (prefix, value) in [
-            (",\"team\":\"", &caller.team),
-            (",\"project\":\"", &caller.project),
-            (",\"agent\":\"", &caller.agent),
-        ] {
-            if let Some(value) = value {
-                text(line, prefix, value);
-            }
+        plain(line, ",\"key\":\"", &caller.key);
+        // What names callers is checked by the policy.
+        if let Some(team) = &caller.team {
+            plain(line, ",\"team\":\"", team);
+        }
+        if let Some(project) = &caller.project {
+            plain(line, ",\"project\":\"", project);
+        }
+        if let Some(agent) = &caller.agent {
+            plain(line, ",\"agent\":\"", agent);
         }
     }
     if let Some(model) = &walk.model {
@@ -160,7 +161,7 @@ fn write_line(line: &mut Vec<u8>, core: &Core, walk: &Walk, ending: &Ending<'_>,
     }
     number(line, ",\"status\":", u64::from(ending.status));
     if !ending.code.is_empty() {
-        text(line, ",\"error_code\":\"", ending.code);
+        plain(line, ",\"error_code\":\"", ending.code);
     }
     number(line, ",\"attempts\":", u64::from(walk.exchange.attempts()));
     line.extend_from_slice(if walk.streams { b",\"stream\":true" } else { b",\"stream\":false" });
@@ -195,12 +196,11 @@ fn clip(name: &str) -> &str {
 fn write_usage(line: &mut Vec<u8>, ending: &Ending<'_>) {
     let Some(usage) = ending.usage else {
         if ending.delivered {
-            text(line, ",\"usage\":\"", "absent");
+            line.extend_from_slice(b",\"usage\":\"absent\"");
         }
         return;
     };
-    text(line, ",\"usage\":\"", "provider");
-    number(line, ",\"input_tokens\":", usage.input);
+    number(line, ",\"usage\":\"provider\",\"input_tokens\":", usage.input);
     number(line, ",\"cache_read_tokens\":", usage.cache_read);
     number(line, ",\"cache_write_tokens\":", usage.total_cache_write());
     number(line, ",\"output_tokens\":", usage.output);

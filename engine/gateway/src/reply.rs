@@ -1,5 +1,5 @@
 //! Heads that the gateway writes itself: answers of its own, a provider's answer on its way to the client, and requests
-//! on their way to a provider. Always from typed parts, never from bytes that somebody sent.
+//! on their way to a provider. Always from typed parts: a field that passes says its name, a colon, a space and its value.
 
 use std::io::Write;
 
@@ -47,6 +47,7 @@ pub(crate) fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
         !value.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)),
         "a field value is one line"
     );
+    out.reserve(name.len() + value.len() + 4);
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
@@ -63,15 +64,11 @@ pub(crate) fn write_number_field(out: &mut Vec<u8>, name: &[u8], value: u64) {
 
 /// Appends what a client's fields become on the way to any provider: end-to-end fields alone, without its keys.
 pub(crate) fn write_forwarded(out: &mut Vec<u8>, head: &RequestHead<'_, '_>) {
-    for (known, name, value) in head.known_fields() {
-        let is_withheld = match known {
-            Known::Traceparent | Known::XRequestId => true,
-            _ => is_withheld(name),
-        };
-        if !is_withheld {
-            write_field(out, name, value);
-        }
-    }
+    head.write_fields(out, |known, name| match known {
+        Known::Traceparent | Known::XRequestId => false,
+        Known::Other => !is_withheld(name),
+        _ => true,
+    });
 }
 
 fn is_withheld(name: &[u8]) -> bool {
@@ -80,7 +77,8 @@ fn is_withheld(name: &[u8]) -> bool {
 
 /// Whether only the gateway may say this.
 fn is_ours(name: &[u8]) -> bool {
-    name.get(..11).is_some_and(|start| start.eq_ignore_ascii_case(b"x-faregate-"))
+    matches!(name.first(), Some(b'x' | b'X'))
+        && name.get(..11).is_some_and(|start| start.eq_ignore_ascii_case(b"x-faregate-"))
 }
 
 /// What the head of one request to a provider is made of.
@@ -192,18 +190,14 @@ pub(crate) fn write_returned(
     if let Some(content_type) = content_type {
         write_field(out, b"content-type", content_type.as_bytes());
     }
-    for (known, name, value) in head.known_fields() {
-        if content_type.is_some() && OF_THE_BODY.iter().any(|of| name.eq_ignore_ascii_case(of)) {
-            continue; // a translated body is another one
-        }
-        if NOT_RETURNED.iter().any(|kept| name.eq_ignore_ascii_case(kept)) || is_ours(name) {
-            continue;
-        }
-        if known == Known::XRequestId {
-            returned.request_id = true;
-        }
-        write_field(out, name, value);
-    }
+    let has_other_body = content_type.is_some();
+    let among = |names: &[&[u8]], name: &[u8]| names.iter().any(|n| name.eq_ignore_ascii_case(n));
+    head.write_fields(out, |known, name| {
+        returned.request_id |= known == Known::XRequestId;
+        let is_of_body = has_other_body && among(&OF_THE_BODY, name);
+        let is_kept = known == Known::Other && (among(&NOT_RETURNED, name) || is_ours(name));
+        !(is_of_body || is_kept)
+    });
     match (downstream, head.framing) {
         (Downstream::Length, Framing::Length(length)) => {
             write_number_field(out, b"content-length", length)

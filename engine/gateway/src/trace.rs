@@ -68,6 +68,7 @@ impl Trace {
 /// # Panics
 ///
 /// With an odd number of digits, or more than 32.
+#[inline(always)]
 pub(crate) fn write_hex(out: &mut Vec<u8>, value: u128, digits: usize) {
     const PAIRS: [[u8; 2]; 256] = {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -81,10 +82,11 @@ pub(crate) fn write_hex(out: &mut Vec<u8>, value: u128, digits: usize) {
     };
     assert!(digits <= 32 && digits.is_multiple_of(2), "whole bytes of a number of 128 bits");
     let mut text = [0; 32];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(value.to_be_bytes()) {
-        pair.copy_from_slice(&PAIRS[usize::from(byte)]);
+    let bytes = value.to_be_bytes();
+    for (pair, byte) in text.chunks_exact_mut(2).zip(&bytes[16 - digits / 2..]) {
+        pair.copy_from_slice(&PAIRS[usize::from(*byte)]);
     }
-    out.extend_from_slice(&text[32 - digits..]);
+    out.extend_from_slice(&text[..digits]);
 }
 
 fn parse(header: &[u8]) -> Option<(u128, u8)> {

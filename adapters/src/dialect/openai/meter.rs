@@ -23,6 +23,9 @@ pub type UsageMember = (&'static str, fn(&[u8]) -> Option<Usage>);
 /// OpenAI's.
 const OPENAI: UsageMember = ("usage", usage);
 
+/// What most usage objects, and what follows them, are shorter than.
+const USUAL_BYTES: usize = 512;
+
 /// Finds the usage in an answer that is not a stream.
 #[derive(Clone, Debug)]
 pub struct UsageMeter {
@@ -228,8 +231,11 @@ impl UsageMeter {
 
 fn at_the_end(body: &[u8]) -> Option<Usage> {
     static QUOTED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage\""));
-    let window = body.len().saturating_sub(CAPTURE_BYTES_MAX);
-    let from = window + QUOTED.find_iter(&body[window..]).last()?;
+    let last_in = |bytes: usize| {
+        let window = body.len().saturating_sub(bytes);
+        QUOTED.find_iter(&body[window..]).last().map(|at| window + at)
+    };
+    let from = last_in(USUAL_BYTES).or_else(|| last_in(CAPTURE_BYTES_MAX))?;
     if !matches!(body[..from].trim_ascii_end().last(), Some(b',' | b'{')) {
         return None;
     }

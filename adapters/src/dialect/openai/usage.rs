@@ -228,10 +228,14 @@ fn take(rest: &mut u64, wanted: u64) -> u64 {
 /// The number of tokens that `text` begins with, and where it ends; no number when it is something else. Some servers
 /// write whole numbers as `12.0`.
 fn count(text: &[u8]) -> Option<(Option<u64>, usize)> {
-    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let value = text[..digits]
-        .iter()
-        .try_fold(0_u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
+    // So many digits always fit.
+    const SHORT: usize = 19;
+    let (mut digits, mut short) = (0, 0_u64);
+    while let Some(digit) = text.get(digits).filter(|byte| byte.is_ascii_digit()) {
+        short = short.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+        digits += 1;
+    }
+    let value = if digits <= SHORT { Some(short) } else { long(&text[..digits]) };
     if digits > 0 && matches!(text.get(digits), Some(b',' | b'}')) {
         return Some((value, digits));
     }
@@ -242,6 +246,14 @@ fn count(text: &[u8]) -> Option<(Option<u64>, usize)> {
         Some(_) => false,
     };
     Some((value.filter(|_| digits > 0 && is_whole), end))
+}
+
+/// The number that these digits are, if there is room for it.
+#[cold]
+fn long(digits: &[u8]) -> Option<u64> {
+    digits
+        .iter()
+        .try_fold(0_u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
 }
 
 #[cfg(test)]

@@ -68,38 +68,62 @@ impl Known {
     /// What `name` is, in whatever case.
     #[must_use]
     pub fn of(name: &[u8]) -> Self {
-        let Some(first) = name.first().map(u8::to_ascii_lowercase) else { return Self::Other };
-        let is = |known: &str| {
-            known.as_bytes()[0] == first && name.eq_ignore_ascii_case(known.as_bytes())
+        let found = match name.len() {
+            2 => find(name, [(b"te", Self::Te)]),
+            3 => find(name, [(b"via", Self::Via)]),
+            4 => find(name, [(b"host", Self::Host)]),
+            6 => find(name, [(b"expect", Self::Expect)]),
+            7 => find(
+                name,
+                [
+                    (b"api-key", Self::ApiKey),
+                    (b"upgrade", Self::Upgrade),
+                    (b"trailer", Self::Trailer),
+                ],
+            ),
+            9 => find(
+                name,
+                [
+                    (b"x-api-key", Self::XApiKey),
+                    (b"x-real-ip", Self::XRealIp),
+                    (b"forwarded", Self::Forwarded),
+                ],
+            ),
+            10 => find(
+                name,
+                [
+                    (b"connection", Self::Connection),
+                    (b"keep-alive", Self::KeepAlive),
+                    (b"tracestate", Self::Tracestate),
+                ],
+            ),
+            11 => find(
+                name,
+                [(b"traceparent", Self::Traceparent), (b"retry-after", Self::RetryAfter)],
+            ),
+            12 => find(
+                name,
+                [(b"content-type", Self::ContentType), (b"x-request-id", Self::XRequestId)],
+            ),
+            13 => find(name, [(b"authorization", Self::Authorization)]),
+            14 => find(
+                name,
+                [
+                    (b"content-length", Self::ContentLength),
+                    (b"retry-after-ms", Self::RetryAfterMs),
+                    (b"x-goog-api-key", Self::XGoogApiKey),
+                    (b"http2-settings", Self::Http2Settings),
+                ],
+            ),
+            16 => find(name, [(b"content-encoding", Self::ContentEncoding)]),
+            17 => find(name, [(b"transfer-encoding", Self::TransferEncoding)]),
+            _ => None,
         };
-        match name.len() {
-            2 if is("te") => Self::Te,
-            3 if is("via") => Self::Via,
-            4 if is("host") => Self::Host,
-            6 if is("expect") => Self::Expect,
-            7 if is("api-key") => Self::ApiKey,
-            7 if is("upgrade") => Self::Upgrade,
-            7 if is("trailer") => Self::Trailer,
-            9 if is("x-api-key") => Self::XApiKey,
-            9 if is("x-real-ip") => Self::XRealIp,
-            9 if is("forwarded") => Self::Forwarded,
-            10 if is("connection") => Self::Connection,
-            10 if is("keep-alive") => Self::KeepAlive,
-            10 if is("tracestate") => Self::Tracestate,
-            11 if is("traceparent") => Self::Traceparent,
-            11 if is("retry-after") => Self::RetryAfter,
-            12 if is("content-type") => Self::ContentType,
-            12 if is("x-request-id") => Self::XRequestId,
-            13 if is("authorization") => Self::Authorization,
-            14 if is("content-length") => Self::ContentLength,
-            14 if is("retry-after-ms") => Self::RetryAfterMs,
-            14 if is("x-goog-api-key") => Self::XGoogApiKey,
-            14 if is("http2-settings") => Self::Http2Settings,
-            16 if is("content-encoding") => Self::ContentEncoding,
-            17 if is("transfer-encoding") => Self::TransferEncoding,
-            _ if first == b'x' && starts_with(name, b"x-forwarded-") => Self::XForwarded,
-            _ if first == b'p' && starts_with(name, b"proxy-") => Self::Proxy,
-            _ => Self::Other,
+        match (found, name.first()) {
+            (Some(known), _) => known,
+            (None, Some(b'x' | b'X')) if starts_with(name, b"x-forwarded-") => Self::XForwarded,
+            (None, Some(b'p' | b'P')) if starts_with(name, b"proxy-") => Self::Proxy,
+            (None, _) => Self::Other,
         }
     }
 
@@ -137,6 +161,40 @@ impl Known {
                 | Self::XRealIp
         )
     }
+}
+
+/// Which of these names of `N` bytes, all lower case, `name` is.
+#[inline(always)]
+fn find<const N: usize, const M: usize>(name: &[u8], all: [(&[u8; N], Known); M]) -> Option<Known> {
+    let name: &[u8; N] = name.try_into().ok()?;
+    all.into_iter().find(|(known, _)| is(name, known)).map(|(_, known)| known)
+}
+
+/// Whether `name` is `known`, which is lower case, in whatever case: compared in one to three words, which may overlap.
+#[inline(always)]
+fn is<const N: usize>(name: &[u8; N], known: &[u8; N]) -> bool {
+    let at = |from: usize| {
+        let word =
+            |bytes: &[u8; N]| bytes[from..].first_chunk().map_or(0, |b| u64::from_le_bytes(*b));
+        is_word(word(name), word(known))
+    };
+    let half = |from: usize| {
+        let word =
+            |bytes: &[u8; N]| bytes[from..].first_chunk().map_or(0, |b| u32::from_le_bytes(*b));
+        is_word(u64::from(word(name)), u64::from(word(known)))
+    };
+    match N {
+        8.. => at(0) && at(N - 8) && (N <= 16 || at(8)),
+        4.. => half(0) && half(N - 4),
+        _ => name.eq_ignore_ascii_case(known),
+    }
+}
+
+/// Whether the bytes of `word` are those of `known`: lower-case letters, of which capitals count as well, digits and `-`.
+#[inline(always)]
+const fn is_word(word: u64, known: u64) -> bool {
+    // Of these, letters alone have the bit 0x40. A capital lacks the bit 0x20 of its letter.
+    word | ((known & 0x4040_4040_4040_4040) >> 1) == known
 }
 
 /// Whether `name` starts with `prefix`, which is lower case, in whatever case.
@@ -220,7 +278,15 @@ impl FramingFields {
     }
 
     /// Refuses a name that some recipients take for one of the two.
+    #[inline]
     pub(super) fn other(name: &[u8]) -> Result<(), HeadError> {
+        // The first letter tells nearly all of them apart.
+        if let Some(first) = name.first()
+            && first.is_ascii_alphanumeric()
+            && !matches!(first, b'c' | b'C' | b't' | b'T')
+        {
+            return Ok(());
+        }
         if is_squeezed(name, b"contentlength") || is_squeezed(name, b"transferencoding") {
             return Err(HeadError::LookAlike);
         }
@@ -317,6 +383,46 @@ pub(super) fn is_nominated(fields: &[Header<'_>], name: &[u8]) -> bool {
         .any(|field| options(field.value).any(|option| option.eq_ignore_ascii_case(name)))
 }
 
+/// Appends each of `fields` that `keeps` wants as `name: value` and CRLF. Those that were sent like that in `head`, and lie
+/// next to each other there, are copied at once.
+pub(super) fn write<'b>(
+    out: &mut Vec<u8>,
+    head: &[u8],
+    fields: impl Iterator<Item = (Known, &'b [u8], &'b [u8])>,
+    mut keeps: impl FnMut(Known, &[u8]) -> bool,
+) {
+    let mut run = 0..0;
+    for (known, name, value) in fields {
+        if !keeps(known, name) {
+            continue;
+        }
+        // Where it is in the head; anywhere else is no place in it.
+        let start = name.as_ptr().addr().wrapping_sub(head.as_ptr().addr());
+        let colon = start.wrapping_add(name.len());
+        let is_next =
+            value.as_ptr().addr().wrapping_sub(head.as_ptr().addr()) == colon.wrapping_add(2);
+        let end = colon.wrapping_add(value.len()).wrapping_add(4);
+        let is_plain = is_next
+            && head
+                .get(colon..end)
+                .is_some_and(|line| line.starts_with(b": ") && line.ends_with(b"\r\n"));
+        if is_plain && start == run.end {
+            run.end = end;
+            continue;
+        }
+        out.extend_from_slice(&head[run]);
+        run = 0..0;
+        if is_plain {
+            run = start..end;
+        } else {
+            for part in [name, b": ", value, b"\r\n"] {
+                out.extend_from_slice(part);
+            }
+        }
+    }
+    out.extend_from_slice(&head[run]);
+}
+
 /// The value of the first field with this name, in whatever case.
 pub(super) fn first<'b>(fields: &[Header<'b>], name: &[u8]) -> Option<&'b [u8]> {
     fields
@@ -341,6 +447,71 @@ mod tests {
             [&b""[..], b"x", b"content_length", b"x-forwarded", b"proxy", b"content-lengthy"]
         {
             assert_eq!(Known::of(other), Known::Other);
+        }
+    }
+
+    #[test]
+    fn a_name_is_known_by_every_one_of_its_bytes() {
+        for name in [
+            "te",
+            "via",
+            "host",
+            "expect",
+            "api-key",
+            "upgrade",
+            "trailer",
+            "x-api-key",
+            "x-real-ip",
+            "forwarded",
+            "connection",
+            "keep-alive",
+            "tracestate",
+            "traceparent",
+            "retry-after",
+            "content-type",
+            "x-request-id",
+            "authorization",
+            "content-length",
+            "retry-after-ms",
+            "x-goog-api-key",
+            "http2-settings",
+            "content-encoding",
+            "transfer-encoding",
+        ] {
+            let known = Known::of(name.as_bytes());
+            assert_ne!(known, Known::Other, "{name}");
+            assert_eq!(Known::of(name.to_uppercase().as_bytes()), known, "{name}");
+            for at in 0..name.len() {
+                for byte in 0..=u8::MAX {
+                    let mut other = name.as_bytes().to_vec();
+                    other[at] = byte;
+                    let is_same = other.eq_ignore_ascii_case(name.as_bytes());
+                    assert_eq!(Known::of(&other) == known, is_same, "{name} {at} {byte}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fields_are_written_alike_however_they_were_sent() {
+        let head = b"GET / HTTP/1.1\r\na: 1\r\nb:2\r\nc:  3\r\nd: 4 \r\ne: 5\r\nf:\r\ng: 7\r\nh: \r\ni: 9\r\n\r\n";
+        let mut room = [httparse::EMPTY_HEADER; 16];
+        let mut cut = httparse::Request::new(&mut room);
+        assert!(cut.parse(head).unwrap().is_complete());
+        for kept in 0..1_u32 << cut.headers.len() {
+            let all = || (0..).zip(cut.headers.iter().map(|f| (f.name.as_bytes(), f.value)));
+            let mut expected = Vec::new();
+            for (_, (name, value)) in all().filter(|(at, _)| kept >> at & 1 == 1) {
+                expected.extend_from_slice(&[name, b": ", value, b"\r\n"].concat());
+            }
+            let mut at = 0;
+            let mut written = Vec::new();
+            let fields = all().map(|(_, (name, value))| (Known::Other, name, value));
+            write(&mut written, head, fields, |_, _| {
+                at += 1;
+                kept >> (at - 1) & 1 == 1
+            });
+            assert_eq!(written, expected, "{kept:b}");
         }
     }
 

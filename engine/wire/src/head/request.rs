@@ -4,7 +4,7 @@ use httparse::Header;
 
 use super::{
     HeadError, HeadLimits, Method, Slots, Version,
-    fields::{ConnectionOptions, FramingFields, Known, first, is_nominated, is_token_byte},
+    fields::{ConnectionOptions, FramingFields, Known, first, is_nominated, is_token_byte, write},
     scan,
 };
 use crate::{body::Framing, limits::METHOD_BYTES_MAX};
@@ -48,6 +48,7 @@ pub struct RequestHead<'b, 's> {
     /// Whether the client wants to go on with WebSocket frames: a GET without a body whose one `Upgrade` says so.
     pub websocket: bool,
     nominates: bool,
+    bytes: &'b [u8],
     fields: &'s [Header<'b>],
     known: &'s [Known],
 }
@@ -85,7 +86,7 @@ pub fn parse_request<'b, 's>(
     if status != httparse::Status::Complete(len - start) {
         return Err(HeadError::Field);
     }
-    line.head(len, cut.headers, &mut slots.known).map(Some)
+    line.head(&window[..len], cut.headers, &mut slots.known).map(Some)
 }
 
 impl<'b, 's> RequestHead<'b, 's> {
@@ -125,6 +126,11 @@ impl<'b, 's> RequestHead<'b, 's> {
         let kept =
             fields.filter(|(known, field)| self.is_forwardable(**known, field.name.as_bytes()));
         kept.map(|(known, field)| (*known, field.name.as_bytes(), field.value))
+    }
+
+    /// Appends those of the [`known_fields`](Self::known_fields) that `keeps` wants, each as `name: value` and CRLF.
+    pub fn write_fields(&self, out: &mut Vec<u8>, keeps: impl FnMut(Known, &[u8]) -> bool) {
+        write(out, self.bytes, self.known_fields(), keeps);
     }
 
     fn is_forwardable(&self, known: Known, name: &[u8]) -> bool {
@@ -175,7 +181,7 @@ impl<'b> Line<'b> {
 
     fn head<'s>(
         self,
-        len: usize,
+        head: &'b [u8],
         fields: &'s [Header<'b>],
         known: &'s mut [Known],
     ) -> Result<RequestHead<'b, 's>, HeadError> {
@@ -199,7 +205,7 @@ impl<'b> Line<'b> {
             path: self.target.path,
             query: self.target.query,
             version: self.version,
-            len,
+            len: head.len(),
             framing,
             keep_alive,
             expect_continue: expects && framing != Framing::None,
@@ -218,6 +224,7 @@ impl<'b> Line<'b> {
                 && seen.connection.upgrade
                 && seen.upgrade == Some(true),
             nominates: seen.connection.nominates,
+            bytes: head,
             fields,
             known,
         })

@@ -4,7 +4,7 @@ use httparse::Header;
 
 use super::{
     HeadError, HeadLimits, Method, Slots, Version,
-    fields::{ConnectionOptions, FramingFields, Known, first, is_nominated},
+    fields::{ConnectionOptions, FramingFields, Known, first, is_nominated, write},
     scan,
 };
 use crate::body::Framing;
@@ -35,6 +35,7 @@ pub struct ResponseHead<'b, 's> {
     /// `X-Request-Id`
     pub request_id: Option<&'b [u8]>,
     nominates: bool,
+    bytes: &'b [u8],
     fields: &'s [Header<'b>],
     known: &'s [Known],
 }
@@ -97,7 +98,7 @@ fn parse<'b, 's>(
     if status != httparse::Status::Complete(len) {
         return Err(HeadError::Field);
     }
-    line.head(len, (cut.headers, &mut slots.known), request_method).map(Some)
+    line.head(&window[..len], (cut.headers, &mut slots.known), request_method).map(Some)
 }
 
 impl<'b> ResponseHead<'b, '_> {
@@ -119,6 +120,11 @@ impl<'b> ResponseHead<'b, '_> {
         let kept =
             fields.filter(|(known, field)| self.is_forwardable(**known, field.name.as_bytes()));
         kept.map(|(known, field)| (*known, field.name.as_bytes(), field.value))
+    }
+
+    /// Appends those of the [`known_fields`](Self::known_fields) that `keeps` wants, each as `name: value` and CRLF.
+    pub fn write_fields(&self, out: &mut Vec<u8>, keeps: impl FnMut(Known, &[u8]) -> bool) {
+        write(out, self.bytes, self.known_fields(), keeps);
     }
 
     fn is_forwardable(&self, known: Known, name: &[u8]) -> bool {
@@ -173,7 +179,7 @@ impl Line {
 
     fn head<'b, 's>(
         self,
-        len: usize,
+        head: &'b [u8],
         (fields, known): (&'s [Header<'b>], &'s mut [Known]),
         request_method: Option<Method>,
     ) -> Result<ResponseHead<'b, 's>, HeadError> {
@@ -188,7 +194,7 @@ impl Line {
         }
         let framing = seen.framing(&self, request_method.unwrap_or(Method::Get))?;
         Ok(ResponseHead {
-            len,
+            len: head.len(),
             status: self.status,
             version: self.version,
             keep_alive: seen.keep_alive(&self, framing),
@@ -200,6 +206,7 @@ impl Line {
             retry_after_ms: seen.retry_after_ms,
             request_id: seen.request_id,
             nominates: seen.connection.nominates,
+            bytes: head,
             fields,
             known,
         })
