@@ -126,6 +126,7 @@ pub(crate) fn fault(failure: &Failure) -> Fault {
         }
         Failure::Dial(DialError::Connect(_)) => Fault::ConnectFailed,
         Failure::Dial(DialError::Tls(_)) => Fault::TlsFailed,
+        Failure::Credentials => Fault::CredentialsMissing,
         Failure::Reset { .. } => Fault::UpstreamReset,
         Failure::Protocol => Fault::UpstreamProtocol,
         Failure::Late(late) => late_fault(*late),

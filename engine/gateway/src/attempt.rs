@@ -67,6 +67,8 @@ pub(crate) enum Late {
 pub(crate) enum Failure {
     /// No connection.
     Dial(DialError),
+    /// Nothing to prove with who pays.
+    Credentials,
     /// The connection broke; `reused` when it was an idle one and no byte had come.
     Reset {
         /// Whether the connection had served before.
@@ -84,6 +86,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dial(error) => error.fmt(f),
+            Self::Credentials => f.write_str("there are no credentials"),
             Self::Reset { reused: true } => f.write_str("an idle connection was closed"),
             Self::Reset { reused: false } => {
                 f.write_str("the connection was closed before an answer")

@@ -27,6 +27,7 @@ use crate::{
     client::News,
     clock::Instant,
     connection::Connection,
+    credentials::Unsent,
     live::Target,
     reply::{self, Outgoing},
     upstream::Upstream,
@@ -84,9 +85,15 @@ impl Walk {
         let core = std::rc::Rc::clone(&connection.core);
         let now = || Nanos(core.now().nanos());
         let mut tried = Tried::default();
+        let mut missing = String::new();
         loop {
             match self.exchange.step(Nanos(core.now().nanos()), core.random.next()) {
-                Step::Refuse(refusal) => return Err(Stop::Refused(refusal)),
+                Step::Refuse(mut refusal) => {
+                    if refusal.fault == Fault::CredentialsMissing {
+                        refusal.message = missing;
+                    }
+                    return Err(Stop::Refused(refusal));
+                }
                 Step::Wait(until) => self.wait(connection, Instant::at(until.0), end).await?,
                 Step::Send { target, replica_hint, .. } => {
                     let live = std::rc::Rc::clone(&self.live);
@@ -104,6 +111,9 @@ impl Walk {
                     match sent.await {
                         Err(Failure::ClientGone) => return Err(Stop::ClientGone),
                         Err(failure) => {
+                            if matches!(failure, Failure::Credentials) {
+                                missing = without_credentials(provider, upstream);
+                            }
                             tracing::debug!(target = &*self.live.policy.targets[target].name, %failure, "attempt failed");
                             let fault = answer::fault(&failure);
                             choice.failed(fault, now());
@@ -193,7 +203,12 @@ impl Walk {
     ) -> Result<Answer, Failure> {
         let Way { written, target, upstream, end } = way;
         let core = std::rc::Rc::clone(&connection.core);
-        let head = self.head(body, written, upstream, &core.shared.via);
+        if let Some(credential) = &upstream.credential
+            && !credential.ready(core.wall()).await
+        {
+            return Err(Failure::Credentials);
+        }
+        let head = self.head(body, written, upstream, &core);
         let mut parts: Vec<&[u8]> = Vec::with_capacity(8);
         parts.push(&head);
         if written.body.len(body.bytes()) > COPY_BYTES_MAX {
@@ -233,7 +248,7 @@ impl Walk {
     }
 
     /// The head of the request, with the body behind it when that is small.
-    fn head(&self, body: &Body, written: &Written, upstream: &Upstream, our_name: &str) -> Vec<u8> {
+    fn head(&self, body: &Body, written: &Written, upstream: &Upstream, core: &Core) -> Vec<u8> {
         let length = written.body.len(body.bytes());
         let copied = if length <= COPY_BYTES_MAX { length } else { 0 };
         let wanted = 512 + written.fields.len() + copied;
@@ -248,27 +263,62 @@ impl Walk {
             }
             _ => Framing::Length(length as u64),
         };
-        reply::write_request(
-            &mut out,
-            upstream,
-            &Outgoing {
-                method: self.method.as_str(),
-                path: &written.path,
-                from_root: self.from_root,
-                query: self.query.as_deref().filter(|_| written.keeps_query),
-                forwarded: &written.fields,
-                framing,
-                via: our_name,
-                passed: self.via.as_deref(),
-                trace: self.trace,
-                request_id: &self.id,
-            },
-        );
+        let mut outgoing = Outgoing {
+            method: self.method.as_str(),
+            path: &written.path,
+            from_root: self.from_root,
+            query: self.query.as_deref().filter(|_| written.keeps_query),
+            proof: b"",
+            forwarded: &written.fields,
+            framing,
+            via: &core.shared.via,
+            passed: self.via.as_deref(),
+            trace: self.trace,
+            request_id: &self.id,
+        };
+        let proof = proof(body, written, upstream, &outgoing, core.wall());
+        outgoing.proof = &proof;
+        reply::write_request(&mut out, upstream, &outgoing);
         if copied > 0 {
             written.body.write(body.bytes(), &mut out);
         }
         out
     }
+}
+
+/// The fields that prove who pays, where they depend on the request or change with time.
+fn proof(
+    body: &Body,
+    written: &Written,
+    upstream: &Upstream,
+    outgoing: &Outgoing<'_>,
+    wall_nanos: u64,
+) -> Vec<u8> {
+    let mut proof = Vec::new();
+    let Some(credential) = &upstream.credential else { return proof };
+    let (mut target, mut parts, mut forwarded) = (Vec::new(), Vec::new(), Vec::new());
+    reply::write_target(&mut target, upstream, outgoing);
+    reply::write_all_but(&mut forwarded, outgoing.forwarded, &upstream.field_names);
+    written.body.parts(body.bytes(), &mut parts);
+    let target = String::from_utf8_lossy(&target);
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let request = Unsent {
+        method: outgoing.method,
+        path,
+        query,
+        host: &upstream.host,
+        fields: [&upstream.fields, &forwarded],
+        body: &parts,
+    };
+    credential.prove(&mut proof, &request, wall_nanos);
+    proof
+}
+
+/// What a client is told where no target is left because of this.
+fn without_credentials(provider: &Provider, upstream: &Upstream) -> String {
+    let tried = upstream.credential.as_ref().map_or("nothing", |credential| credential.tried());
+    let name = &provider.name;
+    format!("no credentials for provider {name}: tried {tried}; the gateway's log says why")
 }
 
 /// Where one attempt goes, and with what.

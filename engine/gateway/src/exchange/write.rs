@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use faregate_adapters::{
     chat::{Customs, Loss, Names},
-    dialect::{Call, Form, Invalid, Terms, openai, responses},
+    dialect::{Call, Form, Invalid, Terms, bedrock, openai, responses},
     kind::Kind,
-    surface::Surface,
+    surface::{Family, Surface},
 };
 use faregate_policy::{exchange::Refusal, fault::Fault, policy::Provider};
 use faregate_wire::Patch;
@@ -22,6 +22,9 @@ const OUTPUT_TOKENS_DEFAULT: u64 = 8192;
 
 /// The version that is told to Anthropic where the client tells none.
 const ANTHROPIC_VERSION: &[u8] = b"2023-06-01";
+
+/// Fields of Anthropic's API that Bedrock has in the body.
+const IN_BODY_ON_BEDROCK: [&str; 2] = ["anthropic-beta", "anthropic-version"];
 
 /// A request as one target gets it.
 pub(super) struct Written {
@@ -138,6 +141,11 @@ impl Walk {
         if speaks_messages && !self.has_version && kind.quirks.version_in_body.is_none() {
             reply::write_field(&mut fields, b"anthropic-version", ANTHROPIC_VERSION);
         }
+        if kind.family == Family::Bedrock {
+            let names = IN_BODY_ON_BEDROCK.map(str::to_owned);
+            fields.clear();
+            reply::write_all_but(&mut fields, &self.forwarded, &names);
+        }
         Written {
             path: self.path_to(kind),
             keeps_query: true,
@@ -178,7 +186,12 @@ impl Walk {
         let model = span_of("model");
         match kind.quirks.version_in_body.filter(|_| self.surface.form() == Some(Form::Messages)) {
             Some(version) => {
-                in_path_edits(&mut patch, body.bytes(), [model, span_of("stream")], version);
+                let mut told = format!("\"anthropic_version\":\"{version}\"");
+                if let Some(betas) = self.betas_for(kind, body.bytes()) {
+                    told.push(',');
+                    told.push_str(&betas);
+                }
+                in_path_edits(&mut patch, body.bytes(), [model, span_of("stream")], told);
             }
             None => {
                 let renamed = self.model.as_deref().is_some_and(|asked| asked != upstream_model);
@@ -193,6 +206,24 @@ impl Walk {
             openai::include_usage_edit(&mut patch, peek, body.bytes());
         }
         patch
+    }
+
+    /// The client's `anthropic-beta` as a member of a body for Claude on Bedrock, which takes it nowhere else.
+    fn betas_for(&self, kind: &Kind, body: &[u8]) -> Option<String> {
+        let is_there = || memchr::memmem::find(body, b"\"anthropic_beta\"").is_some();
+        if kind.family != Family::Bedrock || is_there() {
+            return None;
+        }
+        let mut known: Vec<&str> = Vec::new();
+        for line in self.forwarded.split(|b| *b == b'\n') {
+            let line = std::str::from_utf8(line).unwrap_or_default();
+            let Some((name, value)) = line.split_once(':') else { continue };
+            if name.eq_ignore_ascii_case("anthropic-beta") {
+                known.extend(bedrock::invoke::known_betas(value));
+            }
+        }
+        let list = known.join("\",\"");
+        (!known.is_empty()).then(|| format!("\"anthropic_beta\":[\"{list}\"]"))
     }
 
     /// The request, said in the provider's dialect.
@@ -238,6 +269,12 @@ impl Walk {
             quirks: &provider.quirks,
         };
         outbound.write_request(&mut out, &request, &terms, &mut loss).map_err(|e| refusal(&e))?;
+        if target == Form::Messages
+            && let Some(betas) = self.betas_for(provider.kind, bytes)
+            && out.pop() == Some(b'}')
+        {
+            out.extend_from_slice(format!(",{betas}}}").as_bytes());
+        }
         let path = provider.kind.path(target, terms.model, stream).into();
         self.lost = (!loss.is_empty()).then(|| loss.list().into());
         if let Some(lost) =
@@ -285,18 +322,18 @@ fn is_offered(surface: Surface, kind: &Kind) -> bool {
     }
 }
 
-/// Takes the model and the stream out of a body whose path names them, and puts the dialect's version in.
+/// Takes the model and the stream out of a body whose path names them, and puts what is told there in place of heads in.
 fn in_path_edits(
     patch: &mut Patch,
     body: &[u8],
     values: [Option<std::ops::Range<usize>>; 2],
-    version: &str,
+    told: String,
 ) {
-    let mut version = Some(format!("\"anthropic_version\":\"{version}\""));
+    let mut told = Some(told);
     for value in values.into_iter().flatten() {
         let Some(start) = name_start(body, value.start) else { continue };
-        match version.take() {
-            Some(version) => patch.replace(start..value.end, version.into_bytes()),
+        match told.take() {
+            Some(told) => patch.replace(start..value.end, told.into_bytes()),
             None => {
                 let behind = body[value.end..].iter().position(|b| !b.is_ascii_whitespace());
                 let comma = behind.map(|at| value.end + at).filter(|at| body[*at] == b',');
@@ -332,7 +369,8 @@ mod tests {
             Some(start..end)
         });
         let mut patch = Patch::new();
-        in_path_edits(&mut patch, body.as_bytes(), spans, "v");
+        let told = "\"anthropic_version\":\"v\"".to_owned();
+        in_path_edits(&mut patch, body.as_bytes(), spans, told);
         let mut out = Vec::new();
         patch.write(body.as_bytes(), &mut out);
         assert_eq!(String::from_utf8(out).unwrap_or_default(), expected, "{body}");
