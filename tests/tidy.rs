@@ -4,8 +4,12 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+#[path = "tidy/dialects.rs"]
+mod dialects;
 #[path = "tidy/documents.rs"]
 mod documents;
+#[path = "tidy/features.rs"]
+mod features;
 #[path = "tidy/floors.rs"]
 mod floors;
 #[path = "tidy/text.rs"]

@@ -3,6 +3,8 @@
 //! In: bytes. Out: text, or the other way round.
 //! Format: RFC 4648 <https://www.rfc-editor.org/rfc/rfc4648>
 
+use std::borrow::Cow;
+
 const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -60,6 +62,16 @@ pub fn encoded(bytes: &[u8]) -> String {
     let mut text = String::new();
     encode(&mut text, bytes);
     text
+}
+
+/// The same data in the standard alphabet with padding: what is in it already stays as it is, and so does what is no base64.
+#[must_use]
+pub fn standard(text: Cow<'_, str>) -> Cow<'_, str> {
+    let foreign = |letter: u8| letter == b'-' || letter == b'_' || letter.is_ascii_whitespace();
+    if text.len().is_multiple_of(4) && !text.bytes().any(foreign) {
+        return text;
+    }
+    decode(text.as_bytes()).map_or(text, |bytes| encoded(&bytes).into())
 }
 
 /// Whether `text` is base64 in either alphabet, without blanks.
@@ -121,6 +133,15 @@ mod tests {
             assert_eq!(decode(wrong.as_bytes()), None, "{wrong}");
         }
         assert_eq!(decode(b"Zm9v\r\nYg ==\n").unwrap(), b"foob");
+    }
+
+    #[test]
+    fn the_alphabet_for_urls_becomes_the_standard_one() {
+        for (given, expected) in
+            [("-_8=", "+/8="), ("-_8", "+/8="), ("+/8=", "+/8="), ("Zm9v\n", "Zm9v"), ("!", "!")]
+        {
+            assert_eq!(standard(given.into()), expected);
+        }
     }
 
     proptest! {

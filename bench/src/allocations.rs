@@ -66,7 +66,36 @@ fn count(bytes: usize) {
 
 #[cfg(test)]
 mod tests {
+    use faregate_adapters::dialect::Form;
+    use faregate_bench::ops::translate_chunk;
+
     use super::*;
+
+    /// What it takes to translate a stream of so many events.
+    fn of_a_stream(from: Form, to: Form, events: usize) -> Asked {
+        let before = asked();
+        let _bytes = translate_chunk::stream(from, to, events);
+        let after = asked();
+        Asked { blocks: after.blocks - before.blocks, bytes: after.bytes - before.bytes }
+    }
+
+    #[test]
+    fn no_event_of_a_translated_stream_takes_more_memory_than_the_one_before() {
+        // The Responses API repeats the text at the end of a stream: its writer keeps it.
+        let clients = [Form::Chat, Form::Messages, Form::Gemini, Form::Converse];
+        for from in [Form::Chat, Form::Messages, Form::Gemini] {
+            for to in clients.into_iter().filter(|to| *to != from) {
+                let _bytes = translate_chunk::stream(from, to, 1);
+                let [short, longer, long] =
+                    [10, 11, 10_010].map(|events| of_a_stream(from, to, events));
+                let name = format!("{} to {}", from.name(), to.name());
+                let each = longer.blocks - short.blocks;
+                assert_eq!(long.blocks - short.blocks, 10_000 * each, "blocks of {name}");
+                let each = longer.bytes - short.bytes;
+                assert_eq!(long.bytes - short.bytes, 10_000 * each, "bytes of {name}");
+            }
+        }
+    }
 
     #[test]
     fn a_block_is_counted_with_its_bytes_and_counted_again_when_it_grows() {

@@ -392,7 +392,7 @@ fn upgrades_are_not_taken_up() {
     for protocol in ["websocket", "h2c", "foo"] {
         let mut wire = gateway.connect();
         wire.send(format!(
-            "GET /v1/realtime HTTP/1.1\r\nhost: g\r\nconnection: upgrade\r\nupgrade: {protocol}\r\nhttp2-settings: x\r\n\r\n\
+            "GET /v1/files HTTP/1.1\r\nhost: g\r\nconnection: upgrade\r\nupgrade: {protocol}\r\nhttp2-settings: x\r\n\r\n\
              GET /health HTTP/1.1\r\nhost: g\r\n\r\n"
         ));
         assert_eq!(wire.answer().status, 200);

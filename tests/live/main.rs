@@ -4,17 +4,21 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod agents;
 mod answers;
 mod bytes;
 mod deadlines;
+mod dialects;
 mod drain;
 mod faults;
 mod front;
 mod newcomer;
 mod rates;
+mod realtime;
 mod reload;
 mod routing;
 mod sdk;
 mod streams;
 mod telemetry;
 mod tls;
+mod uploads;

@@ -1,4 +1,4 @@
-//! The SDKs of OpenAI, unchanged but for their base URL.
+//! SDKs, unchanged but for their base URL.
 //!
 //! Their scripts (`tests/sdk`) print a line for each thing they have checked and end with `all good`.
 
@@ -6,6 +6,8 @@ use std::process::Command;
 
 use faregate_tests::{Gateway, Launch, Provider, gateway, key, program, provider};
 use loadtest::provider::Script;
+
+use crate::dialects;
 
 /// A gateway with the keys and models that the scripts expect.
 fn start(provider: &Provider) -> Gateway {
@@ -37,7 +39,7 @@ fn count_of(provider: &Provider, path: &str) -> usize {
 
 #[test]
 fn python() {
-    let Some(mut command) = program::openai_python() else { return };
+    let Some(mut command) = program::python("openai-python", "openai") else { return };
     let provider = provider();
     let gateway = start(&provider);
     check(&provider, &gateway, command.arg(program::sdk_script("openai_python.py")));
@@ -50,7 +52,7 @@ fn python() {
 
 #[test]
 fn node() {
-    let Some((mut command, modules)) = program::openai_node() else { return };
+    let Some((mut command, modules)) = program::node("openai-node", "openai") else { return };
     let provider = provider();
     let gateway = start(&provider);
     let script = program::sdk_script("openai_node.mjs");
@@ -81,4 +83,66 @@ fn curl() {
     ]));
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(answer["object"], "chat.completion");
+}
+
+/// Runs a script that goes through a model of every dialect.
+fn check_every(command: &mut Command) {
+    let provider = dialects::simulator();
+    let policy = format!("{}{}", dialects::policy(&provider), key::row("one", ""));
+    let gateway = Launch::new(policy).variable("PROVIDER_KEY", "provider-key").start();
+    let models: Vec<String> =
+        dialects::TARGETS.iter().map(|(name, _)| format!("at-{name}")).collect();
+    let output = program::run(
+        command
+            .env("ROOT", format!("http://{}", gateway.address))
+            .env("KEY", key::named("one"))
+            .env("MODELS", models.join(",")),
+    );
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.trim_end().ends_with("all good"), "{printed}");
+    assert_eq!(provider.counters().breached(), 0, "{:?}", provider.counters().take_breaches());
+    let written = gateway.everything_written();
+    assert!(!written.contains(key::CANARY), "a key is in a log");
+}
+
+#[track_caller]
+fn every_python(name: &str, module: &str, script: &str) {
+    let Some(mut command) = program::python(name, module) else { return };
+    check_every(command.arg(program::sdk_script(script)));
+}
+
+#[test]
+fn responses_python() {
+    every_python("openai-python", "openai", "responses_python.py");
+}
+
+#[test]
+fn anthropic_python() {
+    every_python("anthropic-python", "anthropic", "anthropic_python.py");
+}
+
+#[test]
+fn google_python() {
+    every_python("google-python", "google.genai", "google_python.py");
+}
+
+#[test]
+fn langchain_python() {
+    every_python("langchain", "langchain_openai, langchain_anthropic", "langchain_python.py");
+}
+
+#[test]
+fn litellm_python() {
+    every_python("litellm", "litellm", "litellm_python.py");
+}
+
+#[test]
+fn boto3_python() {
+    every_python("boto3", "boto3", "boto3_python.py");
+}
+
+#[test]
+fn ai_node() {
+    let Some((mut command, modules)) = program::node("ai-node", "ai") else { return };
+    check_every(command.arg(program::sdk_script("ai_node.mjs")).env("MODULES", modules));
 }

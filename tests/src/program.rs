@@ -9,28 +9,45 @@ use std::{
     process::{Command, Output},
 };
 
-/// The Python SDK of OpenAI, in the folder that `tests/sdk/setup.sh` fills.
-pub fn openai_python() -> Option<Command> {
+/// A Python that has `module`, in the folder that `tests/sdk/setup.sh` fills. It is required as `name`.
+pub fn python(name: &str, module: &str) -> Option<Command> {
     let python = std::env::var_os("FAREGATE_TEST_PYTHON")
         .map_or_else(|| sdk_folder().join("venv/bin/python"), PathBuf::from);
-    let ready = runs(Command::new(&python).args(["-c", "import openai"]));
-    needed("openai-python", ready, "no Python with the package openai")
+    let ready = runs(Command::new(&python).args(["-c", &format!("import {module}")]));
+    needed(name, ready, &format!("no Python with the module {module}"))
         .then(|| Command::new(python))
 }
 
-/// The Node SDK of OpenAI: the interpreter, and the folder of its modules.
-pub fn openai_node() -> Option<(Command, PathBuf)> {
-    let modules = std::env::var_os("FAREGATE_TEST_NODE_MODULES")
-        .map_or_else(|| sdk_folder().join("node/node_modules"), PathBuf::from);
+/// A Node.js beside which `package` is installed, and the folder of the modules. It is required as `name`.
+pub fn node(name: &str, package: &str) -> Option<(Command, PathBuf)> {
+    let modules = node_modules();
     let own = modules.join(".bin/node");
     let node = match std::env::var_os("FAREGATE_TEST_NODE") {
         Some(node) => PathBuf::from(node),
         None if own.exists() => own,
         None => PathBuf::from("node"),
     };
-    let ready = modules.join("openai").is_dir() && runs(Command::new(&node).arg("--version"));
-    needed("openai-node", ready, "no Node.js with the package openai")
+    let ready = modules.join(package).is_dir() && runs(Command::new(&node).arg("--version"));
+    needed(name, ready, &format!("no Node.js with the package {package}"))
         .then(|| (Command::new(node), modules))
+}
+
+/// A program that comes as a package of npm's. It is required under its own name.
+pub fn npm(name: &str) -> Option<Command> {
+    let modules = node_modules();
+    let program = modules.join(".bin").join(name);
+    let ready = program.exists();
+    let path = std::env::var("PATH").unwrap_or_default();
+    needed(name, ready, &format!("npm's program {name} is not installed")).then(|| {
+        let mut command = Command::new(program);
+        command.env("PATH", format!("{}:{path}", modules.join(".bin").display()));
+        command
+    })
+}
+
+fn node_modules() -> PathBuf {
+    std::env::var_os("FAREGATE_TEST_NODE_MODULES")
+        .map_or_else(|| sdk_folder().join("node/node_modules"), PathBuf::from)
 }
 
 /// A program on the search path.

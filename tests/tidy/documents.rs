@@ -11,7 +11,8 @@ use faregate_policy::{
 use super::{none, read, root, rust_files};
 
 /// The line that tells a reader who wrote a document.
-const MADE: &str = "<!-- Made from the code: UPDATE=1 cargo test -p faregate-tests --test tidy -->";
+pub(super) const MADE: &str =
+    "<!-- Made from the code: UPDATE=1 cargo test -p faregate-tests --test tidy -->";
 
 #[test]
 fn the_table_of_faults_is_the_codes() {
@@ -162,7 +163,7 @@ fn every_limit_of_the_wire_has_its_row_in_the_map() {
 }
 
 /// Compares a document with what the code makes of it, or writes it with `UPDATE=1`.
-fn same(path: &str, made: &str) {
+pub(super) fn same(path: &str, made: &str) {
     let file = root().join(path);
     if std::env::var_os("UPDATE").is_some_and(|update| update == "1") {
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -190,7 +191,7 @@ fn code(text: &str) -> String {
 }
 
 /// Text that stands in a cell of a table.
-fn bar(text: &str) -> String {
+pub(super) fn bar(text: &str) -> String {
     text.replace('|', "\\|")
 }
 

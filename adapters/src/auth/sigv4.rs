@@ -126,6 +126,14 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
+/// The SHA-256 of bytes that lie in several parts, in hex.
+#[must_use]
+pub fn sha256_hex_of(parts: &[&[u8]]) -> String {
+    let mut hash = Sha256::new();
+    parts.iter().for_each(|part| hash.update(part));
+    hex(&hash.finalize())
+}
+
 /// Appends `text` percent-encoded as one segment of a path: all but letters, digits and `-._~`.
 pub fn encode_segment(out: &mut String, text: &str) {
     encode(out, text, false);

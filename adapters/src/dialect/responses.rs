@@ -128,6 +128,11 @@ impl Passage for Responses {
     }
 }
 
+/// Appends the end of a stream that was not written here and broke off behind `events` events.
+pub fn write_break(out: &mut Vec<u8>, error: &ErrorBody<'_>, events: u64) {
+    stream::Writer::behind(events, error.request_id).fail(error, out);
+}
+
 /// Whether a request goes back to something that only the provider that stored it has.
 #[must_use]
 pub fn needs_stored_state(request: &Request<'_>) -> bool {

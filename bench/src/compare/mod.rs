@@ -126,7 +126,10 @@ impl Options {
                 return Err(format!("rivals.toml has no rival {name}"));
             }
         }
-        let wanted = |rival: &Rival| self.rivals.is_empty() || self.rivals.contains(&rival.name);
+        let wanted = |rival: &Rival| match self.rivals.is_empty() {
+            true => !rival.optional,
+            false => self.rivals.contains(&rival.name),
+        };
         let installed = |rival: &Rival| {
             let found = rival.program(root).is_some();
             if !found {

@@ -45,6 +45,9 @@ pub(crate) struct Rival {
     start: Vec<String>,
     #[serde(default)]
     pub(crate) base: bool,
+    /// It is measured only when it is asked for by name.
+    #[serde(default)]
+    pub(crate) optional: bool,
 }
 
 /// A rival that serves.

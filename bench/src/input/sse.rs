@@ -14,6 +14,12 @@ pub const USAGE_TOKENS: u64 = 730;
 /// The data that ends a stream.
 pub const DONE: &[u8] = b"[DONE]";
 
+/// What stands before the text of an event, and behind it.
+const DELTA_HEAD: &[u8] =
+    b"{\"id\":\"chatcmpl-B9MBs8Cj\",\"object\":\"chat.completion.chunk\",\"created\":1741569952,\
+    \"model\":\"gpt-4o-mini\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"";
+const DELTA_TAIL: &[u8] = b"\"}}]}";
+
 /// The data of an event that carries text, `bytes` in all.
 ///
 /// # Panics
@@ -21,14 +27,19 @@ pub const DONE: &[u8] = b"[DONE]";
 /// When `bytes` are fewer than an event without text has.
 #[must_use]
 pub fn delta(bytes: usize) -> Vec<u8> {
-    let mut data =
-        b"{\"id\":\"chatcmpl-B9MBs8Cj\",\"object\":\"chat.completion.chunk\",\"created\":1741569952,\
-        \"model\":\"gpt-4o-mini\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\""
-            .to_vec();
-    let tail = b"\"}}]}";
-    let text = bytes - data.len() - tail.len();
+    let mut data = DELTA_HEAD.to_vec();
+    let text = bytes - data.len() - DELTA_TAIL.len();
     Prose::new(Style::Plain, 13).write(&mut data, text);
-    data.extend_from_slice(tail);
+    data.extend_from_slice(DELTA_TAIL);
+    data
+}
+
+/// The data of an event that carries this text, which is valid inside of a JSON string.
+#[must_use]
+pub fn delta_of(text: &str) -> Vec<u8> {
+    let mut data = DELTA_HEAD.to_vec();
+    data.extend_from_slice(text.as_bytes());
+    data.extend_from_slice(DELTA_TAIL);
     data
 }
 

@@ -21,6 +21,10 @@ mod policy_compile;
 mod policy_lookup;
 mod sse_cut;
 mod sse_inspect;
+mod translate;
+mod translate_answer;
+pub mod translate_chunk;
+mod translate_request_64k;
 mod usage_meter;
 
 use std::fmt;
@@ -58,7 +62,7 @@ pub struct Ready {
 }
 
 /// Every operation.
-pub const GROUPS: [Group; 17] = [
+pub const GROUPS: [Group; 20] = [
     nothing::GROUP,
     head_request::GROUP,
     head_response::GROUP,
@@ -70,6 +74,9 @@ pub const GROUPS: [Group; 17] = [
     sse_cut::GROUP,
     sse_inspect::GROUP,
     usage_meter::GROUP,
+    translate_chunk::GROUP,
+    translate_request_64k::GROUP,
+    translate_answer::GROUP,
     policy_lookup::GROUP,
     model_resolve::GROUP,
     bucket_take::GROUP,

@@ -126,10 +126,12 @@ pub(crate) fn fault(failure: &Failure) -> Fault {
         }
         Failure::Dial(DialError::Connect(_)) => Fault::ConnectFailed,
         Failure::Dial(DialError::Tls(_)) => Fault::TlsFailed,
+        Failure::Credentials => Fault::CredentialsMissing,
         Failure::Reset { .. } => Fault::UpstreamReset,
         Failure::Protocol => Fault::UpstreamProtocol,
         Failure::Late(late) => late_fault(*late),
         Failure::ClientGone => Fault::ClientGone,
+        Failure::Body(refusal) => refusal.fault,
     }
 }
 

@@ -11,7 +11,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use faregate_wire::{Framing, HeadLimits, Method, Slots, parse_response};
+use faregate_policy::exchange::Refusal;
+use faregate_wire::{Framing, HeadLimits, Method, Slots, parse_response, parse_switch};
 
 use crate::{
     buffer::{self, LANDING_BYTES},
@@ -20,6 +21,7 @@ use crate::{
     io::{Left, Stream},
     relay::Downstream,
     reply,
+    upload::Upload,
     upstream::{DialError, Upstream},
     worker::Core,
 };
@@ -67,6 +69,8 @@ pub(crate) enum Late {
 pub(crate) enum Failure {
     /// No connection.
     Dial(DialError),
+    /// Nothing to prove with who pays.
+    Credentials,
     /// The connection broke; `reused` when it was an idle one and no byte had come.
     Reset {
         /// Whether the connection had served before.
@@ -78,12 +82,15 @@ pub(crate) enum Failure {
     Late(Late),
     /// The client has gone.
     ClientGone,
+    /// The rest of the request's body is refused.
+    Body(Box<Refusal>),
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dial(error) => error.fmt(f),
+            Self::Credentials => f.write_str("there are no credentials"),
             Self::Reset { reused: true } => f.write_str("an idle connection was closed"),
             Self::Reset { reused: false } => {
                 f.write_str("the connection was closed before an answer")
@@ -91,6 +98,7 @@ impl fmt::Display for Failure {
             Self::Protocol => f.write_str("what came is no HTTP answer"),
             Self::Late(late) => write!(f, "deadline: {late:?}"),
             Self::ClientGone => f.write_str("the client has gone"),
+            Self::Body(refusal) => f.write_str(&refusal.message),
         }
     }
 }
@@ -140,6 +148,8 @@ pub(crate) struct Info {
 pub(crate) struct Order<'a> {
     /// The head and the body, in order.
     pub(crate) parts: &'a [&'a [u8]],
+    /// The rest of the body, which has not arrived yet.
+    pub(crate) upload: Option<&'a mut Upload>,
     /// The client's method; the answer to HEAD has no body.
     pub(crate) method: Method,
     /// Whether the client speaks HTTP/1.1.
@@ -148,6 +158,8 @@ pub(crate) struct Order<'a> {
     pub(crate) rewrites: bool,
     /// Whether a stream was asked for.
     pub(crate) streams: bool,
+    /// Whether it was asked to go on with WebSocket frames.
+    pub(crate) switches: bool,
     /// The content type of a translated answer that is no error; `None` when bytes pass as they are.
     pub(crate) translated: Option<&'static str>,
 }
@@ -201,13 +213,19 @@ pub(crate) async fn ask(
     client: &mut Client,
     mut stream: Stream,
     reused: bool,
-    order: &Order<'_>,
+    order: &mut Order<'_>,
     deadlines: &Deadlines,
 ) -> Result<Answer, Failure> {
     arm(core, client, deadlines.stall, deadlines.end);
     let mut first = None;
     let mut early = false;
-    match send(client, &mut stream, order.parts).await {
+    let mut sending = send(client, &mut stream, order).await;
+    if let (Sending::Sent, Some(upload)) = (&sending, &mut order.upload) {
+        // Not every request has one, and its state is large.
+        let passed = Box::pin(upload.pass(core, client, &mut stream, deadlines)).await;
+        sending = passed.map_err(|refusal| Failure::Body(Box::new(refusal)))?;
+    }
+    match sending {
         Sending::Sent => {}
         Sending::Answered(received) => {
             first = Some(received);
@@ -242,7 +260,7 @@ pub(crate) async fn ask(
             stream.begin(buf);
             buf = receive(core, client, &mut stream, false, deadlines).await?;
         };
-        if info.status >= 200 {
+        if info.status >= 200 || info.status == 101 {
             return Ok(Answer { stream, buf, out, info, early });
         }
         buf.drain(..info.len);
@@ -251,23 +269,31 @@ pub(crate) async fn ask(
     Err(Failure::Protocol)
 }
 
-enum Sending {
+/// How the sending of a request ended.
+pub(crate) enum Sending {
+    /// All of it has been handed over.
     Sent,
+    /// The provider said something before that, or closed its side.
     Answered((io::Result<usize>, Vec<u8>)),
+    /// The upstream connection broke.
     Broken,
+    /// The client has gone.
     ClientGone,
+    /// The armed deadline passed.
     Late,
 }
 
-async fn send(client: &mut Client, stream: &mut Stream, parts: &[&[u8]]) -> Sending {
-    let mut left = Left::new(parts);
+async fn send(client: &mut Client, stream: &mut Stream, order: &Order<'_>) -> Sending {
+    let mut left = Left::new(order.parts);
     if stream.send_left(&mut left).is_err() {
         return Sending::Broken;
     }
     if left.is_done() {
         return Sending::Sent;
     }
-    client.watch(true);
+    if order.upload.is_none() {
+        client.watch(true);
+    }
     if !stream.is_receiving() {
         stream.begin(buffer::landing());
     }
@@ -353,9 +379,11 @@ pub(crate) fn poll_answer(
 fn read_head(buf: &[u8], out: &mut Vec<u8>, order: &Order<'_>) -> Result<Option<Info>, Failure> {
     let mut slots = Slots::new();
     let limits = HeadLimits::default();
-    let Some(head) =
-        parse_response(buf, &mut slots, &limits, order.method).map_err(|_| Failure::Protocol)?
-    else {
+    let parsed = match order.switches {
+        true => parse_switch(buf, &mut slots, &limits),
+        false => parse_response(buf, &mut slots, &limits, order.method),
+    };
+    let Some(head) = parsed.map_err(|_| Failure::Protocol)? else {
         return Ok(None);
     };
     let events = head.is_event_stream;

@@ -135,6 +135,36 @@ impl Client {
         }
     }
 
+    /// Receives more behind what has arrived, with `room` for it. Ready when something came.
+    ///
+    /// # Errors
+    ///
+    /// When the client has gone.
+    pub(crate) fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        room: usize,
+    ) -> Poll<Result<(), NoMore>> {
+        if self.gone {
+            return Poll::Ready(Err(NoMore::Closed));
+        }
+        if !self.stream.is_receiving() {
+            let mut buf = std::mem::take(&mut self.received);
+            if buf.capacity() - buf.len() < room / 2 {
+                buf.reserve(room);
+            }
+            self.stream.begin(buf);
+        }
+        let (result, buf) = std::task::ready!(self.stream.poll(cx));
+        self.keep(buf);
+        self.gone = !matches!(result, Ok(1..));
+        Poll::Ready(match result {
+            Ok(1..) => Ok(()),
+            Ok(0) => Err(NoMore::Closed),
+            Err(_) => Err(NoMore::Broken),
+        })
+    }
+
     /// Starts watching: `streams` says whether the next bytes are far away.
     pub(crate) fn watch(&mut self, streams: bool) {
         if !self.gone && !self.stream.is_receiving() && self.ahead.is_empty() {

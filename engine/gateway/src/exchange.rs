@@ -21,7 +21,9 @@ use faregate_policy::{
     exchange::{Exchange, Refusal},
     fault::Fault,
 };
-use faregate_wire::{Framing, HeadError, Method, RequestHead, Slots, Version, parse_request};
+use faregate_wire::{
+    FormScanner, Framing, HeadError, Method, RequestHead, Slots, Version, parse_request,
+};
 
 pub(crate) use rest::Rest;
 
@@ -30,9 +32,11 @@ use crate::{
     connection::{Connection, Next},
     live::View,
     local::{self, Local},
+    realtime,
     record::Timeline,
     reply,
     trace::{Random, Trace, write_hex},
+    upload::Upload,
     worker::Core,
 };
 
@@ -125,6 +129,12 @@ pub(crate) struct Walk {
     pub(crate) streams: bool,
     /// Whether the chunk with usage must be asked for, and taken out again.
     pub(crate) adds_usage: bool,
+    /// The subprotocols of a WebSocket, when the request asks for one.
+    pub(crate) protocols: Option<Box<[u8]>>,
+    /// What has not arrived of a body that passes as it arrives.
+    pub(crate) upload: Option<Upload>,
+    /// What is looked for in a form.
+    form_field: Option<FormScanner>,
     /// Bytes of the request's body.
     pub(crate) body_bytes: u64,
     /// What the dialect of the latest target cannot say, where there is such a thing.
@@ -177,6 +187,13 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
             Refusal::new(Fault::LoopDetected, "the request has passed this gateway before");
         return refused(refusal, id, surface.name(), None);
     }
+    if surface == Surface::Realtime && !is_handshake(head) {
+        let refusal = Refusal::new(
+            Fault::MalformedRequest,
+            "realtime is spoken over a WebSocket of version 13; the request asks for none, or with a wrong key",
+        );
+        return refused(refusal, id, surface.name(), None);
+    }
     let now = Nanos(started.nanos());
     let mut exchange = Exchange::open(Rc::clone(&live.policy), core.index, now);
     let wall = core.wall();
@@ -203,7 +220,10 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         family,
         path: called.path.into(),
         from_root: called.from_root,
-        path_model: called.model.map(Into::into),
+        path_model: match surface {
+            Surface::Realtime => head.query.and_then(model_in),
+            _ => called.model.map(Into::into),
+        },
         path_stream: called.stream,
         has_version: head.header(b"anthropic-version").is_some(),
         query: head.query.and_then(without_key),
@@ -224,6 +244,10 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         model: None,
         streams: false,
         adds_usage: false,
+        protocols: (surface == Surface::Realtime)
+            .then(|| realtime::without_key(protocols_in(head)).into()),
+        upload: None,
+        form_field: head.content_type.and_then(|kind| FormScanner::of(kind, "model")),
         body_bytes: 0,
         lost: None,
         live: Rc::clone(live),
@@ -283,6 +307,45 @@ fn credential<'b>(head: &RequestHead<'b, '_>) -> Option<&'b [u8]> {
         .or_else(|| head.header(b"x-goog-api-key").filter(filled))
         .or_else(|| head.header(b"authorization").and_then(access_key_id))
         .or_else(|| head.query.and_then(key_in).map(str::as_bytes).filter(filled))
+        .or_else(|| {
+            Some(head).filter(|head| head.websocket).and_then(|h| realtime::key_in(protocols_in(h)))
+        })
+}
+
+fn protocols_in<'b>(head: &RequestHead<'b, '_>) -> &'b [u8] {
+    head.header(b"sec-websocket-protocol").unwrap_or_default()
+}
+
+/// Whether all is there that the start of a WebSocket needs (RFC 6455 section 4.2.1).
+fn is_handshake(head: &RequestHead<'_, '_>) -> bool {
+    let key = head.header(b"sec-websocket-key").unwrap_or_default();
+    let digit = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
+    let is_key = key.len() == 24 && key.ends_with(b"==") && key[..22].iter().all(digit);
+    head.websocket && is_key && head.header(b"sec-websocket-version") == Some(b"13")
+}
+
+/// The model that a query names, when it names one that needs no decoding but of bytes.
+fn model_in(query: &str) -> Option<Box<str>> {
+    let mut named = query.split('&').filter_map(|pair| pair.strip_prefix("model="));
+    let model = named.next().filter(|model| !model.is_empty())?;
+    if named.next().is_some() {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(model.len());
+    let mut rest = model.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        rest = behind;
+        let hex = behind.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        match (first, hex.and_then(|digits| u8::from_str_radix(digits, 16).ok())) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &behind[2..];
+            }
+            (b'%', None) => return None,
+            _ => bytes.push(*first),
+        }
+    }
+    String::from_utf8(bytes).ok().filter(|name| !name.contains(char::is_control)).map(Into::into)
 }
 
 /// `AWS4-HMAC-SHA256 Credential=ID/date/region/service/aws4_request, …`

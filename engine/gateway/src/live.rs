@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-use faregate_adapters::kind::Auth;
+use faregate_adapters::{auth::aws, kind::Auth};
 use faregate_policy::{
     Policy,
     health::{Breaker, BreakerSettings},
@@ -26,6 +26,7 @@ use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    credentials::{self, Credential, Keeper, Source},
     reply, tls,
     upstream::{Name, Place, Resolver, Upstream, UpstreamId},
 };
@@ -47,6 +48,7 @@ pub(crate) struct Live {
     /// Files whose content was used beside the policy itself.
     pub(crate) files: Vec<PathBuf>,
     places: BTreeMap<Identity, Shared>,
+    credentials: BTreeMap<Source, Arc<Credential>>,
 }
 
 /// One target's places.
@@ -104,6 +106,7 @@ struct Shared {
 /// Makes a [`Live`] from a policy.
 pub(crate) struct Builder {
     resolver: Resolver,
+    keeper: Keeper,
     cores: usize,
     generation: AtomicU64,
     next_id: AtomicU64,
@@ -111,8 +114,9 @@ pub(crate) struct Builder {
 
 impl Builder {
     /// A builder for a process with `cores` cores.
-    pub(crate) fn new(resolver: Resolver, cores: usize) -> Self {
-        Self { resolver, cores, generation: AtomicU64::new(0), next_id: AtomicU64::new(0) }
+    pub(crate) fn new(resolver: Resolver, keeper: Keeper, cores: usize) -> Self {
+        let (generation, next_id) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { resolver, keeper, cores, generation, next_id }
     }
 
     /// Compiles a policy file and makes what it needs.
@@ -139,8 +143,9 @@ impl Builder {
     pub(crate) fn make(&self, policy: Policy, before: Option<&Live>) -> Result<Live, String> {
         let mut work = Work {
             builder: self,
-            before: before.map(|live| &live.places),
+            before,
             places: BTreeMap::new(),
+            credentials: BTreeMap::new(),
             files: Vec::new(),
             problems: String::new(),
         };
@@ -152,7 +157,7 @@ impl Builder {
                 .map_err(|e| work.problem("server.tls", &e))
                 .ok()
         });
-        let Work { places, files, problems, .. } = work;
+        let Work { places, credentials, files, problems, .. } = work;
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -168,6 +173,7 @@ impl Builder {
             })
             .collect();
         self.resolver.watch(places.values().map(|shared| Arc::clone(&shared.name)).collect());
+        self.keeper.watch(credentials.values().cloned().collect());
         let server = &policy.server;
         let head_limits = HeadLimits {
             head_bytes: server.head_bytes,
@@ -184,14 +190,16 @@ impl Builder {
             head_limits,
             files,
             places,
+            credentials,
         })
     }
 }
 
 struct Work<'a> {
     builder: &'a Builder,
-    before: Option<&'a BTreeMap<Identity, Shared>>,
+    before: Option<&'a Live>,
     places: BTreeMap<Identity, Shared>,
+    credentials: BTreeMap<Source, Arc<Credential>>,
     files: Vec<PathBuf>,
     problems: String,
 }
@@ -202,7 +210,9 @@ impl Work<'_> {
     }
 
     fn upstreams(&mut self, provider: &Provider) -> Vec<Arc<Upstream>> {
-        let Some(fields) = self.fields(provider) else { return Vec::new() };
+        let source = self.source(provider);
+        let Some(fields) = self.fields(provider, source.is_some()) else { return Vec::new() };
+        let credential = source.map(|source| self.credential(source));
         let mut upstreams = Vec::with_capacity(provider.replicas.len());
         for url in &provider.replicas {
             match self.shared(provider, url) {
@@ -212,6 +222,7 @@ impl Work<'_> {
                     path_prefix: url.path_prefix.clone(),
                     field_names: fields.0.clone(),
                     fields: fields.1.clone(),
+                    credential: credential.clone(),
                     tls: shared.tls.clone(),
                     name: Arc::clone(&shared.name),
                     breaker: Arc::clone(&shared.breaker),
@@ -223,12 +234,12 @@ impl Work<'_> {
     }
 
     /// Names and lines of the fields that every request to the provider carries.
-    fn fields(&mut self, provider: &Provider) -> Option<(Vec<String>, Vec<u8>)> {
+    fn fields(&mut self, provider: &Provider, is_signed: bool) -> Option<(Vec<String>, Vec<u8>)> {
         let mut names = Vec::new();
         let mut lines = Vec::new();
-        if let Some(secret) = &provider.api_key {
+        if let Some(secret) = key_of(provider).filter(|_| !is_signed) {
             let place = format!("providers.{}.api_key", provider.name);
-            let key = self.secret(&place, secret)?;
+            let key = self.secret(&place, &secret)?;
             match provider.kind.auth {
                 Auth::Field(name) => {
                     reply::write_field(&mut lines, name.as_bytes(), key.as_bytes());
@@ -251,6 +262,42 @@ impl Work<'_> {
             names.push(name.clone());
         }
         Some((names, lines))
+    }
+
+    /// Where the credentials of a provider's cloud come from, unless it is told by a field who pays.
+    fn source(&mut self, provider: &Provider) -> Option<Source> {
+        if provider.headers.iter().any(|(name, _)| name == "authorization") {
+            return None;
+        }
+        match (provider.kind.auth, key_of(provider)) {
+            (Auth::Aws, None) => {
+                let region = region_of(provider);
+                if region.is_none() {
+                    let help = "set region = \"us-east-1\", or the one whose endpoint this is";
+                    self.problem(&format!("providers.{}", provider.name), help);
+                }
+                region.map(|region| Source::Aws { region: region.into() })
+            }
+            (Auth::Google, None) => Some(Source::Google { file: None }),
+            (Auth::Google, Some(Secret::File(file))) => {
+                let text = std::fs::read_to_string(&file).unwrap_or_default();
+                if !credentials::is_google_credentials(&text) {
+                    return None;
+                }
+                self.files.push(file.clone());
+                Some(Source::Google { file: Some(file) })
+            }
+            _ => None,
+        }
+    }
+
+    /// The credentials from a source: those that are there already, or new ones.
+    fn credential(&mut self, source: Source) -> Arc<Credential> {
+        let known = self.credentials.get(&source);
+        let known = known.or_else(|| self.before?.credentials.get(&source)).cloned();
+        let credential = known.unwrap_or_else(|| Credential::new(source.clone()));
+        self.credentials.insert(source, Arc::clone(&credential));
+        credential
     }
 
     fn secret(&mut self, place: &str, secret: &Secret) -> Option<String> {
@@ -285,7 +332,9 @@ impl Work<'_> {
         let tls = secured.then(|| self.authorities(ca_file)).transpose()?;
         let identity =
             Identity { place: place.clone(), tls: tls.map(|t| (t, provider.insecure_skip_verify)) };
-        if let Some(known) = self.places.get(&identity).or_else(|| self.before?.get(&identity)) {
+        if let Some(known) =
+            self.places.get(&identity).or_else(|| self.before?.places.get(&identity))
+        {
             let known = known.clone();
             self.places.insert(identity, known.clone());
             return Ok(known);
@@ -313,6 +362,27 @@ impl Work<'_> {
         let text = std::fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?;
         Ok(Sha256::digest(text).into())
     }
+}
+
+/// The key of a provider; of one on AWS also the key for Bedrock that AWS's own clients would take.
+fn key_of(provider: &Provider) -> Option<Secret> {
+    let name = aws::variable::BEDROCK_KEY;
+    let usual = || std::env::var_os(name).filter(|key| !key.is_empty()).map(|_| name.to_owned());
+    match provider.kind.auth {
+        Auth::Aws => provider.api_key.clone().or_else(|| usual().map(Secret::Env)),
+        Auth::Bearer | Auth::Field(_) | Auth::Google => provider.api_key.clone(),
+    }
+}
+
+/// The region that requests to a provider are signed for.
+fn region_of(provider: &Provider) -> Option<String> {
+    let of_host = || {
+        let host = &provider.replicas.first()?.host;
+        let mut labels = host.split('.').skip_while(|label| !label.starts_with("bedrock-runtime"));
+        labels.next()?;
+        labels.next().map(str::to_owned)
+    };
+    provider.region.as_deref().map(str::to_owned).or_else(of_host).or_else(credentials::aws_region)
 }
 
 /// The `Host` field: with the port unless it is the scheme's own.

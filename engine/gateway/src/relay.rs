@@ -11,10 +11,10 @@ use std::ops::Range;
 
 use faregate_adapters::{
     chat::Usage,
-    dialect::{AnswerTerms, ErrorBody, Form, Passage, openai::UsageMeter},
+    dialect::{AnswerTerms, ErrorBody, Form, Passage, openai::UsageMeter, responses},
 };
 use faregate_wire::{
-    BodyReader, Cutter, Event, Framing, WholeChunks,
+    BodyReader, Cutter, Event, FrameCutter, Framing, WholeChunks,
     chunk::{CHUNK_HEAD_BYTES_MAX, LAST_CHUNK},
     write_chunk_head,
 };
@@ -89,6 +89,8 @@ pub(crate) struct Learned {
     pub(crate) done: bool,
     /// The provider reported an error inside of the stream.
     pub(crate) error: bool,
+    /// Events of all kinds.
+    pub(crate) events: u64,
     /// Events that carried content: a floor for the tokens of an answer without usage.
     pub(crate) content_events: u64,
     /// Bytes of the body, without framing.
@@ -108,6 +110,8 @@ pub(crate) struct Relay {
     surplus: bool,
     translator: Option<Box<Translator>>,
     passage: &'static dyn Passage,
+    /// Where the body passes as AWS's frames instead of events: the state between two of them.
+    frames: Option<FrameCutter>,
 }
 
 impl Relay {
@@ -115,7 +119,9 @@ impl Relay {
     pub(crate) fn new(plan: Plan, translator: Option<Box<Translator>>) -> Self {
         let passage = plan.form.passage();
         let reader = BodyReader::new(plan.upstream);
+        let has_frames = plan.events && translator.is_none() && plan.form == Form::Converse;
         Self {
+            frames: has_frames.then(FrameCutter::default),
             plan,
             // An answer without a body is at its end with its head.
             ended: reader.is_ended(),
@@ -206,6 +212,9 @@ impl Relay {
     pub(crate) fn write_failure(&mut self, error: &ErrorBody<'_>, out: &mut Vec<u8>) {
         match &mut self.translator {
             Some(translator) => translator.fail(error, out),
+            None if self.plan.form == Form::Responses && self.learned.events > 0 => {
+                responses::write_break(out, error, self.learned.events);
+            }
             None => {
                 let terms = AnswerTerms {
                     model: "",
@@ -329,7 +338,7 @@ impl Relay {
         if self.plan.downstream != Downstream::Chunked || !self.hold.is_empty() || self.overlong {
             return Ok(false);
         }
-        if self.translator.is_some() {
+        if self.translator.is_some() || self.frames.is_some() {
             return Ok(false);
         }
         let BodyReader::Chunked(reader) = &self.reader else { return Ok(false) };
@@ -404,6 +413,14 @@ impl Relay {
 
     fn take_events(&mut self, pending: &[u8], scratch: &mut Vec<u8>) -> usize {
         let mut used = 0;
+        if let Some(frames) = &mut self.frames {
+            while let Ok(Some(frame)) = frames.cut(&pending[used..]) {
+                inspect(&mut self.learned, self.passage, &frame.event(), &frame.data());
+                used += frame.raw.len();
+            }
+            scratch.extend_from_slice(&pending[..used]);
+            return used;
+        }
         while let Ok(Some(event)) = self.cutter.cut(&pending[used..]) {
             if note(&mut self.learned, self.passage, &event, self.plan.drop_usage_chunk) {
                 scratch.extend_from_slice(event.raw);
@@ -460,6 +477,7 @@ impl Learned {
         self.content_now |= seen.content_now;
         self.done |= seen.done;
         self.error |= seen.error;
+        self.events += seen.events;
         self.content_events += seen.content_events;
         self.bytes += seen.bytes;
     }
@@ -473,7 +491,14 @@ fn note(
     drop_usage_chunk: bool,
 ) -> bool {
     let Some(data) = event.data() else { return true };
-    let seen = passage.inspect(event.event().unwrap_or_default(), data);
+    let is_extra = inspect(learned, passage, event.event().unwrap_or_default(), data);
+    !(drop_usage_chunk && is_extra)
+}
+
+/// Learns from an event of this name; whether it is there for usage alone.
+fn inspect(learned: &mut Learned, passage: &dyn Passage, name: &[u8], data: &[u8]) -> bool {
+    let seen = passage.inspect(name, data);
+    learned.events += 1;
     learned.done |= seen.done;
     learned.error |= seen.error;
     if seen.content {
@@ -484,7 +509,7 @@ fn note(
     if let Some(report) = seen.usage {
         learned.usage = Some(report.over(learned.usage));
     }
-    !(drop_usage_chunk && seen.extra_chunk)
+    seen.extra_chunk
 }
 
 /// Writes an event of our own for the client, in its framing.

@@ -8,7 +8,9 @@ use faregate_wire::{Framing, Known, RequestHead, ResponseHead};
 use crate::{relay::Downstream, trace::Trace, upstream::Upstream};
 
 /// Client fields that never reach a provider: they would pick whom we pay for, or carry state of another site.
-const NOT_FORWARDED: [&[u8]; 9] = [
+const NOT_FORWARDED: [&[u8]; 11] = [
+    b"sec-websocket-protocol",
+    b"sec-websocket-extensions",
     b"cookie",
     b"openai-organization",
     b"openai-project",
@@ -89,6 +91,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) from_root: bool,
     /// The query, without the question mark.
     pub(crate) query: Option<&'a str>,
+    /// Fields that prove who pays, for this one request.
+    pub(crate) proof: &'a [u8],
     /// What [`write_forwarded`] wrote.
     pub(crate) forwarded: &'a [u8],
     /// How the body is framed.
@@ -107,17 +111,11 @@ pub(crate) struct Outgoing<'a> {
 pub(crate) fn write_request(out: &mut Vec<u8>, upstream: &Upstream, request: &Outgoing<'_>) {
     out.extend_from_slice(request.method.as_bytes());
     out.push(b' ');
-    if !request.from_root {
-        out.extend_from_slice(upstream.path_prefix.as_bytes());
-    }
-    out.extend_from_slice(request.path.as_bytes());
-    if let Some(query) = request.query {
-        out.push(if request.path.contains('?') { b'&' } else { b'?' });
-        out.extend_from_slice(query.as_bytes());
-    }
+    write_target(out, upstream, request);
     out.extend_from_slice(b" HTTP/1.1\r\n");
     write_field(out, b"host", upstream.host.as_bytes());
     out.extend_from_slice(&upstream.fields);
+    out.extend_from_slice(request.proof);
     match request.framing {
         Framing::Length(length) => write_number_field(out, b"content-length", length),
         Framing::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
@@ -141,6 +139,18 @@ pub(crate) fn write_request(out: &mut Vec<u8>, upstream: &Upstream, request: &Ou
     out.extend_from_slice(b"\r\n");
 }
 
+/// Appends the path of a request as `upstream` gets it, and the query.
+pub(crate) fn write_target(out: &mut Vec<u8>, upstream: &Upstream, request: &Outgoing<'_>) {
+    if !request.from_root {
+        out.extend_from_slice(upstream.path_prefix.as_bytes());
+    }
+    out.extend_from_slice(request.path.as_bytes());
+    if let Some(query) = request.query {
+        out.push(if request.path.contains('?') { b'&' } else { b'?' });
+        out.extend_from_slice(query.as_bytes());
+    }
+}
+
 /// The lines of `forwarded` that mean something to a provider of another dialect, and the type of a JSON body.
 pub(crate) fn translated_fields(forwarded: &[u8]) -> Vec<u8> {
     let mut out = b"content-type: application/json\r\n".to_vec();
@@ -154,7 +164,7 @@ pub(crate) fn translated_fields(forwarded: &[u8]) -> Vec<u8> {
 }
 
 /// Appends the lines of `forwarded` whose names are not in `taken`.
-fn write_all_but(out: &mut Vec<u8>, forwarded: &[u8], taken: &[String]) {
+pub(crate) fn write_all_but(out: &mut Vec<u8>, forwarded: &[u8], taken: &[String]) {
     for line in forwarded.split_inclusive(|b| *b == b'\n') {
         let name = line.split(|b| *b == b':').next().unwrap_or_default();
         if !taken.iter().any(|field| name.eq_ignore_ascii_case(field.as_bytes())) {
@@ -227,6 +237,7 @@ pub(crate) struct Returned {
 pub(crate) fn reason(status: u16) -> &'static str {
     match status {
         100 => "Continue",
+        101 => "Switching Protocols",
         200 => "OK",
         201 => "Created",
         202 => "Accepted",

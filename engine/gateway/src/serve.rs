@@ -25,6 +25,7 @@ use faregate_policy::{
 use crate::{
     admin,
     clock::Clock,
+    credentials::Keeper,
     io::{self, Driver, Listener, Wake},
     live::{Builder, Live},
     log::{self, Sink, Target},
@@ -110,7 +111,8 @@ pub(crate) fn start(source: Source) -> Result<Running, String> {
     }
     let via = via();
     let resolver = Resolver::start().map_err(|e| format!("resolver: {e}"))?;
-    let builder = Builder::new(resolver, cells);
+    let keeper = Keeper::start().map_err(|e| format!("credentials: {e}"))?;
+    let builder = Builder::new(resolver, keeper, cells);
     let live = builder.make(policy, None)?;
     live.policy.take_effect();
     let server = live.policy.server.clone();

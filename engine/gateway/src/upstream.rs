@@ -19,6 +19,7 @@ use faregate_policy::health::Breaker;
 use rustls::{ClientConfig, pki_types::ServerName};
 
 use crate::{
+    credentials::Credential,
     io::{Endpoint, Slot, Socket, Stream},
     tls::Session,
 };
@@ -54,6 +55,8 @@ pub(crate) struct Upstream {
     pub(crate) fields: Vec<u8>,
     /// The names in `fields`, lower case: a client's field of the same name does not pass.
     pub(crate) field_names: Vec<String>,
+    /// What proves who pays, where that is not among `fields`.
+    pub(crate) credential: Option<Arc<Credential>>,
     /// TLS, unless the provider is spoken to in the clear.
     pub(crate) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     /// Addresses.

@@ -80,6 +80,8 @@ pub struct Exchange {
     last: Option<Last>,
     cause: Option<Cause>,
     ended: Option<Fault>,
+    /// It cannot be sent again.
+    only_once: bool,
 }
 
 /// An attempt whose outcome is not known.
@@ -161,7 +163,13 @@ impl Exchange {
             last: None,
             cause: None,
             ended: None,
+            only_once: false,
         }
+    }
+
+    /// No attempt follows the one under way: what it sends is gone.
+    pub fn forbid_retries(&mut self) {
+        self.only_once = true;
     }
 
     /// Finds the caller by the key it shows; `wall_nanos` since 1970 says whether the key is still valid.

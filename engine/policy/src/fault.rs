@@ -146,6 +146,8 @@ faults! {
     ConnectTimeout         Upstream 504 "upstream_connect_timeout"   true;
     /// TLS with the provider failed.
     TlsFailed              Upstream 502 "upstream_tls_failed"        true;
+    /// The gateway has no credentials for the provider's cloud, or none that are still valid.
+    CredentialsMissing     Upstream 503 "credentials_missing"        true;
     /// The provider broke the connection before it answered.
     UpstreamReset          Upstream 502 "upstream_reset"             true;
     /// What the provider sent is no answer.

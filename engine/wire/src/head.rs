@@ -24,7 +24,7 @@ use httparse::Header;
 pub use fields::Known;
 pub(crate) use fields::is_token_byte;
 pub use request::{RequestHead, parse_request};
-pub use response::{ResponseHead, parse_response};
+pub use response::{ResponseHead, parse_response, parse_switch};
 
 use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX, TARGET_BYTES_MAX};
 

@@ -25,6 +25,7 @@ mod write;
 
 use std::{borrow::Cow, ops::Range};
 
+pub(crate) use marks::plain_len;
 use scan::State;
 use string::Text;
 pub use view::{Items, Json, Kind, Members};

@@ -14,8 +14,10 @@ pub mod frames;
 pub mod head;
 pub mod json;
 pub mod limits;
+mod multipart;
 mod patch;
 pub mod sse;
+mod websocket;
 
 pub use body::{BodyReader, Framing, Piece};
 pub use chunk::{BadChunk, ChunkReader, WholeChunks, write_chunk_head};
@@ -23,7 +25,9 @@ pub use frames::{
     BadFrame, Frame, FrameCutter, write_event_frame, write_exception_frame, write_frame,
 };
 pub use head::{HeadError, HeadLimits, Known, Method, RequestHead, ResponseHead, Slots, Version};
-pub use head::{parse_request, parse_response};
+pub use head::{parse_request, parse_response, parse_switch};
 pub use json::{Json, JsonError, JsonWriter, Peek, Scanner};
+pub use multipart::{FormError, FormField, FormScanner};
 pub use patch::{Patch, quote};
 pub use sse::{Cutter, Event, TooLong};
+pub use websocket::{BadWebsocket, FramePiece, FrameReader, Opcode};

@@ -38,6 +38,21 @@ pub const FRAME_BYTES_MAX: usize = 1 << 20;
 /// Bytes of the headers of one frame.
 pub const FRAME_HEADER_BYTES_MAX: usize = 16 * 1024;
 
+/// Bytes of the boundary of a form (RFC 2046 section 5.1.1).
+pub const FORM_BOUNDARY_BYTES_MAX: usize = 70;
+
+/// Bytes of the head of one part of a form.
+pub const PART_HEAD_BYTES_MAX: usize = 4 * 1024;
+
+/// Bytes of the one value that is looked for in a form.
+pub const FORM_VALUE_BYTES_MAX: usize = 256;
+
+/// Bytes of the head of a WebSocket frame, its mask included (RFC 6455 section 5.2).
+pub const WEBSOCKET_HEAD_BYTES_MAX: usize = 14;
+
+/// Bytes that a control frame of a WebSocket carries (RFC 6455 section 5.5).
+pub const WEBSOCKET_CONTROL_BYTES_MAX: usize = 125;
+
 const _: () = assert!(FRAME_HEADER_BYTES_MAX < FRAME_BYTES_MAX, "headers leave room for a payload");
 const _: () = assert!(TARGET_BYTES_MAX < HEAD_BYTES_MAX, "a long target is told from a long head");
 const _: () = assert!(CONTENT_LENGTH_DIGITS_MAX <= u64::MAX.ilog10() as usize, "no length wraps");

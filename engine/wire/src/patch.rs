@@ -96,18 +96,16 @@ impl Patch {
 
 /// Appends `text` as a JSON string literal, quotes included (RFC 8259, section 7).
 pub fn quote(out: &mut Vec<u8>, text: &str) {
+    out.reserve(text.len() + 2);
     out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut from = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        if byte >= b' ' && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&bytes[from..at]);
+    let mut rest = text.as_bytes();
+    loop {
+        let plain = crate::json::plain_len(rest);
+        out.extend_from_slice(&rest[..plain]);
+        let Some(&byte) = rest.get(plain) else { break };
         write_escape(out, byte);
-        from = at + 1;
+        rest = &rest[plain + 1..];
     }
-    out.extend_from_slice(&bytes[from..]);
     out.push(b'"');
 }
 

@@ -1,18 +1,32 @@
 //! The scripted provider as a program: listens until it is killed.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use loadtest::provider::{Provider, Script, Settings};
 
-/// A strict, scripted provider of the OpenAI dialect.
+/// A strict, scripted provider of five dialects, told apart by path.
+///
+/// OpenAI: /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models, /v1/responses.
+/// Anthropic: /v1/messages, /v1/messages/count_tokens, /v1/models (with anthropic-version).
+/// Gemini: /v1beta or /v1, models/M:generateContent, :streamGenerateContent (also alt=sse),
+/// :countTokens, :embedContent, :batchEmbedContents; Vertex paths with a bearer token.
+/// Bedrock: /model/M/converse, /model/M/converse-stream, with a signature or a bearer key.
+///
+/// Each refuses what the real API refuses, with its status and in its words.
+///
+/// The last user turn steers the answer: `call NAME` or `call A and B` calls tools that the request
+/// offers, `refuse me` is refused, `short please` ends at the limit. A tool's result is quoted, an
+/// image is named by its type, a schema for the answer is met. Thoughts come with a signature
+/// where they are asked for, and must come back unaltered.
 ///
 /// Scripts are `key=value` pairs with `;` between them, such as `tokens=50; chunk=20ms`. A request
 /// may bring its own in the header x-sim, the member `sim`, or a model name `sim-tokens=50`.
 /// GET /sim/counters shows what was seen.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, verbatim_doc_comment)]
 struct Options {
     /// Address to listen on; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:9100")]
@@ -41,6 +55,10 @@ struct Options {
     /// Tokens a prompt may have.
     #[arg(long)]
     context_tokens: Option<u64>,
+    /// Folder of recorded answers. A request names one in the header x-replay or the script key odd;
+    /// it is answered with DIR/NAME/stream.txt, stream.bin or answer.json.
+    #[arg(long, value_name = "DIR")]
+    replay_dir: Option<PathBuf>,
     /// Close a connection, announced, after so many requests.
     #[arg(long)]
     requests_max: Option<u64>,
@@ -64,6 +82,7 @@ impl Options {
             script: self.script,
             prefix_blocks: self.prefix_blocks,
             context_tokens: self.context_tokens,
+            replay_dir: self.replay_dir,
             requests_max: self.requests_max,
             receive_buffer: self.receive_buffer,
             accept: !self.never_accept,

@@ -11,6 +11,8 @@ use std::rc::Rc;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::dialect::chat;
+use super::dialect::plan::Question;
 use super::plain::Whole;
 use super::prefix;
 use super::refusal::{Reason, Refusal};
@@ -54,6 +56,8 @@ pub(crate) struct Ask {
     pub(crate) inputs: u64,
     pub(crate) dimensions: u64,
     pub(crate) is_base64: bool,
+    /// What a chat asks that is answered by more than words.
+    pub(crate) question: Option<Question>,
     /// How the same request was answered last: a load test asks it over and over.
     pub(crate) last: RefCell<Option<Last>>,
 }
@@ -68,6 +72,17 @@ pub(crate) struct Last {
     /// The whole answer of that script, if it was a plain one.
     pub(crate) whole: Option<Whole>,
 }
+
+/// What a chat has in it whose answer is more than words.
+const STEERING: &[&[u8]] = &[
+    b"call ",
+    b"refuse me",
+    b"short please",
+    b"response_format",
+    b"image_url",
+    b"tool_call",
+    b"tool_choice",
+];
 
 impl Ask {
     /// Judges `body`.
@@ -84,7 +99,7 @@ impl Ask {
             members.sampling()?;
         }
         let extra = if surface == Surface::Chat { 3 + 3 * parts } else { 0 };
-        Ok(Ask {
+        let mut ask = Ask {
             surface,
             model: model.into(),
             stream: stream && surface != Surface::Embedding,
@@ -98,8 +113,14 @@ impl Ask {
             inputs: parts,
             dimensions: members.integer("dimensions", 1, 8192)?.unwrap_or(DIMENSIONS),
             is_base64: members.is_base64()?,
+            question: None,
             last: RefCell::default(),
-        })
+        };
+        let steers = |mark: &&[u8]| body.windows(mark.len()).any(|seen| seen == *mark);
+        if surface == Surface::Chat && STEERING.iter().any(steers) {
+            ask.question = chat::read(&members.into_map())?;
+        }
+        Ok(ask)
     }
 
     /// Tokens to answer with, and whether the request's limit cut them.
@@ -120,10 +141,11 @@ impl Ask {
 }
 
 /// The members of the body's object, in order, repeated ones included.
-struct Members(Vec<(String, Value)>);
+pub(crate) struct Members(Vec<(String, Value)>);
 
 impl Members {
-    fn read(body: &[u8]) -> Result<Members, Refusal> {
+    /// Reads a body.
+    pub(crate) fn read(body: &[u8]) -> Result<Members, Refusal> {
         let members: Members = serde_json::from_slice(body).map_err(|error| {
             let message = format!("We could not parse the JSON body of your request. ({error})");
             Refusal::new(Reason::Json, message)
@@ -135,6 +157,11 @@ impl Members {
             }
         }
         Ok(members)
+    }
+
+    /// The same without the memory of order and repetition; later members win.
+    pub(crate) fn into_map(self) -> serde_json::Map<String, Value> {
+        self.0.into_iter().collect()
     }
 
     /// The last member of that name that is not null.

@@ -12,6 +12,7 @@ use rustix::net::{RecvFlags, recv};
 use socket2::SockRef;
 
 use super::counters::Abort;
+use super::dialect::Dialect;
 use super::head::{Framing, Head};
 use super::refusal::{Reason, Refusal};
 use super::reply::{Next, Outcome, Reply};
@@ -226,7 +227,9 @@ impl Connection {
         let mut slow = None;
         match desk.reading_script(request) {
             Ok(None) => {}
-            Ok(Some(script)) if script.early => return Ok(self.answer_early(desk, script, now)),
+            Ok(Some(script)) if script.early => {
+                return Ok(self.answer_early(desk, head.dialect, script, now));
+            }
             Ok(Some(script)) => slow = script.read_bytes.map(|bytes| (bytes, script.read_wait)),
             Err(refusal) => return self.refuse(desk, &refusal, now),
         }
@@ -354,8 +357,14 @@ impl Connection {
         Ok(Step::Again)
     }
 
-    fn answer_early(&mut self, desk: &mut Desk, script: Script, now: Nanos) -> Step {
-        let mut reply = desk.early(script, now);
+    fn answer_early(
+        &mut self,
+        desk: &mut Desk,
+        dialect: Dialect,
+        script: Script,
+        now: Nanos,
+    ) -> Step {
+        let mut reply = desk.early(dialect, script, now);
         reply.close();
         self.inbox.clear();
         self.stage = Stage::Reply(Box::new(reply), None);

@@ -9,6 +9,8 @@ use std::ops::Range;
 use memchr::{memchr_iter, memmem};
 
 use super::Settings;
+use super::credential::Presented;
+use super::dialect::Dialect;
 use super::refusal::{Reason, Refusal};
 
 /// Bytes of a request's head.
@@ -27,6 +29,10 @@ enum Field {
     ContentType,
     RequestId,
     Authorization,
+    ApiKey,
+    GoogleKey,
+    Version,
+    Replay,
     ContentLength,
     TransferEncoding,
     /// May occur once, means nothing here.
@@ -58,7 +64,8 @@ impl Field {
                 ("trailer", Field::HopByHop),
                 ("api-key", Field::Foreign),
             ]),
-            9 => one(&[("x-api-key", Field::Foreign)]),
+            8 => one(&[("x-replay", Field::Replay)]),
+            9 => one(&[("x-api-key", Field::ApiKey)]),
             10 => one(&[
                 ("user-agent", Field::Once),
                 ("connection", Field::Connection),
@@ -69,10 +76,13 @@ impl Field {
             14 => one(&[
                 ("content-length", Field::ContentLength),
                 ("http2-settings", Field::HopByHop),
-                ("x-goog-api-key", Field::Foreign),
+                ("x-goog-api-key", Field::GoogleKey),
             ]),
             16 => one(&[("content-encoding", Field::Once), ("proxy-connection", Field::HopByHop)]),
-            17 => one(&[("transfer-encoding", Field::TransferEncoding)]),
+            17 => one(&[
+                ("transfer-encoding", Field::TransferEncoding),
+                ("anthropic-version", Field::Version),
+            ]),
             18 => one(&[("proxy-authenticate", Field::HopByHop)]),
             19 => one(&[("proxy-authorization", Field::HopByHop)]),
             _ => Field::Other,
@@ -86,6 +96,9 @@ impl Field {
             Field::ContentType => Some(1),
             Field::RequestId => Some(2),
             Field::Authorization => Some(3),
+            Field::ApiKey => Some(4),
+            Field::GoogleKey => Some(5),
+            Field::Version => Some(7),
             // Their names differ in length.
             Field::Once => u32::try_from(name.len()).ok(),
             _ => None,
@@ -115,6 +128,12 @@ pub(crate) struct Head {
     pub(crate) script: Option<Range<usize>>,
     pub(crate) request_id: Option<Range<usize>>,
     pub(crate) authorization: Option<Range<usize>>,
+    pub(crate) replay: Option<Range<usize>>,
+    /// In whose words the request is spelled.
+    pub(crate) dialect: Dialect,
+    api_key: Option<Range<usize>>,
+    google_key: Option<Range<usize>>,
+    has_version: bool,
 }
 
 impl Head {
@@ -140,9 +159,11 @@ impl Head {
         let mut head = first_line(bytes, len, &request)?;
         let mut seen = Seen::default();
         for field in request.headers.iter() {
-            head.note(bytes, field, &mut seen, settings)?;
+            head.note(bytes, field, &mut seen, settings)
+                .map_err(|refusal| refusal.told_by(head.dialect))?;
         }
-        head.conclude(&seen, settings, &bytes[..len])?;
+        let outcome = head.conclude(&seen, settings, &bytes[..len]);
+        outcome.map_err(|refusal| refusal.told_by(head.dialect))?;
         Ok(Some(head))
     }
 
@@ -164,6 +185,10 @@ impl Head {
             Field::ContentType => self.is_json = is_json(field.value),
             Field::RequestId => self.request_id = place(),
             Field::Authorization => self.authorization = place(),
+            Field::ApiKey => self.api_key = place(),
+            Field::GoogleKey => self.google_key = place(),
+            Field::Version => self.has_version = true,
+            Field::Replay => self.replay = place(),
             Field::ContentLength => seen.length(field.value)?,
             Field::TransferEncoding => seen.chunked(field.value)?,
             Field::HopByHop => {
@@ -205,23 +230,18 @@ impl Head {
         self.authorize(settings, head)
     }
 
-    fn authorize(&self, settings: &Settings, head: &[u8]) -> Result<(), Refusal> {
-        if settings.keys.is_empty() {
-            return Ok(());
-        }
-        let Some(place) = self.authorization.clone() else {
-            let message = "You didn't provide an API key. You need to provide your API key in an \
-                           Authorization header using Bearer auth (i.e. Authorization: Bearer \
-                           YOUR_KEY).";
-            return Err(Refusal::new(Reason::KeyMissing, message));
+    /// Judges the credential: one, under the name that the dialect uses, and known.
+    fn authorize(&mut self, settings: &Settings, head: &[u8]) -> Result<(), Refusal> {
+        let text = |place: &Range<usize>| std::str::from_utf8(&head[place.clone()]).unwrap_or("");
+        let target = text(&self.target);
+        self.dialect = Dialect::of(target, self.has_version, self.google_key.is_some());
+        let presented = Presented {
+            authorization: self.authorization.as_ref().map(text),
+            api_key: self.api_key.as_ref().map(text),
+            google_key: self.google_key.as_ref().map(text),
+            target,
         };
-        let key = head[place].strip_prefix(b"Bearer ");
-        if key.is_some_and(|key| settings.keys.iter().any(|known| known.as_bytes() == key)) {
-            return Ok(());
-        }
-        let message = "Incorrect API key provided. You can find your API key at \
-                       https://platform.openai.com/account/api-keys.";
-        Err(Refusal::new(Reason::KeyWrong, message))
+        presented.judge(self.dialect, &settings.keys)
     }
 }
 
@@ -305,6 +325,11 @@ fn first_line(
         script: None,
         request_id: None,
         authorization: None,
+        replay: None,
+        dialect: Dialect::of(target, false, false),
+        api_key: None,
+        google_key: None,
+        has_version: false,
     })
 }
 

@@ -1,7 +1,8 @@
-//! A provider of the OpenAI dialect that does what it is told and forgives nothing.
+//! A provider of five dialects that does what it is told and forgives nothing.
 //!
-//! It answers chat completions (plain and streamed), legacy completions, embeddings and the list of
-//! models; any other path is echoed. What no correct gateway would send is refused and counted as a
+//! It answers OpenAI's chat completions, responses, legacy completions and embeddings, Anthropic's
+//! messages, Google's generateContent and Bedrock's Converse, plain and streamed, and lists its
+//! models; any other path is echoed. The path tells the dialect ([`Dialect`]). What no correct gateway would send is refused and counted as a
 //! breach ([`Reason::is_breach`]). How a request is answered is scripted by the request itself
 //! ([`script`]), by the provider's settings, or by the owner while it runs
 //! ([`Provider::set_script`], [`Provider::queue`]).
@@ -13,11 +14,16 @@
 mod ask;
 mod connection;
 mod counters;
+mod credential;
+mod dialect;
 mod head;
+mod native;
+mod pieces;
 mod plain;
 mod pool;
 mod prefix;
 mod refusal;
+mod replay;
 mod reply;
 pub mod script;
 mod stream;
@@ -35,6 +41,7 @@ use crossbeam_queue::ArrayQueue;
 use socket2::{Domain, Protocol, Socket, Type};
 
 pub use self::counters::{Abort, Breach, Counters};
+pub use self::dialect::Dialect;
 pub use self::refusal::{Reason, Refusal};
 pub use self::script::Script;
 use self::worker::{Command, Worker};
@@ -68,6 +75,8 @@ pub struct Settings {
     pub prefix_blocks: usize,
     /// Tokens a prompt may have.
     pub context_tokens: Option<u64>,
+    /// The folder of recorded answers.
+    pub replay_dir: Option<std::path::PathBuf>,
     /// Bytes of a request's body.
     pub body_bytes_max: usize,
     /// Requests kept to be looked at; the oldest give way. 0 keeps none.
@@ -94,6 +103,7 @@ impl Default for Settings {
             script: Script::default(),
             prefix_blocks: 1 << 16,
             context_tokens: None,
+            replay_dir: None,
             body_bytes_max: 64 << 20,
             capture: 0,
             requests_max: None,

@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::ops::Range;
 
 use super::ask::{Ask, Surface};
+use super::dialect::Dialect;
 use super::script::{Script, UsageForm};
 use super::text;
 
@@ -20,6 +21,8 @@ pub(crate) struct Identity {
     pub(crate) serial: u64,
     /// When it was made, seconds since 1970.
     pub(crate) created: u64,
+    /// Whose servers it looks like.
+    pub(crate) dialect: Dialect,
 }
 
 /// What an answer used.
@@ -206,7 +209,8 @@ mod tests {
 
     use super::*;
 
-    const IDENTITY: Identity = Identity { serial: 1, created: 1_700_000_000 };
+    const IDENTITY: Identity =
+        Identity { serial: 1, created: 1_700_000_000, dialect: Dialect::OpenAi };
     const USED: Used = Used { prompt: 9, cached: 0, completion: 16 };
 
     fn ask(surface: Surface, body: &str) -> Ask {
@@ -220,7 +224,7 @@ mod tests {
             r#"{"model":"m\"x","messages":[{"role":"user","content":"hi"}],"n":2,"max_tokens":3}"#,
         );
         let whole = Whole::new(&ask, &Script::default(), IDENTITY, USED);
-        let again = Identity { serial: 2, created: 1_800_000_001 };
+        let again = Identity { serial: 2, created: 1_800_000_001, ..IDENTITY };
         let other: Value = serde_json::from_slice(&whole.body(again)).unwrap();
         let body: Value = serde_json::from_slice(&whole.body(IDENTITY)).unwrap();
         assert_ne!(body["id"], other["id"]);

@@ -14,7 +14,7 @@ pub(crate) const BLOCK_BYTES: usize = 512;
 pub(crate) const BLOCK_TOKENS: u64 = 128;
 
 /// Prompts shorter than so many blocks are never reported as cached.
-const BLOCKS_MIN: usize = 8;
+pub(crate) const BLOCKS_MIN: usize = 8;
 
 /// The chained hashes of the whole blocks of `prompt`.
 pub(crate) fn blocks(prompt: &[u8]) -> Vec<u64> {

@@ -2,10 +2,12 @@
 //!
 //! A row says whether it is a *breach*: something no correct gateway sends, whatever its client
 //! did. The other rows are mistakes of clients that a gateway may pass on. The wording follows the
-//! real API, so that an SDK shows what its user would see.
-//! Format of the answer: <https://platform.openai.com/docs/guides/error-codes>
+//! real APIs, so that an SDK shows what its user would see.
+//! The form of the answer is that of the dialect: [`words`].
 
 use std::fmt::Write as _;
+
+use super::dialect::{Dialect, words};
 
 macro_rules! refusals {
     ($($(#[$doc:meta])+ $name:ident $breach:ident $status:literal $code:literal;)+) => {
@@ -82,6 +84,12 @@ refusals! {
     KeyWrong Breach 401 "invalid_api_key";
     /// A member of the body occurs twice.
     MemberRepeated Breach 400 "member_repeated";
+    /// No `anthropic-version`, or one that does not exist.
+    VersionMissing Breach 400 "anthropic_version";
+    /// An Authorization field that is not of the form of AWS signatures or keys.
+    CredentialForm Breach 403 "credential_form";
+    /// The same request under two credentials.
+    CredentialTwice Breach 400 "credential_twice";
     /// The steering given to the simulator does not parse.
     Script Client 400 "script_malformed";
     /// A body that is not declared as JSON.
@@ -92,6 +100,30 @@ refusals! {
     Missing Client 400 "missing_required_parameter";
     /// A member has the wrong type.
     Type Client 400 "invalid_type";
+    /// A member that the dialect does not have.
+    MemberUnknown Client 400 "unknown_parameter";
+    /// Messages in an order that the dialect does not have.
+    Order Client 400 "message_order";
+    /// Nothing where something must be said.
+    Empty Client 400 "empty_content";
+    /// Calls of tools and their results do not go together.
+    Pairing Client 400 "tool_pairing";
+    /// A signature of a thought is missing or altered.
+    Signature Client 400 "invalid_signature";
+    /// A name outside of its alphabet, or too long.
+    Name Client 400 "invalid_name";
+    /// An id outside of its alphabet, or too long.
+    Id Client 400 "invalid_id";
+    /// A schema that the dialect does not take.
+    Schema Client 400 "invalid_schema";
+    /// Too many marks for the cache, or in a wrong place.
+    Marks Client 400 "cache_marks";
+    /// A reference to something that is not kept here.
+    ItemUnknown Client 400 "item_not_found";
+    /// A recorded answer that is not there.
+    Replay Client 404 "replay_unknown";
+    /// A path that the dialect does not have.
+    PathUnknown Client 404 "path_unknown";
     /// A member has a value out of its range.
     Value Client 400 "invalid_value";
     /// Two members that exclude each other.
@@ -137,23 +169,34 @@ pub struct Refusal {
     pub message: String,
     /// The member of the body that is at fault.
     pub param: Option<String>,
+    /// In whose words it is told.
+    pub dialect: Dialect,
 }
 
 impl Refusal {
     /// A refusal that no member of the body is to blame for.
     pub fn new(reason: Reason, message: impl Into<String>) -> Refusal {
-        Refusal { reason, message: message.into(), param: None }
+        Refusal { reason, message: message.into(), param: None, dialect: Dialect::OpenAi }
     }
 
     /// A refusal for the sake of `param`.
     pub fn of(reason: Reason, param: impl Into<String>, message: impl Into<String>) -> Refusal {
-        Refusal { reason, message: message.into(), param: Some(param.into()) }
+        Refusal { param: Some(param.into()), ..Refusal::new(reason, message) }
+    }
+
+    /// The same, told in the words of that dialect.
+    pub fn told_by(self, dialect: Dialect) -> Refusal {
+        Refusal { dialect, ..self }
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> u16 {
+        words::status(self.dialect, self.reason)
     }
 
     /// The body of the answer.
     pub fn body(&self) -> Vec<u8> {
-        let (param, code) = (self.param.as_deref(), self.reason.code());
-        error_body(&self.message, "invalid_request_error", param, Some(code))
+        words::refusal(self)
     }
 }
 

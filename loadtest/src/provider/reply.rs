@@ -6,6 +6,8 @@
 use std::io::Write as _;
 use std::rc::Rc;
 
+use super::dialect::{Dialect, words};
+use super::pieces::Pieces;
 use super::plain::Identity;
 use super::script::{Bad, Fault, Form, Place, Script};
 use super::stream::{self, Rest, Stream};
@@ -49,6 +51,7 @@ pub(crate) enum Outcome {
 enum Source {
     Whole(Vec<u8>),
     Stream(Box<Stream>),
+    Pieces(Pieces),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +82,7 @@ impl Reply {
         body: Vec<u8>,
         now: Nanos,
     ) -> Reply {
-        let is_json = body.first() == Some(&b'{');
+        let is_json = matches!(body.first(), Some(b'{' | b'['));
         let mut head = Vec::with_capacity(512);
         first_line(&mut head, &script);
         let kind = match script.bad {
@@ -103,26 +106,20 @@ impl Reply {
         stream: Stream,
         now: Nanos,
     ) -> Reply {
-        let mut head = Vec::with_capacity(512);
-        first_line(&mut head, &script);
-        let kind = match script.bad {
-            Some(Bad::Type) => "text/html; charset=utf-8",
-            _ => "text/event-stream; charset=utf-8",
-        };
-        fields(&mut head, &script, identity, kind);
-        head.extend_from_slice(b"cache-control: no-cache\r\n");
-        let closes = script.framing == Some(Form::Close);
-        if !closes {
-            head.extend_from_slice(b"transfer-encoding: chunked\r\n");
-        }
-        if script.bad == Some(Bad::Both) {
-            head.extend_from_slice(b"content-length: 100\r\n");
-        }
-        if closes {
-            head.extend_from_slice(b"connection: close\r\n");
-        }
-        head.extend_from_slice(b"\r\n");
+        let kind = "text/event-stream; charset=utf-8";
+        let (head, closes) = stream_head(&script, identity, kind);
         Reply::new(script, head, Source::Stream(Box::new(stream)), now, closes)
+    }
+
+    /// An answer that comes in pieces which are known already.
+    pub(crate) fn pieces(
+        script: Rc<Script>,
+        identity: Identity,
+        pieces: Pieces,
+        now: Nanos,
+    ) -> Reply {
+        let (head, closes) = stream_head(&script, identity, pieces.content_type);
+        Reply::new(script, head, Source::Pieces(pieces), now, closes)
     }
 
     /// Ends the connection with this answer, and says so in its head.
@@ -165,6 +162,7 @@ impl Reply {
         match &self.source {
             Source::Whole(_) => 0,
             Source::Stream(stream) => stream.chunks(),
+            Source::Pieces(pieces) => pieces.count(),
         }
     }
 
@@ -211,6 +209,7 @@ impl Reply {
                 Rest::Ended
             }
             Source::Stream(stream) => stream.advance(&self.script, now, out),
+            Source::Pieces(pieces) => pieces.advance(&self.script, out),
         };
         match rest {
             Rest::At(due) => self.due = due,
@@ -276,16 +275,66 @@ fn first_line(head: &mut Vec<u8>, script: &Script) {
         .expect("a vector takes every write");
 }
 
+/// The head of a stream, and whether the connection ends behind it.
+fn stream_head(script: &Script, identity: Identity, kind: &str) -> (Vec<u8>, bool) {
+    let mut head = Vec::with_capacity(512);
+    first_line(&mut head, script);
+    let kind = match script.bad {
+        Some(Bad::Type) => "text/html; charset=utf-8",
+        _ => kind,
+    };
+    fields(&mut head, script, identity, kind);
+    head.extend_from_slice(b"cache-control: no-cache\r\n");
+    let closes = script.framing == Some(Form::Close);
+    if !closes {
+        head.extend_from_slice(b"transfer-encoding: chunked\r\n");
+    }
+    if script.bad == Some(Bad::Both) {
+        head.extend_from_slice(b"content-length: 100\r\n");
+    }
+    if closes {
+        head.extend_from_slice(b"connection: close\r\n");
+    }
+    head.extend_from_slice(b"\r\n");
+    (head, closes)
+}
+
+/// The fields by which the servers of a dialect are known.
+fn native_fields(head: &mut Vec<u8>, script: &Script, identity: Identity) {
+    let name: &[u8] = match identity.dialect {
+        Dialect::OpenAi | Dialect::Responses => b"x-request-id: req_",
+        Dialect::Anthropic => b"request-id: req_",
+        Dialect::Gemini => b"server: scaffolding on HTTPServer2\r\nx-sim-request-id: ",
+        Dialect::Converse => b"x-amzn-requestid: ",
+    };
+    head.extend_from_slice(name);
+    text::letters(head, !identity.serial, 32);
+    let fields: &[u8] = match identity.dialect {
+        Dialect::OpenAi | Dialect::Responses => {
+            b"openai-version: 2020-10-01\r\nopenai-processing-ms: 7\r\n\
+              x-ratelimit-limit-requests: 10000\r\nx-ratelimit-remaining-requests: 9999\r\n\
+              x-ratelimit-reset-requests: 6ms\r\n"
+        }
+        Dialect::Anthropic => {
+            b"anthropic-ratelimit-requests-limit: 4000\r\n\
+              anthropic-ratelimit-requests-remaining: 3999\r\n\
+              anthropic-ratelimit-requests-reset: 2026-11-24T00:00:00Z\r\n"
+        }
+        Dialect::Gemini | Dialect::Converse => b"",
+    };
+    head.extend_from_slice(b"\r\n");
+    head.extend_from_slice(fields);
+    if identity.dialect == Dialect::Converse && script.status >= 400 {
+        let kind = words::aws_type(script.status);
+        write!(head, "x-amzn-errortype: {kind}\r\n").expect("a vector takes every write");
+    }
+}
+
 fn fields(head: &mut Vec<u8>, script: &Script, identity: Identity, kind: &str) {
     head.extend_from_slice(b"content-type: ");
     head.extend_from_slice(kind.as_bytes());
-    head.extend_from_slice(b"\r\nx-request-id: req_");
-    text::letters(head, !identity.serial, 32);
-    head.extend_from_slice(
-        b"\r\nopenai-version: 2020-10-01\r\nopenai-processing-ms: 7\r\n\
-          x-ratelimit-limit-requests: 10000\r\nx-ratelimit-remaining-requests: 9999\r\n\
-          x-ratelimit-reset-requests: 6ms\r\n",
-    );
+    head.extend_from_slice(b"\r\n");
+    native_fields(head, script, identity);
     let mut field = |name: &str, value: &str| {
         write!(head, "{name}: {value}\r\n").expect("a vector takes every write");
     };
@@ -320,6 +369,7 @@ fn phrase(status: u16) -> &'static str {
         500 => "Internal Server Error",
         502 => "Bad Gateway",
         503 => "Service Unavailable",
+        529 => "Overloaded",
         504 => "Gateway Timeout",
         _ => "Status",
     }
@@ -329,7 +379,7 @@ fn phrase(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    const IDENTITY: Identity = Identity { serial: 1, created: 0 };
+    const IDENTITY: Identity = Identity { serial: 1, created: 0, dialect: Dialect::OpenAi };
 
     fn reply(script: &str) -> Reply {
         let script = Rc::new(Script::parse(script).unwrap());

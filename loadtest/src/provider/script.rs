@@ -16,7 +16,7 @@
 //! | `fault` | the same as `reset@N`, `close@N`, `stall@N` |
 //! | `chunk_bytes` | at most so many bytes in one HTTP chunk |
 //! | `split`, `split_wait` | at most so many bytes in one write, and the wait between two (50 us) |
-//! | `bad` | break the answer: `head`, `chunk`, `long`, `short`, `both`, `json`, `type` |
+//! | `bad` | break the answer: `head`, `chunk`, `long`, `short`, `both`, `json`, `type`, `frame` |
 //! | `framing` | `length`, `chunked` or `close` for a plain answer |
 //! | `usage` | `none`, `every` chunk, `merged` into the finish chunk, or `first` chunk only |
 //! | `error_at` | an error event after so many chunks, then the end without `[DONE]` |
@@ -28,6 +28,7 @@
 //! | `head_bytes` | pad the head of the answer by so many bytes |
 //! | `read_bytes`, `read_wait` | read the request's body in pieces, with waits between (header only) |
 //! | `early` | `1` answers before the body is read, then closes (header only) |
+//! | `odd` | answer with this recorded case of the replay folder instead; the header `x-replay` is the same |
 //! | `cached` | this many cached prompt tokens, whatever the prefix model says |
 //!
 //! A wait is a number of milliseconds or has a unit: `200us`, `20ms`, `1.5s`; `first_ms` is another
@@ -75,6 +76,8 @@ pub enum Bad {
     Json,
     /// The content type is `text/html`.
     Type,
+    /// The second frame of an event stream has a wrong checksum.
+    Frame,
 }
 
 /// How the end of a plain answer is told.
@@ -134,6 +137,7 @@ pub struct Script {
     pub read_wait: Duration,
     pub early: bool,
     pub cached: Option<u64>,
+    pub odd: Option<Box<str>>,
 }
 
 impl Default for Script {
@@ -166,6 +170,7 @@ impl Default for Script {
             read_wait: Duration::from_millis(1),
             early: false,
             cached: None,
+            odd: None,
         }
     }
 }
@@ -226,6 +231,7 @@ impl Script {
             "read_bytes" => self.read_bytes = Some(at_least_one(value)?),
             "early" => self.early = flag(value)?,
             "cached" => self.cached = Some(number(value)?),
+            "odd" => self.odd = Some(value.into()),
             _ => return Err(format!("unknown key {key}")),
         }
         Ok(())
@@ -273,6 +279,7 @@ impl Script {
             ("bad", "both") => self.bad = Some(Bad::Both),
             ("bad", "json") => self.bad = Some(Bad::Json),
             ("bad", "type") => self.bad = Some(Bad::Type),
+            ("bad", "frame") => self.bad = Some(Bad::Frame),
             ("framing", "length") => self.framing = Some(Form::Length),
             ("framing", "chunked") => self.framing = Some(Form::Chunked),
             ("framing", "close") => self.framing = Some(Form::Close),

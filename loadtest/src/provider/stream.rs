@@ -229,7 +229,7 @@ pub(crate) fn frame(out: &mut Vec<u8>, part: &[u8], broken: bool) {
 }
 
 /// The last chunk, if the script has chunks.
-fn finish_framing(script: &Script, out: &mut Vec<u8>) {
+pub(crate) fn finish_framing(script: &Script, out: &mut Vec<u8>) {
     if script.framing != Some(Form::Close) {
         out.extend_from_slice(b"0\r\n\r\n");
     }

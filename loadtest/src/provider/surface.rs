@@ -11,11 +11,12 @@ use serde_json::json;
 
 use super::ask::{Ask, Last, Surface};
 use super::counters::Counters;
+use super::dialect::{Dialect, words};
 use super::head::Head;
 use super::plain::{self, Identity, Used, Whole};
 use super::pool::Pool;
 use super::prefix::PrefixCache;
-use super::refusal::{Reason, Refusal, error_body};
+use super::refusal::{Reason, Refusal};
 use super::reply::Reply;
 use super::script::Script;
 use super::stream::Stream;
@@ -40,7 +41,7 @@ pub(crate) struct Desk {
     /// Which one that is; scripts laid over it are worth nothing once it changes.
     epoch: u64,
     judged: HashMap<(Surface, u64), Judged>,
-    prefixes: PrefixCache,
+    pub(crate) prefixes: PrefixCache,
     serial: u64,
     stride: u64,
 }
@@ -60,11 +61,11 @@ pub(crate) struct Request<'a> {
 }
 
 impl Request<'_> {
-    fn method(&self) -> &str {
+    pub(crate) fn method(&self) -> &str {
         self.text(&self.head.method)
     }
 
-    fn target(&self) -> &str {
+    pub(crate) fn target(&self) -> &str {
         self.text(&self.head.target)
     }
 
@@ -74,6 +75,10 @@ impl Request<'_> {
 
     pub(crate) fn script(&self) -> Option<&str> {
         self.head.script.as_ref().map(|place| self.text(place))
+    }
+
+    pub(crate) fn replay(&self) -> Option<&str> {
+        self.head.replay.as_ref().map(|place| self.text(place))
     }
 
     pub(crate) fn request_id(&self) -> Option<String> {
@@ -108,6 +113,12 @@ impl Desk {
     /// The reply to a whole request.
     pub(crate) fn answer(&mut self, request: Request<'_>, now: Nanos) -> Reply {
         self.capture(request, now);
+        let dialect = request.head.dialect;
+        if dialect != Dialect::OpenAi {
+            let outcome = self.native(dialect, request, now);
+            let told = outcome.map_err(|refusal| refusal.told_by(dialect));
+            return told.unwrap_or_else(|refusal| self.refuse(&refusal, now));
+        }
         let path = request.target().split('?').next().unwrap_or("");
         let surface = match path {
             "/v1/chat/completions" => Some(Surface::Chat),
@@ -129,18 +140,18 @@ impl Desk {
     /// The reply to a request that is turned down.
     pub(crate) fn refuse(&mut self, refusal: &Refusal, now: Nanos) -> Reply {
         self.counters().note_refusal(refusal);
-        let script = Rc::new(Script { status: refusal.reason.status(), ..Script::default() });
-        let identity = self.identity();
+        let script = Rc::new(Script { status: refusal.status(), ..Script::default() });
+        let identity = self.identity(refusal.dialect);
         Reply::whole(script, identity, refusal.body(), now)
     }
 
     /// An error as the script wants it, before the body was read.
-    pub(crate) fn early(&mut self, mut script: Script, now: Nanos) -> Reply {
+    pub(crate) fn early(&mut self, dialect: Dialect, mut script: Script, now: Nanos) -> Reply {
         if script.status < 400 {
             script.status = 413;
         }
-        let identity = self.identity();
-        let body = scripted_error(script.status);
+        let identity = self.identity(dialect);
+        let body = words::scripted(dialect, script.status);
         Reply::whole(Rc::new(script), identity, body, now)
     }
 
@@ -159,8 +170,13 @@ impl Desk {
         self.script_of(request).map(Some)
     }
 
+    /// The script of requests that bring none.
+    pub(crate) fn own_script(&self) -> Script {
+        Script::clone(&self.script)
+    }
+
     /// The script of a request whose body brings none.
-    fn script_of(&self, request: Request<'_>) -> Result<Script, Refusal> {
+    pub(crate) fn script_of(&self, request: Request<'_>) -> Result<Script, Refusal> {
         let mut script = Script::clone(&self.script);
         if let Some(text) = request.script() {
             script.apply(text).map_err(|message| Refusal::new(Reason::Script, message))?;
@@ -181,9 +197,12 @@ impl Desk {
         }
         let ask = self.judge(surface, request.body)?;
         let script = self.overlaid(&ask, request)?;
-        let identity = self.identity();
+        let identity = self.identity(Dialect::OpenAi);
+        if let Some(reply) = self.recorded(&script, ask.stream, request, identity, now) {
+            return reply;
+        }
         if script.status >= 400 {
-            let body = scripted_error(script.status);
+            let body = words::scripted(Dialect::OpenAi, script.status);
             return Ok(Reply::whole(script, identity, body, now));
         }
         if self.settings().context_tokens.is_some_and(|most| ask.prompt_tokens > most) {
@@ -194,6 +213,9 @@ impl Desk {
                 ask.prompt_tokens,
             );
             return Err(Refusal::of(Reason::ContextLength, "messages", message));
+        }
+        if let Some(question) = &ask.question {
+            return Ok(self.steered(question, script, identity, now));
         }
         let cached = self.prefixes.visit(&ask.blocks).min(ask.prompt_tokens);
         let cached = script.cached.unwrap_or(cached);
@@ -248,7 +270,7 @@ impl Desk {
     }
 
     fn other(&mut self, path: &str, request: Request<'_>, now: Nanos) -> Result<Reply, Refusal> {
-        let identity = self.identity();
+        let identity = self.identity(Dialect::OpenAi);
         let get = matches!(request.method(), "GET" | "HEAD");
         if let Some(control) = path.strip_prefix("/sim/") {
             let body = self.control(control, request)?;
@@ -257,7 +279,7 @@ impl Desk {
         let script = Rc::new(self.script_of(request)?);
         let reply = |body: Vec<u8>| match script.status {
             400.. => {
-                let body = scripted_error(script.status);
+                let body = words::scripted(Dialect::OpenAi, script.status);
                 Reply::whole(script, identity, body, now)
             }
             _ => Reply::whole(script, identity, body, now),
@@ -295,9 +317,9 @@ impl Desk {
         Ok(self.counters().to_json().to_string().into_bytes())
     }
 
-    fn identity(&mut self) -> Identity {
+    pub(crate) fn identity(&mut self, dialect: Dialect) -> Identity {
         self.serial += self.stride;
-        Identity { serial: self.serial, created: unix_seconds() }
+        Identity { serial: self.serial, created: unix_seconds(), dialect }
     }
 
     fn capture(&self, request: Request<'_>, now: Nanos) {
@@ -361,17 +383,6 @@ fn sketch(body: &[u8]) -> u64 {
     parts.iter().fold(body.len() as u64, |state, part| hash(state, part))
 }
 
-fn scripted_error(status: u16) -> Vec<u8> {
-    let (message, kind, code) = match status {
-        429 => ("Rate limit reached for requests", "requests", Some("rate_limit_exceeded")),
-        401 => ("Incorrect API key provided", "invalid_request_error", Some("invalid_api_key")),
-        503 => ("The engine is currently overloaded, please try again later", "overloaded", None),
-        500.. => ("The server had an error while processing your request", "server_error", None),
-        _ => ("The request was refused by script", "invalid_request_error", Some("scripted")),
-    };
-    error_body(message, kind, None, code)
-}
-
 fn echo(request: Request<'_>) -> Vec<u8> {
     let shown = &request.body[..request.body.len().min(ECHO_BYTES_MAX)];
     let headers: Vec<_> = headers(request).into_iter().map(|(name, value)| [name, value]).collect();
@@ -386,7 +397,7 @@ fn echo(request: Request<'_>) -> Vec<u8> {
     echo.to_string().into_bytes()
 }
 
-fn headers(request: Request<'_>) -> Vec<(String, String)> {
+pub(crate) fn headers(request: Request<'_>) -> Vec<(String, String)> {
     let head = String::from_utf8_lossy(&request.bytes[..request.head.len]);
     let lines = head.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
     lines.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect()

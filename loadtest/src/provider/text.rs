@@ -106,6 +106,32 @@ pub(crate) fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
+/// The bytes that `text` is in base64, with its padding and without blanks.
+pub(crate) fn unbase64(text: &[u8]) -> Option<Vec<u8>> {
+    let value = |sign: u8| match sign {
+        b'A'..=b'Z' => Some(u32::from(sign - b'A')),
+        b'a'..=b'z' => Some(u32::from(sign - b'a') + 26),
+        b'0'..=b'9' => Some(u32::from(sign - b'0') + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    };
+    let padding = text.iter().rev().take_while(|sign| **sign == b'=').count();
+    if !text.len().is_multiple_of(4) || padding > 2 {
+        return None;
+    }
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    for group in text[..text.len() - padding].chunks(4) {
+        let mut bits = 0;
+        for sign in group {
+            bits = bits << 6 | value(*sign)?;
+        }
+        bits <<= 6 * (4 - group.len());
+        out.extend_from_slice(&bits.to_be_bytes()[1..group.len()]);
+    }
+    Some(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,6 +152,7 @@ mod tests {
             let mut out = Vec::new();
             base64(&mut out, plain.as_bytes());
             assert_eq!(String::from_utf8(out).unwrap(), coded);
+            assert_eq!(unbase64(coded.as_bytes()).unwrap(), plain.as_bytes());
         };
         check("", "");
         check("f", "Zg==");

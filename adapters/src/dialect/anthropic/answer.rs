@@ -44,6 +44,12 @@ pub(super) fn write_answer(out: &mut Vec<u8>, answer: &Answer<'_>, terms: &Answe
     json.member_str("model", if start.model.is_empty() { terms.model } else { &start.model });
     json.name("content").array();
     let parts = choice.map_or(&[][..], |choice| &choice.parts);
+    let parts = match parts {
+        [front @ .., AnswerPart::Text { .. }, last] if is_bare_proof(last) => {
+            &parts[..front.len() + 1]
+        }
+        parts => parts,
+    };
     parts.iter().for_each(|part| write_part(&mut json, part));
     json.end();
     let stop = choice.and_then(|choice| choice.stop.as_deref());
@@ -72,6 +78,11 @@ fn finish(choice: Option<&Choice<'_>>) -> Finish {
         Some(finish) => finish,
         None => Finish::Stop,
     }
+}
+
+/// Whether it is a signature of nothing that is shown. It is not the last block: clients take that for the answer.
+fn is_bare_proof(part: &AnswerPart<'_>) -> bool {
+    matches!(part, AnswerPart::Reasoning { text, redacted: false, .. } if text.is_empty())
 }
 
 fn write_part(json: &mut JsonWriter<'_>, part: &AnswerPart<'_>) {

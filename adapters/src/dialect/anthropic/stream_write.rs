@@ -44,6 +44,8 @@ pub(super) struct Writer {
     /// The index of the next block.
     next: u64,
     open: Option<Block>,
+    /// A signature behind a text, until something follows it.
+    proof: Option<String>,
     waiting: VecDeque<Block>,
     waiting_bytes: usize,
     has_calls: bool,
@@ -137,6 +139,7 @@ impl Writer {
             usage: None,
             next: 0,
             open: None,
+            proof: None,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             has_calls: false,
@@ -202,8 +205,16 @@ impl Writer {
         self.open.as_ref().filter(|_| self.waiting.is_empty())
     }
 
-    /// Opens a block, or lets it wait for the open one.
+    /// Opens a block, or lets it wait for the open one; a proof that waits for something to follow comes first.
     fn add(&mut self, block: Block, out: &mut Vec<u8>) {
+        if let Some(proof) = self.proof.take() {
+            self.waiting_bytes += proof.len();
+            self.push(Block { signature: Some(proof), ..Block::new(Kind::Thinking) }, out);
+        }
+        self.push(block, out);
+    }
+
+    fn push(&mut self, block: Block, out: &mut Vec<u8>) {
         self.waiting_bytes += BLOCK_BYTES;
         self.waiting.push_back(block);
         if self.open.as_ref().is_none_or(Block::is_done) {
@@ -222,6 +233,12 @@ impl Writer {
         if redacted {
             let signature = Some(signature.to_owned());
             self.add(Block { signature, ..Block::new(Kind::Redacted) }, out);
+            return;
+        }
+        // A proof of nothing that is shown is not the last block: clients take that for the answer.
+        let last = self.waiting.back().or(self.open.as_ref());
+        if last.is_some_and(|block| matches!(block.kind, Kind::Text)) {
+            self.proof = Some(signature.to_owned());
             return;
         }
         match self.block_for(Kind::Thinking, out) {

@@ -13,6 +13,7 @@ pub mod invoke;
 mod media;
 mod opaque;
 mod passage;
+mod prepare;
 mod read;
 mod request;
 mod stream;
@@ -42,6 +43,10 @@ pub static CONVERSE: Converse = Converse;
 const ID_RULE: IdRule = IdRule { bytes_max: 64, exact_alphanumeric: false };
 
 impl Inbound for Converse {
+    fn prepare(&self, body: &[u8]) -> Option<Vec<u8>> {
+        prepare::prepare(body)
+    }
+
     fn read_request<'a>(&self, body: &'a [u8], call: &Call<'a>) -> Result<Request<'a>, Invalid> {
         read::read(body, call)
     }

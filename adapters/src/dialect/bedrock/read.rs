@@ -10,8 +10,8 @@ use faregate_wire::Json;
 use super::{answer::read_media, extra, media::KINDS, opaque, request::TEXT_FORMAT};
 use crate::{
     chat::{
-        CacheMark, Effort, Message, Part, PartBody, Reasoning, ReasoningPart, Request, Role, Tier,
-        Tool, ToolChoice, ToolKind,
+        CacheMark, Effort, Format, Message, Part, PartBody, Reasoning, ReasoningPart, Request,
+        Role, Tier, Tool, ToolChoice, ToolKind,
     },
     dialect::{Call, Invalid},
 };
@@ -273,10 +273,27 @@ fn read_output<'a>(request: &mut Request<'a>, value: Json<'a>) {
     for (name, value) in value.members().filter(|(_, value)| !value.is_null()) {
         match (&*name, value.str().as_deref().and_then(Effort::of)) {
             ("effort", Some(effort)) => request.reasoning.effort = Some(effort),
+            ("textFormat", _)
+                if value
+                    .at(&["structure", "jsonSchema", "schema"])
+                    .is_some_and(Json::is_object) =>
+            {
+                request.format = value.at(&["structure", "jsonSchema"]).and_then(read_schema);
+            }
             ("textFormat", _) => request.rest.push((TEXT_FORMAT.into(), value)),
             _ => request.rest.push((format!("outputConfig.{name}").into(), value)),
         }
     }
+}
+
+/// A schema that was made one before ([`prepare`](super::prepare)).
+fn read_schema(json: Json<'_>) -> Option<Format<'_>> {
+    Some(Format::JsonSchema {
+        name: json.get_str("name"),
+        description: json.get_str("description"),
+        schema: json.get("schema")?,
+        strict: None,
+    })
 }
 
 /// Reads what is left to the family of the model. The whole object is kept when it has a member that is not known.

@@ -15,6 +15,7 @@ use super::{
     signature,
 };
 use crate::{
+    base64,
     chat::{
         Media, MediaKind, Message, Part, PartBody, ReasoningPart, Request, Role, Source, ToolKind,
     },
@@ -261,7 +262,8 @@ fn media<'a>(json: Json<'a>, place: &Place) -> Result<Option<Media<'a>>, Invalid
     let kind = kind_of(&media_type);
     let source = if is_inline {
         let data = string(json, of, "data")?.ok_or_else(|| wanted("data"))?;
-        Source::Base64 { media_type, data }
+        // Google's own SDK for Python writes the alphabet for URLs, which no other dialect takes.
+        Source::Base64 { media_type, data: base64::standard(data) }
     } else {
         let uri = string(json, of, "fileUri")?.ok_or_else(|| wanted("fileUri"))?;
         match uri.contains("/files/") || uri.starts_with("files/") {

@@ -75,11 +75,11 @@ impl Counts {
             b"total_tokens" => (4, &mut self.total),
             b"prompt_cache_hit_tokens" => (5, &mut self.hit),
             b"prompt_cache_miss_tokens" => (6, &mut self.miss),
-            b"prompt_tokens_details" | b"input_tokens_details" => {
+            b"prompt_tokens_details" | b"input_tokens_details" | b"input_token_details" => {
                 self.meet(7 + u16::from(name[0] == b'i'));
                 return self.input.take(rest);
             }
-            b"completion_tokens_details" | b"output_tokens_details" => {
+            b"completion_tokens_details" | b"output_tokens_details" | b"output_token_details" => {
                 self.meet(9 + u16::from(name[0] == b'o'));
                 return self.output.take(rest);
             }

@@ -122,6 +122,19 @@ impl Writer {
         }
     }
 
+    /// A writer behind `events` events that somebody else has written.
+    pub(super) fn behind(events: u64, request_id: &str) -> Self {
+        let terms = AnswerTerms {
+            model: "",
+            include_usage: false,
+            request_id,
+            created: 0,
+            input_estimate: None,
+            json_array: false,
+        };
+        Self { phase: Phase::Open, sequence: events, ..Self::new(&terms) }
+    }
+
     fn start(&mut self, start: &Start<'_>, out: &mut Vec<u8>) {
         if self.phase != Phase::Before {
             return;

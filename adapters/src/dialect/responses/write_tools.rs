@@ -21,7 +21,7 @@ const HOSTED: [&str; 11] = [
 
 /// Appends `tools` and what belongs to them.
 pub(super) fn write(json: &mut JsonWriter<'_>, request: &Request<'_>, loss: &mut Loss) {
-    let can_say = |tool: &&Tool<'_>| tool.kind != ToolKind::Other || is_hosted(&tool.name);
+    let can_say = |tool: &&Tool<'_>| tool.kind != ToolKind::Other || is_own(tool);
     for tool in request.tools.iter().filter(|tool| !can_say(tool)) {
         loss.add_named(&format!("tools.{}", tool.name));
     }
@@ -40,6 +40,12 @@ pub(super) fn write(json: &mut JsonWriter<'_>, request: &Request<'_>, loss: &mut
     if let Some(parallel) = request.parallel_tools {
         json.member_bool("parallel_tool_calls", parallel);
     }
+}
+
+/// Whether a tool that the provider runs is one of this dialect, by its type: other dialects name theirs alike.
+fn is_own(tool: &Tool<'_>) -> bool {
+    let kind = tool.parameters.and_then(|tool| tool.get_str("type"));
+    is_hosted(kind.as_deref().unwrap_or(&tool.name))
 }
 
 fn is_hosted(kind: &str) -> bool {

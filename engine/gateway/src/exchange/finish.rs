@@ -25,6 +25,7 @@ use crate::{
     forward::{self, End, Forwarded, OwnFields, Pace, Terms},
     live::Target,
     local,
+    realtime::{self, Ended},
     record::{self, Ending},
     relay::{
         Downstream, Learned, Plan,
@@ -39,14 +40,27 @@ impl Walk {
     pub(super) async fn run(mut self: Box<Self>, connection: &mut Connection) -> Next {
         match self.prepare(connection).await {
             Ok(Some(obtained)) => self.relay(connection, obtained).await,
-            Ok(None) => self.list_models(connection).await,
-            Err(stop) => self.stop(connection, stop).await,
+            Ok(None) => Box::pin(self.list_models(connection)).await,
+            Err(stop) => Box::pin(self.stop(connection, stop)).await,
         }
     }
 
-    /// From the body to the head of an answer; `None` when the gateway answers by itself. Nothing of the request's body
-    /// is kept while the answer passes.
+    /// From the body to the head of an answer; `None` when the gateway answers by itself. Behind a body that was not read
+    /// to its end comes no other request.
     async fn prepare(&mut self, connection: &mut Connection) -> Result<Option<Obtained>, Stop> {
+        let prepared = self.read_and_send(connection).await;
+        if let Some(upload) = self.upload.take() {
+            self.body_bytes = upload.bytes();
+            self.keep_alive &= upload.is_ended();
+        }
+        prepared
+    }
+
+    /// Nothing of the request's body is kept while the answer passes.
+    async fn read_and_send(
+        &mut self,
+        connection: &mut Connection,
+    ) -> Result<Option<Obtained>, Stop> {
         let body = self.read(connection).await?;
         self.times.read = connection.core.now();
         if matches!(self.surface, Surface::Models | Surface::Model) && !self.asks_for_models() {
@@ -67,6 +81,9 @@ impl Walk {
     }
 
     async fn relay(mut self: Box<Self>, connection: &mut Connection, obtained: Obtained) -> Next {
+        if obtained.answer.info.status == 101 {
+            return Box::pin(self.switch(connection, obtained)).await;
+        }
         let Obtained { mut answer, target, replica, crossing } = obtained;
         let live = Rc::clone(&self.live);
         let place = &live.targets[target];
@@ -113,6 +130,32 @@ impl Walk {
         }
     }
 
+    /// Goes on with WebSocket frames, to their end.
+    async fn switch(mut self: Box<Self>, connection: &mut Connection, obtained: Obtained) -> Next {
+        let Obtained { mut answer, .. } = obtained;
+        let core = Rc::clone(&connection.core);
+        answer.out.extend_from_slice(b"connection: Upgrade\r\nupgrade: websocket\r\n");
+        self.write_fields(&mut answer.out, &answer.info, false);
+        connection.answered = true;
+        connection.arm(self.live.policy.server.deadlines.stall);
+        let mut ended = Ended { end: End::ClientGone, usage: None, bytes: 0 };
+        if connection.client.send(&[&answer.out]).await.is_ok() {
+            let received = answer.buf.split_off(answer.info.len);
+            let idle = self.live.policy.server.deadlines.idle;
+            let client = &mut connection.client;
+            ended =
+                Box::pin(realtime::pass(&core, client, &mut answer.stream, received, idle)).await;
+        }
+        let fault = ended.end.fault();
+        let settlement =
+            Settlement { usage: ended.usage, delivered: true, output_estimate: Some(0), fault };
+        settle(&mut self.exchange, &core, settlement);
+        let code = fault.map_or("", Fault::code);
+        let (usage, bytes) = (ended.usage.as_ref(), ended.bytes);
+        record::record(&core, &self, &Ending { status: 101, code, usage, bytes, delivered: true });
+        if ended.end == End::ClientGone { Next::Close } else { Next::Finish }
+    }
+
     fn plan(&self, info: &Info) -> Plan {
         let answers = (200..300).contains(&info.status);
         Plan {
@@ -145,6 +188,7 @@ impl Walk {
             streams: self.streams,
             names: crossing.names,
             customs: crossing.customs,
+            vectors: crossing.vectors,
             seed: core.random.next(),
             terms: AnswerTerms {
                 model: self.model.as_deref().unwrap_or_default(),

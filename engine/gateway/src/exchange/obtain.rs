@@ -13,7 +13,7 @@ use faregate_policy::{
     policy::Provider,
     retry,
 };
-use faregate_wire::{BodyReader, Framing, Method};
+use faregate_wire::{BodyReader, Framing, Method, chunk::CHUNK_HEAD_BYTES_MAX, write_chunk_head};
 
 use super::{
     Walk,
@@ -27,8 +27,10 @@ use crate::{
     client::News,
     clock::Instant,
     connection::Connection,
+    credentials::Unsent,
     live::Target,
     reply::{self, Outgoing},
+    upload::Upload,
     upstream::Upstream,
     worker::Core,
 };
@@ -67,7 +69,7 @@ impl Walk {
             input_tokens_bound: faregate_adapters::tokens::input_upper_bound(self.body_bytes),
             output_tokens_max: asked.output_max,
             choices: asked.choices,
-            metered: self.surface.is_metered(),
+            metered: self.surface.is_metered() || self.protocols.is_some(),
         };
         let decided = self.exchange.decide(&wanted, Nanos(now.nanos()));
         self.model = model.map(Box::from);
@@ -84,10 +86,18 @@ impl Walk {
         let core = std::rc::Rc::clone(&connection.core);
         let now = || Nanos(core.now().nanos());
         let mut tried = Tried::default();
+        let mut missing = String::new();
         loop {
             match self.exchange.step(Nanos(core.now().nanos()), core.random.next()) {
-                Step::Refuse(refusal) => return Err(Stop::Refused(refusal)),
-                Step::Wait(until) => self.wait(connection, Instant::at(until.0), end).await?,
+                Step::Refuse(mut refusal) => {
+                    if refusal.fault == Fault::CredentialsMissing {
+                        refusal.message = missing;
+                    }
+                    return Err(Stop::Refused(refusal));
+                }
+                Step::Wait(until) => {
+                    Box::pin(self.wait(connection, Instant::at(until.0), end)).await?;
+                }
                 Step::Send { target, replica_hint, .. } => {
                     let live = std::rc::Rc::clone(&self.live);
                     let place = &live.targets[target];
@@ -97,13 +107,23 @@ impl Walk {
                         tried.add(replica);
                     }
                     let provider = &live.policy.providers[live.policy.targets[target].provider];
-                    let mut written = self.written(&core, body, provider)?;
+                    let mut written = Box::new(self.written(&core, body, provider)?);
                     let crossing = written.crossing.take();
                     let way = Way { written: &written, target: place, upstream, end };
-                    let sent = self.attempt(connection, body, way);
-                    match sent.await {
+                    let sent = self.attempt(connection, body, way).await;
+                    if self.upload.as_ref().is_some_and(Upload::has_begun) {
+                        self.exchange.forbid_retries();
+                    }
+                    match sent {
                         Err(Failure::ClientGone) => return Err(Stop::ClientGone),
+                        Err(Failure::Body(refusal)) => {
+                            self.exchange.report(Outcome::Failed(refusal.fault), now());
+                            return Err(Stop::Refused(*refusal));
+                        }
                         Err(failure) => {
+                            if matches!(failure, Failure::Credentials) {
+                                missing = without_credentials(provider, upstream);
+                            }
                             tracing::debug!(target = &*self.live.policy.targets[target].name, %failure, "attempt failed");
                             let fault = answer::fault(&failure);
                             choice.failed(fault, now());
@@ -193,33 +213,55 @@ impl Walk {
     ) -> Result<Answer, Failure> {
         let Way { written, target, upstream, end } = way;
         let core = std::rc::Rc::clone(&connection.core);
-        let head = self.head(body, written, upstream, &core.shared.via);
-        let mut parts: Vec<&[u8]> = Vec::new();
-        if written.body.len(body.bytes()) > COPY_BYTES_MAX {
-            parts.push(&head);
+        if let Some(credential) = &upstream.credential
+            && !Box::pin(credential.ready(core.wall())).await
+        {
+            return Err(Failure::Credentials);
+        }
+        let head = self.head(body, written, upstream, &core);
+        let mut parts: Vec<&[u8]> = Vec::with_capacity(8);
+        parts.push(&head);
+        let mut upload = self.upload.take();
+        let start_len = written.body.len(body.bytes());
+        let mut size = [0; CHUNK_HEAD_BYTES_MAX];
+        let is_chunk = upload.is_some() && self.framing == Framing::Chunked && start_len > 0;
+        if is_chunk {
+            let n = write_chunk_head(&mut size, start_len);
+            parts.push(&size[..n]);
+        }
+        if upload.is_some() || start_len > COPY_BYTES_MAX {
             written.body.parts(body.bytes(), &mut parts);
         }
-        let alone: [&[u8]; 1] = [&head];
-        let order = Order {
-            parts: if parts.is_empty() { &alone } else { &parts },
+        if is_chunk {
+            parts.push(b"\r\n");
+        }
+        // What passes once must not meet a connection that is closing.
+        let mut fresh = upload.is_some();
+        let mut order = Order {
+            parts: &parts,
+            upload: upload.as_mut(),
             method: self.method,
             client_is_http11: self.http11,
             rewrites: true,
             streams: self.streams,
+            switches: self.protocols.is_some(),
             translated: written.crossing_type(self),
         };
         let deadlines = self.deadlines(target, end);
         let client = &mut connection.client;
-        let mut fresh = false;
         let result = loop {
-            let (stream, reused) =
-                attempt::connect(&core, client, upstream, &deadlines, fresh).await?;
+            let connected = attempt::connect(&core, client, upstream, &deadlines, fresh).await;
+            let (stream, reused) = match connected {
+                Ok(connected) => connected,
+                Err(failure) => break Err(failure),
+            };
             self.times.sent.get_or_insert(core.shared.clock.now());
-            match attempt::ask(&core, client, stream, reused, &order, &deadlines).await {
+            match attempt::ask(&core, client, stream, reused, &mut order, &deadlines).await {
                 Err(Failure::Reset { reused: true }) => fresh = true,
                 result => break result,
             }
         };
+        self.upload = upload;
         buffer::give_back(head);
         result
     }
@@ -234,9 +276,9 @@ impl Walk {
     }
 
     /// The head of the request, with the body behind it when that is small.
-    fn head(&self, body: &Body, written: &Written, upstream: &Upstream, our_name: &str) -> Vec<u8> {
+    fn head(&self, body: &Body, written: &Written, upstream: &Upstream, core: &Core) -> Vec<u8> {
         let length = written.body.len(body.bytes());
-        let copied = if length <= COPY_BYTES_MAX { length } else { 0 };
+        let copied = if self.upload.is_none() && length <= COPY_BYTES_MAX { length } else { 0 };
         let wanted = 512 + written.fields.len() + copied;
         let mut out = match wanted <= LANDING_BYTES {
             true => buffer::landing(),
@@ -244,32 +286,70 @@ impl Walk {
         };
         // What may carry a body says that it carries none (RFC 9110 section 8.6); others need not.
         let framing = match (self.framing, self.method) {
+            _ if self.upload.is_some() => {
+                self.upload.as_ref().map_or(Framing::None, |upload| upload.framing(length as u64))
+            }
             (Framing::None, Method::Get | Method::Head | Method::Delete | Method::Options) => {
                 Framing::None
             }
             _ => Framing::Length(length as u64),
         };
-        reply::write_request(
-            &mut out,
-            upstream,
-            &Outgoing {
-                method: self.method.as_str(),
-                path: &written.path,
-                from_root: self.from_root,
-                query: self.query.as_deref().filter(|_| written.keeps_query),
-                forwarded: &written.fields,
-                framing,
-                via: our_name,
-                passed: self.via.as_deref(),
-                trace: self.trace,
-                request_id: &self.id,
-            },
-        );
+        let mut outgoing = Outgoing {
+            method: self.method.as_str(),
+            path: &written.path,
+            from_root: self.from_root,
+            query: self.query.as_deref().filter(|_| written.keeps_query),
+            proof: b"",
+            forwarded: &written.fields,
+            framing,
+            via: &core.shared.via,
+            passed: self.via.as_deref(),
+            trace: self.trace,
+            request_id: &self.id,
+        };
+        let proof = proof(body, written, upstream, &outgoing, core.wall());
+        outgoing.proof = &proof;
+        reply::write_request(&mut out, upstream, &outgoing);
         if copied > 0 {
             written.body.write(body.bytes(), &mut out);
         }
         out
     }
+}
+
+/// The fields that prove who pays, where they depend on the request or change with time.
+fn proof(
+    body: &Body,
+    written: &Written,
+    upstream: &Upstream,
+    outgoing: &Outgoing<'_>,
+    wall_nanos: u64,
+) -> Vec<u8> {
+    let mut proof = Vec::new();
+    let Some(credential) = &upstream.credential else { return proof };
+    let (mut target, mut parts, mut forwarded) = (Vec::new(), Vec::new(), Vec::new());
+    reply::write_target(&mut target, upstream, outgoing);
+    reply::write_all_but(&mut forwarded, outgoing.forwarded, &upstream.field_names);
+    written.body.parts(body.bytes(), &mut parts);
+    let target = String::from_utf8_lossy(&target);
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let request = Unsent {
+        method: outgoing.method,
+        path,
+        query,
+        host: &upstream.host,
+        fields: [&upstream.fields, &forwarded],
+        body: &parts,
+    };
+    credential.prove(&mut proof, &request, wall_nanos);
+    proof
+}
+
+/// What a client is told where no target is left because of this.
+fn without_credentials(provider: &Provider, upstream: &Upstream) -> String {
+    let tried = upstream.credential.as_ref().map_or("nothing", |credential| credential.tried());
+    let name = &provider.name;
+    format!("no credentials for provider {name}: tried {tried}; the gateway's log says why")
 }
 
 /// Where one attempt goes, and with what.
@@ -307,7 +387,10 @@ fn ask<'b>(body: &'b Body, surface: Surface, call: &Call<'b>) -> Result<Asked<'b
     let asked = match (&body.peek, surface.form()) {
         (Some(peek), Some(form)) => form.passage().ask(peek, body.bytes(), call),
         (Some(peek), None) => openai::ask(peek, body.bytes(), surface, call),
-        (None, _) => Ok(Asked { model: call.model.map(Into::into), ..Asked::default() }),
+        (None, _) => {
+            let named = body.model.as_ref().map(|field| &*field.value);
+            Ok(Asked { model: call.model.or(named).map(Into::into), ..Asked::default() })
+        }
     };
     asked.map_err(|invalid| write::refusal(&invalid))
 }

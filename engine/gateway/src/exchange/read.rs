@@ -5,20 +5,26 @@
 
 use faregate_adapters::dialect::openai;
 use faregate_policy::{exchange::Refusal, fault::Fault};
-use faregate_wire::{BodyReader, Framing, Method, Peek, Scanner, json::JsonError};
+use faregate_wire::{BodyReader, FormField, Framing, Method, Peek, Scanner, json::JsonError};
 
 use super::Walk;
-use crate::{client::NoMore, connection::Connection};
+use crate::{
+    client::NoMore,
+    connection::Connection,
+    upload::{START_BYTES_MAX, Upload, too_large},
+};
 
 /// Decoded bytes that are asked for at once while a chunked body arrives.
 const CHUNKED_STEP_BYTES: usize = 64 * 1024;
 
-/// A whole request body, and what was found in it.
+/// A whole request body, or the start of one that passes as it arrives, and what was found in it.
 pub(super) struct Body {
     buf: Vec<u8>,
     start: usize,
     /// What the scan found, when there was one.
     pub(super) peek: Option<Peek>,
+    /// The model that a form names.
+    pub(super) model: Option<FormField>,
 }
 
 impl Body {
@@ -46,7 +52,7 @@ pub(super) enum Stop {
 }
 
 impl Walk {
-    /// Reads the whole body.
+    /// Reads the whole body; of one that nobody looks into, its start.
     pub(super) async fn read(&mut self, connection: &mut Connection) -> Result<Body, Stop> {
         if self.coded && self.scans() {
             return Err(Stop::Unread(Refusal::new(
@@ -54,10 +60,13 @@ impl Walk {
                 "a compressed request body cannot be read here; send it without content-encoding",
             )));
         }
+        if matches!(self.framing, Framing::Length(_) | Framing::Chunked) && !self.scans() {
+            return Box::pin(self.read_start(connection)).await;
+        }
         match self.framing {
             Framing::None => self.read_nothing(connection),
             Framing::Length(length) => self.read_length(connection, length).await,
-            Framing::Chunked => self.read_chunked(connection).await,
+            Framing::Chunked => Box::pin(self.read_chunked(connection)).await,
             Framing::UntilClose => Err(Stop::Unread(Refusal::new(
                 Fault::MalformedRequest,
                 "a request body needs content-length or transfer-encoding: chunked",
@@ -73,7 +82,7 @@ impl Walk {
                 "the request has no body",
             )));
         }
-        Ok(Body { buf: Vec::new(), start: 0, peek: None })
+        Ok(Body { buf: Vec::new(), start: 0, peek: None, model: None })
     }
 
     async fn read_length(
@@ -112,7 +121,7 @@ impl Walk {
         if buf.len() > total {
             connection.client.received = buf.split_off(total);
         }
-        self.finish_body(Body { buf, start: self.head_len, peek: None }, scanner)
+        self.finish_body(Body { buf, start: self.head_len, peek: None, model: None }, scanner)
     }
 
     async fn read_chunked(&mut self, connection: &mut Connection) -> Result<Body, Stop> {
@@ -140,13 +149,45 @@ impl Walk {
             }
             received.drain(..at);
             if reader.is_ended() {
-                return self.finish_body(Body { buf, start: 0, peek: None }, scanner);
+                return self.finish_body(Body { buf, start: 0, peek: None, model: None }, scanner);
             }
             if let Some(scanner) = &mut scanner {
                 scanner.feed(&buf).map_err(|e| Stop::Unread(bad_json(e, fields)))?;
             }
             connection.client.fill(CHUNKED_STEP_BYTES).await.map_err(no_more)?;
         }
+    }
+
+    /// Reads the start of a body that is not looked into: all of a short one, and of a form as much as names its model.
+    async fn read_start(&mut self, connection: &mut Connection) -> Result<Body, Stop> {
+        let max = self.live.policy.server.body_bytes;
+        if matches!(self.framing, Framing::Length(length) if length > max) {
+            return Err(Stop::Unread(too_large(max)));
+        }
+        let time = self.live.policy.server.deadlines.body;
+        let form = self.form_field.take();
+        let mut upload = Upload::new(self.framing, form, max, time);
+        let (mut buf, mut due) = (Vec::new(), None);
+        let keep_alive = std::mem::replace(&mut self.keep_alive, false); // until the body has been read
+        connection.client.consume(self.head_len);
+        while !upload.start(&mut connection.client.received, &mut buf).map_err(Stop::Refused)? {
+            if due.is_none() {
+                due = Some(connection.core.now().after(time));
+                self.expect_body(connection).await?;
+            }
+            connection.client.fill(START_BYTES_MAX).await.map_err(|reason| {
+                match no_more(reason) {
+                    Stop::Unread(refusal) => Stop::Refused(refusal),
+                    stop => stop,
+                }
+            })?;
+        }
+        let strict = self.exchange.caller().is_some_and(|caller| !caller.models.is_empty());
+        let model = upload.decide(strict, std::mem::take(&mut self.expects), due);
+        self.body_bytes = upload.bytes();
+        self.keep_alive = keep_alive;
+        self.upload = Some(upload).filter(|upload| !upload.is_ended());
+        Ok(Body { buf, start: 0, peek: None, model })
     }
 
     fn finish_body(&mut self, mut body: Body, scanner: Option<Scanner>) -> Result<Body, Stop> {
@@ -210,13 +251,6 @@ fn bad_chunk() -> Stop {
         Fault::MalformedRequest,
         "the chunked coding of the body is malformed",
     ))
-}
-
-fn too_large(max: u64) -> Refusal {
-    Refusal::new(
-        Fault::BodyTooLarge,
-        format!("the body is larger than server.body_bytes allows ({max} bytes)"),
-    )
 }
 
 fn bad_json(error: JsonError, fields: &'static [&'static str]) -> Refusal {

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use faregate_adapters::{
     chat::{Customs, Loss, Names},
-    dialect::{Call, Form, Invalid, Terms, openai, responses},
+    dialect::{Call, Form, Invalid, Terms, bedrock, openai, responses},
+    embed,
     kind::Kind,
-    surface::Surface,
+    surface::{Family, Surface},
 };
 use faregate_policy::{exchange::Refusal, fault::Fault, policy::Provider};
 use faregate_wire::Patch;
@@ -14,6 +15,7 @@ use faregate_wire::Patch;
 use super::{Walk, read::Body};
 use crate::{
     carry::{Memory, Tag},
+    relay::translate::Vectors,
     reply,
 };
 
@@ -22,6 +24,9 @@ const OUTPUT_TOKENS_DEFAULT: u64 = 8192;
 
 /// The version that is told to Anthropic where the client tells none.
 const ANTHROPIC_VERSION: &[u8] = b"2023-06-01";
+
+/// Fields of Anthropic's API that Bedrock has in the body.
+const IN_BODY_ON_BEDROCK: [&str; 2] = ["anthropic-beta", "anthropic-version"];
 
 /// A request as one target gets it.
 pub(super) struct Written {
@@ -66,6 +71,8 @@ pub(super) struct Crossing {
     pub(super) names: Names,
     /// Custom tools that became functions.
     pub(super) customs: Option<Customs>,
+    /// The answer is no chat but vectors.
+    pub(super) vectors: Option<Vectors>,
 }
 
 impl WrittenBody {
@@ -118,6 +125,9 @@ impl Walk {
             }
             Some(_) => Ok(self.pass(body, provider)),
             None if is_offered(self.surface, provider.kind) => Ok(self.pass(body, provider)),
+            None if matches!(self.surface, Surface::Embeddings | Surface::EmbedContent) => {
+                self.translate_embedding(body, provider)
+            }
             None => {
                 let message = format!(
                     "{} does not offer {}; choose a model of another provider",
@@ -138,6 +148,24 @@ impl Walk {
         if speaks_messages && !self.has_version && kind.quirks.version_in_body.is_none() {
             reply::write_field(&mut fields, b"anthropic-version", ANTHROPIC_VERSION);
         }
+        if let Some(protocols) = &self.protocols {
+            fields.extend_from_slice(b"connection: Upgrade\r\nupgrade: websocket\r\n");
+            if !protocols.is_empty() {
+                reply::write_field(&mut fields, b"sec-websocket-protocol", protocols);
+            }
+            return Written {
+                path: self.realtime_path(),
+                keeps_query: false,
+                fields,
+                body: WrittenBody::Edited(Patch::new()),
+                crossing: None,
+            };
+        }
+        if kind.family == Family::Bedrock {
+            let names = IN_BODY_ON_BEDROCK.map(str::to_owned);
+            fields.clear();
+            reply::write_all_but(&mut fields, &self.forwarded, &names);
+        }
         Written {
             path: self.path_to(kind),
             keeps_query: true,
@@ -145,6 +173,31 @@ impl Walk {
             body: WrittenBody::Edited(self.edits(body, kind)),
             crossing: None,
         }
+    }
+
+    /// The path of a WebSocket, with the target's name for the model in its query.
+    fn realtime_path(&self) -> Box<str> {
+        let mut path = self.path.to_string();
+        let name = match self.exchange.upstream_model() {
+            "" => self.model.as_deref().unwrap_or_default(),
+            name => name,
+        };
+        if !name.is_empty() {
+            path.push_str("?model=");
+        }
+        for byte in name.bytes() {
+            match byte {
+                b if b.is_ascii_alphanumeric() || b"-._~".contains(&b) => path.push(b.into()),
+                b => path.push_str(&format!("%{b:02X}")),
+            }
+        }
+        let query = self.query.as_deref().unwrap_or_default();
+        for pair in query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("model="))
+        {
+            path.push(if path.contains('?') { '&' } else { '?' });
+            path.push_str(pair);
+        }
+        path.into()
     }
 
     /// The path of a request that passes as it is.
@@ -170,7 +223,10 @@ impl Walk {
     /// The edits of a body whose dialect is the provider's: the model's name, and usage where it is not asked for.
     fn edits(&self, body: &Body, kind: &Kind) -> Patch {
         let mut patch = Patch::new();
-        let Some(peek) = &body.peek else { return patch };
+        let Some(peek) = &body.peek else {
+            self.rename_in_form(body, &mut patch);
+            return patch;
+        };
         let span_of = |name: &str| {
             self.fields().iter().position(|field| *field == name).and_then(|at| peek.span(at))
         };
@@ -178,7 +234,12 @@ impl Walk {
         let model = span_of("model");
         match kind.quirks.version_in_body.filter(|_| self.surface.form() == Some(Form::Messages)) {
             Some(version) => {
-                in_path_edits(&mut patch, body.bytes(), [model, span_of("stream")], version);
+                let mut told = format!("\"anthropic_version\":\"{version}\"");
+                if let Some(betas) = self.betas_for(kind, body.bytes()) {
+                    told.push(',');
+                    told.push_str(&betas);
+                }
+                in_path_edits(&mut patch, body.bytes(), [model, span_of("stream")], told);
             }
             None => {
                 let renamed = self.model.as_deref().is_some_and(|asked| asked != upstream_model);
@@ -193,6 +254,78 @@ impl Walk {
             openai::include_usage_edit(&mut patch, peek, body.bytes());
         }
         patch
+    }
+
+    /// Puts the target's name for the model into a form.
+    fn rename_in_form(&self, body: &Body, patch: &mut Patch) {
+        let name = self.exchange.upstream_model();
+        let Some(field) = body.model.as_ref().filter(|field| &*field.value != name) else { return };
+        let at = |at: u64| usize::try_from(at).ok();
+        if let (Some(start), Some(end), false) =
+            (at(field.span.start), at(field.span.end), name.is_empty())
+        {
+            patch.replace(start..end, name.as_bytes().to_vec());
+        }
+    }
+
+    /// A request for vectors, said in the provider's dialect.
+    fn translate_embedding(
+        &mut self,
+        body: &Body,
+        provider: &Provider,
+    ) -> Result<Written, Refusal> {
+        let mut loss = Loss::default();
+        let mut out = Vec::with_capacity(body.bytes().len() + 256);
+        let model = self.exchange.upstream_model();
+        let bad = |invalid: Invalid| refusal(&invalid);
+        let speaks = |form| provider.forms.contains(&form);
+        let (target, vectors, path) = match self.surface {
+            Surface::Embeddings if speaks(Form::Gemini) => {
+                let request = embed::openai::read_request(body.bytes()).map_err(bad)?;
+                embed::gemini::write_request(&mut out, &request, model, &mut loss).map_err(bad)?;
+                let vectors = Vectors::OpenAi(request.encoding);
+                (Form::Gemini, vectors, embed::gemini::path(model))
+            }
+            Surface::EmbedContent if speaks(Form::Chat) => {
+                let call = Call { model: self.path_model.as_deref(), stream: None };
+                let request = embed::gemini::read_request(body.bytes(), &call).map_err(bad)?;
+                embed::openai::write_request(&mut out, &request, model, &mut loss);
+                let is_batch = self.path.ends_with(":batchEmbedContents");
+                (Form::Chat, Vectors::Gemini { is_batch }, "/embeddings".to_owned())
+            }
+            _ => {
+                let message = format!("{} makes no embeddings here", provider.name);
+                return Err(Refusal::new(Fault::Untranslatable, message).about("model"));
+            }
+        };
+        self.lost = (!loss.is_empty()).then(|| loss.list().into());
+        let crossing =
+            Crossing { target, names: Names::default(), customs: None, vectors: Some(vectors) };
+        Ok(Written {
+            path: path.into(),
+            keeps_query: false,
+            fields: reply::translated_fields(&self.forwarded),
+            body: WrittenBody::Own(out),
+            crossing: Some(crossing),
+        })
+    }
+
+    /// The client's `anthropic-beta` as a member of a body for Claude on Bedrock, which takes it nowhere else.
+    fn betas_for(&self, kind: &Kind, body: &[u8]) -> Option<String> {
+        let is_there = || memchr::memmem::find(body, b"\"anthropic_beta\"").is_some();
+        if kind.family != Family::Bedrock || is_there() {
+            return None;
+        }
+        let mut known: Vec<&str> = Vec::new();
+        for line in self.forwarded.split(|b| *b == b'\n') {
+            let line = std::str::from_utf8(line).unwrap_or_default();
+            let Some((name, value)) = line.split_once(':') else { continue };
+            if name.eq_ignore_ascii_case("anthropic-beta") {
+                known.extend(bedrock::invoke::known_betas(value));
+            }
+        }
+        let list = known.join("\",\"");
+        (!known.is_empty()).then(|| format!("\"anthropic_beta\":[\"{list}\"]"))
     }
 
     /// The request, said in the provider's dialect.
@@ -238,6 +371,12 @@ impl Walk {
             quirks: &provider.quirks,
         };
         outbound.write_request(&mut out, &request, &terms, &mut loss).map_err(|e| refusal(&e))?;
+        if target == Form::Messages
+            && let Some(betas) = self.betas_for(provider.kind, bytes)
+            && out.pop() == Some(b'}')
+        {
+            out.extend_from_slice(format!(",{betas}}}").as_bytes());
+        }
         let path = provider.kind.path(target, terms.model, stream).into();
         self.lost = (!loss.is_empty()).then(|| loss.list().into());
         if let Some(lost) =
@@ -261,7 +400,7 @@ impl Walk {
             keeps_query: false,
             fields,
             body: WrittenBody::Own(out),
-            crossing: Some(Crossing { target, names, customs }),
+            crossing: Some(Crossing { target, names, customs, vectors: None }),
         })
     }
 }
@@ -285,18 +424,18 @@ fn is_offered(surface: Surface, kind: &Kind) -> bool {
     }
 }
 
-/// Takes the model and the stream out of a body whose path names them, and puts the dialect's version in.
+/// Takes the model and the stream out of a body whose path names them, and puts what is told there in place of heads in.
 fn in_path_edits(
     patch: &mut Patch,
     body: &[u8],
     values: [Option<std::ops::Range<usize>>; 2],
-    version: &str,
+    told: String,
 ) {
-    let mut version = Some(format!("\"anthropic_version\":\"{version}\""));
+    let mut told = Some(told);
     for value in values.into_iter().flatten() {
         let Some(start) = name_start(body, value.start) else { continue };
-        match version.take() {
-            Some(version) => patch.replace(start..value.end, version.into_bytes()),
+        match told.take() {
+            Some(told) => patch.replace(start..value.end, told.into_bytes()),
             None => {
                 let behind = body[value.end..].iter().position(|b| !b.is_ascii_whitespace());
                 let comma = behind.map(|at| value.end + at).filter(|at| body[*at] == b',');
@@ -332,7 +471,8 @@ mod tests {
             Some(start..end)
         });
         let mut patch = Patch::new();
-        in_path_edits(&mut patch, body.as_bytes(), spans, "v");
+        let told = "\"anthropic_version\":\"v\"".to_owned();
+        in_path_edits(&mut patch, body.as_bytes(), spans, told);
         let mut out = Vec::new();
         patch.write(body.as_bytes(), &mut out);
         assert_eq!(String::from_utf8(out).unwrap_or_default(), expected, "{body}");

@@ -174,6 +174,26 @@ impl Stream {
         Ok(())
     }
 
+    /// Sends of `bytes` what fits: how many that was, and whether all of it has left TLS too.
+    pub(crate) fn send_some(&mut self, bytes: &[u8]) -> io::Result<(usize, bool)> {
+        let mut sent = 0;
+        while sent < bytes.len() {
+            match self.send_now(&[IoSlice::new(&bytes[sent..])]) {
+                Ok(n) => sent += n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok((sent, false));
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let flushed = match &mut self.tls {
+            Some(tls) => tls.flush(&self.socket)?,
+            None => true,
+        };
+        Ok((sent, flushed))
+    }
+
     /// Waits until there is room to send; may be dropped at any time, and borrows nothing.
     pub(crate) fn writable(&self) -> impl Future<Output = io::Result<()>> + use<> {
         self.socket.writable()

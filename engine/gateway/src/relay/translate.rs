@@ -13,6 +13,7 @@ use faregate_adapters::{
         AnswerTerms, ErrorBody, Form, Inbound, ReadTerms, StreamFraming, StreamReader,
         StreamWriter, bedrock,
     },
+    embed::{self, Encoding},
     quirks::Quirks,
 };
 use faregate_wire::{Cutter, Frame, FrameCutter};
@@ -38,6 +39,8 @@ pub(crate) struct Pair<'a> {
     pub(crate) wrapped: bool,
     /// Whether the client asked for a stream.
     pub(crate) streams: bool,
+    /// The answer is no chat but vectors.
+    pub(crate) vectors: Option<Vectors>,
     /// Names of tools that were replaced.
     pub(crate) names: Names,
     /// Custom tools that became functions, where the provider has none.
@@ -46,6 +49,18 @@ pub(crate) struct Pair<'a> {
     pub(crate) seed: u64,
     /// What the client's writer is told.
     pub(crate) terms: AnswerTerms<'a>,
+}
+
+/// How a client wants the vectors of an embedding that another dialect made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Vectors {
+    /// As OpenAI tells them.
+    OpenAi(Encoding),
+    /// As Gemini tells them: of a batch, or one.
+    Gemini {
+        /// Whether a batch was asked for.
+        is_batch: bool,
+    },
 }
 
 /// How the provider's body comes.
@@ -76,6 +91,7 @@ enum Source {
     Frames { cutter: FrameCutter, reader: Box<dyn StreamReader>, wrapped: bool },
     Lines { reader: Box<dyn StreamReader> },
     Whole { quirks: Quirks, seed: u64, form: Form },
+    Vectors(Vectors),
     Error { status: u16, form: Form },
 }
 
@@ -102,12 +118,13 @@ impl Translator {
     pub(crate) fn new(pair: Pair<'_>, coming: Coming) -> Self {
         let outbound = pair.target.outbound();
         let terms = ReadTerms { seed: pair.seed, quirks: pair.quirks };
-        let source = match coming {
-            Coming::Error(status) => Source::Error { status, form: pair.target },
-            Coming::Whole => {
+        let source = match (coming, pair.vectors) {
+            (Coming::Error(status), _) => Source::Error { status, form: pair.target },
+            (_, Some(vectors)) => Source::Vectors(vectors),
+            (Coming::Whole, None) => {
                 Source::Whole { quirks: *pair.quirks, seed: pair.seed, form: pair.target }
             }
-            Coming::Stream => {
+            (Coming::Stream, None) => {
                 let reader = outbound.stream_reader(&terms);
                 match outbound.stream_framing() {
                     _ if pair.wrapped => {
@@ -184,7 +201,7 @@ impl Translator {
         if self.held.len() + data.len() > max {
             return Err(Broken::Malformed);
         }
-        if matches!(self.source, Source::Whole { .. }) {
+        if matches!(self.source, Source::Whole { .. } | Source::Vectors(_)) {
             self.held.extend_from_slice(data);
             return Ok(());
         }
@@ -219,6 +236,14 @@ impl Translator {
                 let (status, form) = (*status, *form);
                 self.write_error(out, status, form, &held);
                 learned.error = true;
+                return Ok(());
+            }
+            Source::Vectors(vectors) => {
+                let vectors = *vectors;
+                let tokens = self.write_vectors(&held, vectors, out).ok_or(Broken::Malformed)?;
+                let usage = tokens.map(|input| Usage { input, ..Usage::default() });
+                learned.usage = usage.or(learned.usage);
+                learned.done = true;
                 return Ok(());
             }
             Source::Whole { quirks, seed, form } => {
@@ -296,7 +321,7 @@ impl Translator {
                     }
                 }
             }
-            Source::Whole { .. } | Source::Error { .. } => {}
+            Source::Whole { .. } | Source::Vectors(_) | Source::Error { .. } => {}
         }
         Ok(used)
     }
@@ -310,6 +335,29 @@ impl Translator {
             input_estimate: None,
             json_array,
         }
+    }
+
+    /// Says vectors again; gives back the tokens that they took, where those are told. `None` when there are none.
+    fn write_vectors(
+        &self,
+        body: &[u8],
+        vectors: Vectors,
+        out: &mut Vec<u8>,
+    ) -> Option<Option<u64>> {
+        let answer = match vectors {
+            Vectors::OpenAi(_) => embed::gemini::read_answer(body),
+            Vectors::Gemini { .. } => embed::openai::read_answer(body),
+        };
+        let answer = answer.ok()?;
+        let tokens = answer.input_tokens;
+        match vectors {
+            Vectors::OpenAi(encoding) => {
+                let told = tokens.unwrap_or_default();
+                embed::openai::write_answer(out, &answer, encoding, &self.model, told);
+            }
+            Vectors::Gemini { is_batch } => embed::gemini::write_answer(out, &answer, is_batch),
+        }
+        Some(tokens)
     }
 
     /// Writes an answer that was put together.

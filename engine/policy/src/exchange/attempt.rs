@@ -174,7 +174,8 @@ impl Exchange {
         let longest = now.after(retry::wait_max(retries));
         let latest = Nanos(longest.0.min(self.deadline().0.saturating_sub(1)));
         let backed_off = now.after(retry::backoff(retries, self.route.round() + 1, u64::MAX));
-        self.attempts < retries.attempts
+        !self.only_once
+            && self.attempts < retries.attempts
             && self.ambiguous <= AMBIGUOUS_RETRIES_MAX
             && now < self.deadline()
             && self.route.next_within(&self.policy.targets, now, backed_off, latest).is_some()

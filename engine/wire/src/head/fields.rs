@@ -342,6 +342,8 @@ pub(super) struct ConnectionOptions {
     pub(super) close: bool,
     /// `keep-alive`
     pub(super) keep_alive: bool,
+    /// `upgrade`
+    pub(super) upgrade: bool,
     /// There are others: names of fields.
     pub(super) nominates: bool,
     count: usize,
@@ -359,6 +361,8 @@ impl ConnectionOptions {
                 self.close = true;
             } else if option.eq_ignore_ascii_case(b"keep-alive") {
                 self.keep_alive = true;
+            } else if option.eq_ignore_ascii_case(b"upgrade") {
+                self.upgrade = true;
             } else {
                 self.nominates = true;
             }

@@ -45,6 +45,8 @@ pub struct RequestHead<'b, 's> {
     pub tracestate: Option<&'b [u8]>,
     x_api_key: Option<&'b [u8]>,
     api_key: Option<&'b [u8]>,
+    /// Whether the client wants to go on with WebSocket frames: a GET without a body whose one `Upgrade` says so.
+    pub websocket: bool,
     nominates: bool,
     bytes: &'b [u8],
     fields: &'s [Header<'b>],
@@ -216,6 +218,11 @@ impl<'b> Line<'b> {
             tracestate: seen.tracestate,
             x_api_key: seen.x_api_key,
             api_key: seen.api_key,
+            websocket: self.method == Method::Get
+                && self.version == Version::Http11
+                && framing == Framing::None
+                && seen.connection.upgrade
+                && seen.upgrade == Some(true),
             nominates: seen.connection.nominates,
             bytes: head,
             fields,
@@ -368,6 +375,7 @@ struct Seen<'b> {
     connection: ConnectionOptions,
     host: Option<&'b [u8]>,
     expect: Option<bool>,
+    upgrade: Option<bool>,
     authorization: Option<&'b [u8]>,
     x_api_key: Option<&'b [u8]>,
     api_key: Option<&'b [u8]>,
@@ -401,6 +409,10 @@ impl<'b> Seen<'b> {
             Known::XRequestId => _ = self.request_id.get_or_insert(value),
             Known::Traceparent => _ = self.traceparent.get_or_insert(value),
             Known::Tracestate => _ = self.tracestate.get_or_insert(value),
+            Known::Upgrade => {
+                let is_websocket = value.eq_ignore_ascii_case(b"websocket");
+                self.upgrade = Some(is_websocket && self.upgrade.is_none());
+            }
             Known::Other => FramingFields::other(field.name.as_bytes())?,
             Known::Forwarded
             | Known::Http2Settings
@@ -410,7 +422,6 @@ impl<'b> Seen<'b> {
             | Known::RetryAfterMs
             | Known::Te
             | Known::Trailer
-            | Known::Upgrade
             | Known::Via
             | Known::XForwarded
             | Known::XRealIp => {}

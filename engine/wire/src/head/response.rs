@@ -56,6 +56,30 @@ pub fn parse_response<'b, 's>(
     limits: &HeadLimits,
     request_method: Method,
 ) -> Result<Option<ResponseHead<'b, 's>>, HeadError> {
+    parse(bytes, slots, limits, Some(request_method))
+}
+
+/// Reads the head of the response to a request that asked to go on with WebSocket frames: a 101 that says nothing else is
+/// given back too. What follows it are frames.
+///
+/// # Errors
+///
+/// As [`parse_response`].
+pub fn parse_switch<'b, 's>(
+    bytes: &'b [u8],
+    slots: &'s mut Slots<'b>,
+    limits: &HeadLimits,
+) -> Result<Option<ResponseHead<'b, 's>>, HeadError> {
+    parse(bytes, slots, limits, None)
+}
+
+/// `None` is the method of a request that asked for WebSocket frames.
+fn parse<'b, 's>(
+    bytes: &'b [u8],
+    slots: &'s mut Slots<'b>,
+    limits: &HeadLimits,
+    request_method: Option<Method>,
+) -> Result<Option<ResponseHead<'b, 's>>, HeadError> {
     let window = scan::window(bytes, limits);
     let Some(line) = Line::read(window)? else {
         return scan::incomplete(window, limits);
@@ -157,17 +181,18 @@ impl Line {
         self,
         head: &'b [u8],
         (fields, known): (&'s [Header<'b>], &'s mut [Known]),
-        request_method: Method,
+        request_method: Option<Method>,
     ) -> Result<ResponseHead<'b, 's>, HeadError> {
         let mut seen = Seen::default();
         for (field, known) in fields.iter().zip(&mut *known) {
             *known = Known::of(field.name.as_bytes());
             seen.field(*known, field)?;
         }
-        if self.status == 101 {
+        let switches = request_method.is_none() && seen.connection.upgrade;
+        if self.status == 101 && !(switches && seen.upgrade == Some(true)) {
             return Err(HeadError::Switched);
         }
-        let framing = seen.framing(&self, request_method)?;
+        let framing = seen.framing(&self, request_method.unwrap_or(Method::Get))?;
         Ok(ResponseHead {
             len: head.len(),
             status: self.status,
@@ -198,6 +223,7 @@ impl Line {
 struct Seen<'b> {
     framing: FramingFields,
     connection: ConnectionOptions,
+    upgrade: Option<bool>,
     content_type: Option<&'b [u8]>,
     content_encoding: Option<&'b [u8]>,
     retry_after: Option<&'b [u8]>,
@@ -222,6 +248,10 @@ impl<'b> Seen<'b> {
             Known::RetryAfter => _ = self.retry_after.get_or_insert(value),
             Known::RetryAfterMs => _ = self.retry_after_ms.get_or_insert(value),
             Known::XRequestId => _ = self.request_id.get_or_insert(value),
+            Known::Upgrade => {
+                let is_websocket = value.eq_ignore_ascii_case(b"websocket");
+                self.upgrade = Some(is_websocket && self.upgrade.is_none());
+            }
             Known::Other => FramingFields::other(field.name.as_bytes())?,
             Known::ApiKey
             | Known::Authorization
@@ -235,7 +265,6 @@ impl<'b> Seen<'b> {
             | Known::Traceparent
             | Known::Tracestate
             | Known::Trailer
-            | Known::Upgrade
             | Known::Via
             | Known::XApiKey
             | Known::XForwarded

@@ -51,6 +51,22 @@ impl Marks {
     }
 }
 
+/// Bytes of `text` before its first quote, backslash or control character.
+#[inline]
+pub(crate) fn plain_len(text: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(block) = text[at..].first_chunk() {
+        let marks = Marks::of(block);
+        if marks.special() {
+            return at + marks.first_special();
+        }
+        at += BLOCK_BYTES;
+    }
+    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | ..=0x1f);
+    let rest = &text[at..];
+    at + rest.iter().position(special).unwrap_or(rest.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 use super::{
     JsonError,
     marks::{BLOCK_BYTES, Marks},
@@ -145,12 +147,11 @@ const ESCAPE_LENS: [usize; 256] = {
 /// The text between two quotes. `None` when an escape is malformed or half of a surrogate pair.
 pub(super) fn decode(literal: &[u8]) -> Option<Cow<'_, str>> {
     let text = std::str::from_utf8(literal).ok()?;
-    if !literal.contains(&b'\\') {
-        return Some(Cow::Borrowed(text));
-    }
+    let Some(first) = memchr(b'\\', literal) else { return Some(Cow::Borrowed(text)) };
     let mut decoded = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('\\') {
+    decoded.push_str(&text[..first]);
+    let mut rest = &text[first..];
+    while let Some(at) = memchr(b'\\', rest.as_bytes()) {
         decoded.push_str(&rest[..at]);
         let (character, behind) = escape(&rest[at + 1..])?;
         decoded.push(character);

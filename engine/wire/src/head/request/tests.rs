@@ -503,3 +503,23 @@ proptest! {
         check::request(&wire);
     }
 }
+
+#[test]
+fn a_websocket_is_asked_for_in_one_way() {
+    let fields = "Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
+    for (wire, is_websocket) in [
+        (format!("GET / HTTP/1.1\r\n{fields}\r\n"), true),
+        (format!("GET / HTTP/1.0\r\n{fields}\r\n"), false),
+        (format!("POST / HTTP/1.1\r\n{fields}\r\n"), false),
+        (format!("GET / HTTP/1.1\r\n{fields}Content-Length: 1\r\n\r\n"), false),
+        (format!("GET / HTTP/1.1\r\n{fields}Upgrade: websocket\r\n\r\n"), false),
+        (format!("GET / HTTP/1.1\r\n{}\r\n", fields.replace("websocket", "h2c")), false),
+        (format!("GET / HTTP/1.1\r\n{}\r\n", fields.replace("Connection: Upgrade", "A: b")), false),
+    ] {
+        with(wire.as_bytes(), |head| {
+            assert_eq!(head.websocket, is_websocket, "{wire}");
+            let mut forwarded = head.forwardable();
+            assert!(forwarded.all(|(name, _)| !name.eq_ignore_ascii_case(b"upgrade")));
+        });
+    }
+}

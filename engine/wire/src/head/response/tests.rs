@@ -174,6 +174,29 @@ fn protocols_are_not_switched_unasked() {
 }
 
 #[test]
+fn a_switch_that_was_asked_for_must_be_to_a_websocket() {
+    for (fields, is_fine) in [
+        ("Upgrade: websocket\r\nConnection: Upgrade\r\n", true),
+        ("upgrade: WebSocket\r\nconnection: keep-alive, upgrade\r\n", true),
+        ("Upgrade: websocket\r\n", false),
+        ("Connection: Upgrade\r\n", false),
+        ("Upgrade: h2c\r\nConnection: Upgrade\r\n", false),
+        ("Upgrade: websocket\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n", false),
+    ] {
+        let wire = format!("HTTP/1.1 101 Switching Protocols\r\n{fields}\r\n");
+        let mut slots = Slots::new();
+        let head = parse_switch(wire.as_bytes(), &mut slots, &HeadLimits::default());
+        match head {
+            Ok(Some(head)) => {
+                assert!(is_fine, "{fields}");
+                assert_eq!((head.len, head.framing), (wire.len(), Framing::None));
+            }
+            other => assert!(!is_fine && other.is_err(), "{fields}"),
+        }
+    }
+}
+
+#[test]
 fn a_status_line_is_version_status_and_reason() {
     with("HTTP/1.1 200\r\n\r\n", |head| assert_eq!(head.status, 200));
     with("HTTP/1.1 200 \r\n\r\n", |head| assert_eq!(head.status, 200));

@@ -1,0 +1,7 @@
+//! A whole answer, translated.
+
+mod measure;
+
+fn main() {
+    measure::group("translate_answer");
+}

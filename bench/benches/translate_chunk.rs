@@ -1,0 +1,7 @@
+//! One event of text, translated.
+
+mod measure;
+
+fn main() {
+    measure::group("translate_chunk");
+}

@@ -1,0 +1,243 @@
+//! What goes wrong, what is lost, who may call, and what passes as it is.
+
+use faregate_tests::{Client, Launch, key};
+use serde_json::{Value, json};
+
+use super::{
+    TARGETS, each, launch, policy, simulator,
+    speak::{Ask, Tongue},
+};
+
+/// Status, and the error as the dialect spells it.
+fn check_error(tongue: Tongue, error: &Value, header: Option<&str>) {
+    let spelled = match tongue {
+        Tongue::Chat | Tongue::Responses => error["error"]["message"].is_string(),
+        Tongue::Messages => error["type"] == "error" && error["error"]["type"].is_string(),
+        Tongue::Gemini | Tongue::GeminiArray => {
+            error["error"]["status"].is_string() && error["error"]["code"].is_u64()
+        }
+        Tongue::Converse => {
+            error["message"].is_string() && (header.is_some() || error["__type"].is_string())
+        }
+    };
+    assert!(spelled, "{error}");
+}
+
+#[test]
+fn errors_are_told_in_the_clients_dialect() {
+    each(|cell, stream| {
+        for status in [400_u16, 429, 500] {
+            let model = format!("{}-status={status}", cell.target);
+            let ask = Ask { stream, ..cell.said("hi") };
+            let answer = cell.tongue.send(&mut cell.client, &model, &ask);
+            assert_eq!(answer.status, status, "{answer:?}");
+            let mut error = answer.json();
+            if error.is_array() {
+                error = error[0].take();
+            }
+            check_error(cell.tongue, &error, answer.header("x-amzn-errortype"));
+        }
+    });
+}
+
+#[test]
+fn streams_that_break_end_with_an_error() {
+    each(|cell, stream| {
+        if !stream {
+            return;
+        }
+        for fault in ["error_at=6", "tokens=400-close_at=3000", "tokens=400-reset_at=3000"] {
+            // An array that passes as it is can only be broken off.
+            if cell.tongue == Tongue::GeminiArray
+                && cell.target == "gemini"
+                && fault != "error_at=6"
+            {
+                continue;
+            }
+            let model = format!("{}-{fault}", cell.target);
+            let ask = Ask { stream, ..cell.said("hi") };
+            let answer = cell.tongue.send(&mut cell.client, &model, &ask);
+            assert_eq!(answer.status, 200, "{answer:?}");
+            let heard = cell.tongue.hear(&answer, true);
+            let shown = String::from_utf8_lossy(&answer.body);
+            assert!(heard.error.is_some(), "{fault}: {shown}");
+        }
+    });
+}
+
+#[test]
+fn tokens_are_counted_in_every_dialect() {
+    let provider = simulator();
+    let gateway = launch(&provider).start();
+    let mut client = gateway.client("");
+    for (target, _) in TARGETS {
+        let body = json!({"model": format!("at-{target}"),
+            "messages": [{"role": "user", "content": "hi there"}]});
+        let answer = client.post("/v1/messages/count_tokens", &body);
+        assert_eq!(answer.status, 200, "{target}: {answer:?}");
+        assert!(answer.json()["input_tokens"].as_u64() > Some(0), "{target}: {answer:?}");
+        let body = json!({"contents": [{"role": "user", "parts": [{"text": "hi there"}]}]});
+        let answer = client.post(&format!("/v1beta/models/at-{target}:countTokens"), &body);
+        assert_eq!(answer.status, 200, "{target}: {answer:?}");
+        assert!(answer.json()["totalTokens"].as_u64() > Some(0), "{target}: {answer:?}");
+    }
+}
+
+#[test]
+fn vectors_are_had_across_dialects() {
+    let provider = simulator();
+    let gateway = launch(&provider).start();
+    let mut client = gateway.client("");
+    let body = json!({"model": "at-gemini", "input": ["one", "two"]});
+    let answer = client.post("/v1/embeddings", &body);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let answer = answer.json();
+    assert_eq!(answer["data"].as_array().unwrap().len(), 2, "{answer}");
+    assert!(answer["data"][1]["embedding"].as_array().unwrap().len() > 1, "{answer}");
+    assert_eq!(answer["data"][1]["index"], 1, "{answer}");
+    let packed = json!({"model": "at-gemini", "input": "one", "encoding_format": "base64"});
+    let answer = client.post("/v1/embeddings", &packed).json();
+    assert!(answer["data"][0]["embedding"].is_string(), "{answer}");
+    let content = json!({"parts": [{"text": "one"}]});
+    let answer = client.post("/v1beta/models/at-chat:embedContent", &json!({"content": content}));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(answer.json()["embedding"]["values"].is_array(), "{answer:?}");
+    let batch = json!({"requests": [{"model": "models/at-chat", "content": content}]});
+    let answer = client.post("/v1beta/models/at-chat:batchEmbedContents", &batch);
+    assert!(answer.json()["embeddings"][0]["values"].is_array(), "{answer:?}");
+    let refused = client.post("/v1/embeddings", &json!({"model": "at-anthropic", "input": "a"}));
+    assert_eq!(
+        (refused.status, refused.json()["error"]["code"].as_str()),
+        (400, Some("untranslatable"))
+    );
+}
+
+#[test]
+fn models_are_listed_in_the_dialect_that_asks() {
+    let provider = simulator();
+    let gateway = launch(&provider).start();
+    let openai = gateway.client("").get("/v1/models").json();
+    assert_eq!(openai["object"], "list");
+    let anthropic =
+        gateway.client("").with("anthropic-version", "2023-06-01").get("/v1/models").json();
+    assert!(anthropic["first_id"].is_string(), "{anthropic}");
+    let google = gateway.client("").get("/v1beta/models").json();
+    let named = |list: &Value, member: &str, name: &str| {
+        list.as_array().unwrap().iter().any(|model| model[member] == name)
+    };
+    for (target, _) in TARGETS {
+        assert!(named(&openai["data"], "id", &format!("at-{target}")), "{openai}");
+        assert!(named(&anthropic["data"], "id", &format!("at-{target}")), "{anthropic}");
+        assert!(named(&google["models"], "name", &format!("models/at-{target}")), "{google}");
+    }
+}
+
+/// A gateway with keys.
+fn keyed(policy: &str) -> Launch {
+    Launch::new(format!("{policy}{}", key::row("one", ""))).variable("PROVIDER_KEY", "provider-key")
+}
+
+#[test]
+fn keys_are_taken_as_each_dialect_shows_them() {
+    let provider = simulator();
+    let gateway = keyed(&policy(&provider)).start();
+    let key = key::named("one");
+    let bearer = format!("Bearer {key}");
+    for tongue in Tongue::ALL {
+        for (field, value) in [
+            ("authorization", &bearer),
+            ("x-api-key", &key),
+            ("api-key", &key),
+            ("x-goog-api-key", &key),
+        ] {
+            let mut client = gateway.client("").with(field, value);
+            let ask = Ask { turns: vec![tongue.user("hi", false)], ..Ask::default() };
+            for (target, _) in TARGETS {
+                let answer = tongue.send(&mut client, &format!("at-{target}"), &ask);
+                assert_eq!(answer.status, 200, "{tongue:?} by {field} at {target}: {answer:?}");
+            }
+        }
+        let ask = Ask { turns: vec![tongue.user("hi", false)], ..Ask::default() };
+        for wrong in ["", "sk-wrong"] {
+            let answer = tongue.send(&mut Client::new(gateway.address, wrong), "at-chat", &ask);
+            assert_eq!(answer.status, 401, "{tongue:?}: {answer:?}");
+            check_error(tongue, &answer.json(), answer.header("x-amzn-errortype"));
+        }
+    }
+    let body = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]});
+    for (target, _) in TARGETS {
+        let path = format!("/v1beta/models/at-{target}:streamGenerateContent?key={key}&alt=sse");
+        let answer = gateway.client("").post(&path, &body);
+        assert_eq!(answer.status, 200, "{target}: {answer:?}");
+    }
+    assert_eq!(provider.counters().breached(), 0, "{:?}", provider.counters().take_breaches());
+    let canary = key::CANARY;
+    assert!(!gateway.everything_written().contains(canary), "a key is in a log");
+    for captured in provider.take_captured() {
+        assert!(!format!("{captured:?}").contains(canary), "a key has passed on: {captured:?}");
+    }
+}
+
+#[test]
+fn what_is_lost_is_named_or_refused() {
+    let provider = simulator();
+    let chat = json!({"model": "at-anthropic", "seed": 7, "logit_bias": {"5": 1},
+        "messages": [{"role": "user", "content": "hi"}]});
+    let gateway = launch(&provider).start();
+    let answer = gateway.client("").post("/v1/chat/completions", &chat);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let lost = answer.header("x-faregate-lost").unwrap();
+    assert!(lost.contains("seed") && lost.contains("logit_bias"), "{lost}");
+    let strict = launch(&provider).server("strict_translation = true").start();
+    let answer = strict.client("").post("/v1/chat/completions", &chat);
+    assert_eq!(answer.status, 400, "{answer:?}");
+    assert!(answer.text().contains("seed"), "{answer:?}");
+    let mut plain = chat;
+    plain.as_object_mut().unwrap().retain(|name, _| name == "model" || name == "messages");
+    assert_eq!(strict.client("").post("/v1/chat/completions", &plain).status, 200);
+}
+
+#[test]
+fn a_body_of_the_providers_dialect_passes_byte_for_byte() {
+    let provider = simulator();
+    let gateway = launch(&provider).start();
+    let messages = "{ \"max_tokens\" : 20,\n \"model\":\"MODEL\", \"metadata\":{\"user_id\":\"\\u00e9\\/x\"},\t\
+        \"messages\":[{\"content\":[{\"text\":\"hi \u{2028}\",\"type\":\"text\"}],\"role\":\"user\"}] }";
+    let responses = "{ \"input\" : \"h\\u0069\",\n\"model\" :\"MODEL\" , \"max_output_tokens\":20.0e0 ,\"store\":false}";
+    let responses = responses.replace("20.0e0", "20");
+    let gemini = "{ \"contents\" : [ {\"parts\":[{\"text\":\"h\\u0069\"}], \"role\":\"user\"} ] ,\n \"generationConfig\":{\"temperature\":1.0}}";
+    let check = |path: &str, body: &str, target: &str, sent: &str| {
+        let answer = gateway.client("").with("anthropic-version", "2023-06-01").send(
+            "POST",
+            path,
+            Some(body.as_bytes()),
+        );
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let captured = provider.take_captured().pop().unwrap();
+        assert_eq!(captured.target, target);
+        assert_eq!(String::from_utf8_lossy(&captured.body), sent);
+    };
+    let named = |body: &str, name: &str| body.replace("MODEL", name);
+    check(
+        "/v1/messages",
+        &named(messages, "at-anthropic"),
+        "/v1/messages",
+        &named(messages, "claude-sonnet-4-5"),
+    );
+    check(
+        "/v1/responses",
+        &named(&responses, "at-responses"),
+        "/v1/responses",
+        &named(&responses, "gpt-5.5"),
+    );
+    let path = "/v1beta/models/gemini-3-pro:generateContent";
+    check("/v1beta/models/at-gemini:generateContent", gemini, path, gemini);
+    let path = "/v1beta/models/gemini-3-pro:streamGenerateContent";
+    check(
+        "/v1/models/at-gemini:streamGenerateContent?alt=sse",
+        gemini,
+        &format!("{path}?alt=sse"),
+        gemini,
+    );
+    check("/v1beta/models/at-gemini:streamGenerateContent", gemini, path, gemini);
+}
