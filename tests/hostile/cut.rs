@@ -79,7 +79,7 @@ fn broken(whole: &[u8], driver: Driver) -> (Gateway, Upstream) {
         if at >= whole.len() { vec![Act::Send(sent)] } else { vec![Act::Send(sent), way.clone()] }
     });
     let policy = format!(
-        "{}[providers.sim.deadlines]\nfirst_byte = \"100ms\"\nfirst_token = \"100ms\"\nbetween_tokens = \"100ms\"\n",
+        "{}[providers.sim.deadlines]\nfirst_byte = \"300ms\"\nfirst_token = \"300ms\"\nbetween_tokens = \"300ms\"\n",
         once(&upstream.base_url())
     );
     (Launch::new(policy).on(driver).start(), upstream)
