@@ -41,30 +41,22 @@ impl Form {
     /// The dialect, as clients speak it.
     #[must_use]
     pub fn inbound(self) -> &'static dyn Inbound {
-        match self {
-            Self::Chat => &openai::CHAT,
-            Self::Responses => &responses::RESPONSES,
-            Self::Messages => &anthropic::MESSAGES,
-            Self::Gemini => &gemini::GEMINI,
-            Self::Converse => &bedrock::CONVERSE,
-        }
+        self.dialect()
     }
 
     /// The dialect, as providers speak it.
     #[must_use]
     pub fn outbound(self) -> &'static dyn Outbound {
-        match self {
-            Self::Chat => &openai::CHAT,
-            Self::Responses => &responses::RESPONSES,
-            Self::Messages => &anthropic::MESSAGES,
-            Self::Gemini => &gemini::GEMINI,
-            Self::Converse => &bedrock::CONVERSE,
-        }
+        self.dialect()
     }
 
     /// What is looked for in its bytes that pass.
     #[must_use]
     pub fn passage(self) -> &'static dyn Passage {
+        self.dialect()
+    }
+
+    fn dialect(self) -> &'static dyn Dialect {
         match self {
             Self::Chat => &openai::CHAT,
             Self::Responses => &responses::RESPONSES,
@@ -86,6 +78,11 @@ impl Form {
         }
     }
 }
+
+/// A dialect in all its roles.
+trait Dialect: Inbound + Outbound + Passage {}
+
+impl<D: Inbound + Outbound + Passage> Dialect for D {}
 
 /// A dialect that clients speak.
 pub trait Inbound: Sync {
