@@ -3,7 +3,7 @@
 //! Providers sign the thoughts that precede a tool call and refuse the tool's result when the signed thought is not sent
 //! back. A client that speaks another dialect may drop it. So what was signed is kept under the id of the call, for the
 //! same caller alone, and put back when the call comes again. Memory is bounded: a fixed number of places, each taken by
-//! the latest call that falls on it; what was pushed out is missing as if the process had been started anew, and the
+//! the latest call that falls on it, and a number of bytes, beyond which places are emptied in turn; what was pushed out is missing as if the process had been started anew, and the
 //! dialects then do without (thinking off, or the provider's own placeholder).
 //!
 //! Signatures that a client does carry are tagged with the dialect they belong to, so that one provider's proof never
@@ -12,7 +12,10 @@
 use std::{
     borrow::Cow,
     hash::{BuildHasher, Hasher},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use arc_swap::ArcSwapOption;
@@ -23,6 +26,12 @@ use faregate_adapters::{
 
 /// Calls that are remembered at a time.
 const PLACES: usize = 8192;
+
+/// Bytes that are remembered at a time, over all callers.
+const MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What an entry takes beside the thoughts and signatures in it.
+const ENTRY_BYTES: usize = 512;
 
 /// Bytes of thoughts and signatures that are kept of one answer.
 const CARRIED_BYTES_MAX: usize = 64 * 1024;
@@ -41,6 +50,10 @@ pub(crate) struct Carried {
 /// The places.
 pub(crate) struct Memory {
     places: Box<[ArcSwapOption<Entry>]>,
+    /// Bytes of all entries; one under two ids counts twice.
+    bytes: AtomicUsize,
+    /// Where room is made next.
+    hand: AtomicUsize,
     hasher: std::hash::RandomState,
 }
 
@@ -48,6 +61,12 @@ struct Entry {
     caller: Box<str>,
     form: Form,
     carried: Carried,
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        ENTRY_BYTES + self.carried.bytes
+    }
 }
 
 impl Carried {
@@ -111,6 +130,8 @@ impl Memory {
     pub(crate) fn new() -> Self {
         Self {
             places: (0..PLACES).map(|_| ArcSwapOption::empty()).collect(),
+            bytes: AtomicUsize::new(0),
+            hand: AtomicUsize::new(0),
             hasher: std::hash::RandomState::new(),
         }
     }
@@ -122,7 +143,26 @@ impl Memory {
         }
         let entry = Arc::new(Entry { caller: caller.into(), form, carried });
         for (id, _) in entry.carried.calls.iter().take(2) {
-            self.place(caller, id).store(Some(Arc::clone(&entry)));
+            self.bytes.fetch_add(entry.bytes(), Ordering::Relaxed);
+            self.forget(self.place(caller, id).swap(Some(Arc::clone(&entry))));
+        }
+        self.make_room();
+    }
+
+    /// Empties places in turn while there is too much in them; at most all of them once.
+    fn make_room(&self) {
+        for _ in 0..PLACES {
+            if self.bytes.load(Ordering::Relaxed) <= MEMORY_BYTES_MAX {
+                return;
+            }
+            let at = self.hand.fetch_add(1, Ordering::Relaxed) % PLACES;
+            self.forget(self.places[at].swap(None));
+        }
+    }
+
+    fn forget(&self, entry: Option<Arc<Entry>>) {
+        if let Some(entry) = entry {
+            self.bytes.fetch_sub(entry.bytes(), Ordering::Relaxed);
         }
     }
 
@@ -320,6 +360,24 @@ mod tests {
         let mut request = turn("c1");
         memory.restore("a", Form::Messages, &mut request);
         assert_eq!(shown(&request), ["c1/None"]);
+    }
+
+    #[test]
+    fn memory_is_bounded_whatever_is_kept() {
+        let memory = Memory::new();
+        let thought = "x".repeat(CARRIED_BYTES_MAX - 100);
+        let count = MEMORY_BYTES_MAX / CARRIED_BYTES_MAX * 3;
+        for n in 0..count {
+            let mut carried = Carried::default();
+            let signature = thought.as_str().into();
+            carried.note(&Delta::Signature { choice: 0, signature, redacted: false }, &RULE);
+            carried.calls.push((format!("c{n}"), None));
+            memory.keep("a", Form::Messages, carried);
+        }
+        let kept = memory.places.iter().filter_map(ArcSwapOption::load_full);
+        let bytes: usize = kept.map(|entry| entry.bytes()).sum();
+        assert_eq!(bytes, memory.bytes.load(Ordering::Relaxed));
+        assert!(bytes > MEMORY_BYTES_MAX / 2 && bytes <= MEMORY_BYTES_MAX, "{bytes}");
     }
 
     #[test]
