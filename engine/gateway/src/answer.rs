@@ -148,6 +148,19 @@ pub(crate) fn late_fault(late: Late) -> Fault {
     }
 }
 
+/// The sentence for an answer that could not be translated, so that nothing of it reached the client.
+pub(crate) fn held_message(fault: Fault) -> &'static str {
+    match fault {
+        Fault::FirstTokenTimeout | Fault::BetweenTokensTimeout | Fault::TotalTimeout => {
+            "the provider did not finish its answer in time; nothing of it was passed on"
+        }
+        Fault::Draining => "the gateway is shutting down; nothing of the answer was passed on",
+        _ => {
+            "the provider's answer is cut off or is none of its dialect; nothing of it was passed on"
+        }
+    }
+}
+
 /// The sentence for a stream that ends with a fault.
 pub(crate) fn stream_message(fault: Fault) -> &'static str {
     match fault {

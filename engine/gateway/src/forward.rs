@@ -6,9 +6,11 @@
 
 use std::{io, time::Duration};
 
+use faregate_adapters::surface::Family;
 use faregate_policy::{exchange::Refusal, fault::Fault};
 
 use crate::{
+    answer::{Telling, held_message, write_refusal},
     attempt::{Answer, Event, Late, poll_answer},
     buffer,
     carry::Carried,
@@ -82,6 +84,8 @@ pub(crate) struct Forwarded {
     pub(crate) reusable: bool,
     /// The provider's connection, when it is good for another request.
     pub(crate) upstream: Option<Stream>,
+    /// The status that the client got instead of the provider's: an answer that could not be translated.
+    pub(crate) refused: Option<u16>,
     /// What the next turn of the conversation will need, where the answer was translated.
     pub(crate) carried: Option<Carried>,
 }
@@ -96,6 +100,12 @@ pub(crate) struct Terms<'a> {
     pub(crate) pace: Pace,
     /// The request's id, for an error event.
     pub(crate) request_id: &'a str,
+    /// Whose API was called, for an error in place of the answer.
+    pub(crate) family: Family,
+    /// The policy's generation, for the same.
+    pub(crate) generation: u64,
+    /// Whether the connection ends with this answer.
+    pub(crate) close: bool,
     /// Settles the request. Called once, before the client can know that its answer is over: when it comes again at once,
     /// what it held is free.
     pub(crate) settle: &'a mut Settle<'a>,
@@ -116,6 +126,11 @@ pub(crate) async fn forward(
         client,
         pace: terms.pace,
         request_id: terms.request_id,
+        family: terms.family,
+        generation: terms.generation,
+        close: terms.close,
+        head: Vec::new(),
+        refused: None,
         settle: Some(terms.settle),
         stream: answer.stream,
         relay: Relay::new(terms.plan, terms.translator),
@@ -130,11 +145,12 @@ pub(crate) async fn forward(
     let whole = end == End::Complete && !passage.relay.has_surplus();
     let end = passage.conclude(end).await;
     let reusable = passage.finish(end).await;
-    let Passage { stream, mut relay, first_content, .. } = passage;
+    let Passage { stream, mut relay, first_content, refused, .. } = passage;
     let carried = relay.take_carried();
     let spent = !whole || !answer.info.keep_alive || answer.early;
     let upstream = (!spent).then_some(stream);
-    Forwarded { end, learned: relay.finish(), first_content, reusable, upstream, carried }
+    let learned = relay.finish();
+    Forwarded { end, learned, first_content, reusable, upstream, refused, carried }
 }
 
 struct Passage<'a> {
@@ -142,6 +158,12 @@ struct Passage<'a> {
     client: &'a mut Client,
     pace: Pace,
     request_id: &'a str,
+    family: Family,
+    generation: u64,
+    close: bool,
+    /// The head, until it is sent: with the first bytes of the body, or alone.
+    head: Vec<u8>,
+    refused: Option<u16>,
     settle: Option<&'a mut Settle<'a>>,
     stream: Stream,
     relay: Relay,
@@ -153,11 +175,11 @@ struct Passage<'a> {
 
 impl Passage<'_> {
     async fn run(&mut self, head: Vec<u8>, buf: &mut Vec<u8>, head_len: usize) -> End {
+        self.head = head;
         let first = self.relay.push(&buf[head_len..], &mut self.scratch);
-        if let Err(end) = self.send(&head, &buf[head_len..], first).await {
+        if let Err(end) = self.send(&buf[head_len..], first).await {
             return end;
         }
-        drop(head);
         let events = self.relay.plan().events;
         let copies = self.relay.downstream() != Downstream::Length;
         let large = if copies { LARGE_BYTES / 2 } else { LARGE_BYTES };
@@ -208,31 +230,32 @@ impl Passage<'_> {
 
     async fn pass(&mut self, buf: &[u8]) -> Result<(), End> {
         let forward = self.relay.push(buf, &mut self.scratch);
-        self.send(&[], buf, forward).await
+        self.send(buf, forward).await
     }
 
     async fn closed(&mut self) -> Result<(), End> {
         let forward = self.relay.close(&mut self.scratch);
-        self.send(&[], &[], forward).await
+        self.send(&[], forward).await
     }
 
-    async fn send(
-        &mut self,
-        head: &[u8],
-        input: &[u8],
-        forward: Result<Forward, Broken>,
-    ) -> Result<(), End> {
+    async fn send(&mut self, input: &[u8], forward: Result<Forward, Broken>) -> Result<(), End> {
+        let broken = forward.as_ref().err().copied().or_else(|| self.relay.take_broken());
+        if self.relay.is_held() {
+            self.last_content = self.core.now();
+            return broken.map_or(Ok(()), |broken| Err(End::Broken(broken)));
+        }
         if forward.is_ok() && (self.relay.is_ended() || self.relay.learned().done) {
             self.settle(None);
         }
-        let (body, broken) = match &forward {
-            Ok(Forward::Nothing) | Err(_) => (&[][..], forward.as_ref().err().copied()),
-            Ok(Forward::Input(range)) => (&input[range.clone()], None),
-            Ok(Forward::Scratch) => (&self.scratch[..], None),
+        let body = match &forward {
+            Ok(Forward::Nothing) | Err(_) => &[][..],
+            Ok(Forward::Input(range)) => &input[range.clone()],
+            Ok(Forward::Scratch) => &self.scratch[..],
         };
+        let head = std::mem::take(&mut self.head);
         if !(head.is_empty() && body.is_empty()) {
             self.client.slot.arm(self.core.now().after(self.pace.stall).min(self.pace.end));
-            let parts = [head, body];
+            let parts = [&head[..], body];
             let parts = if head.is_empty() {
                 &parts[1..]
             } else {
@@ -306,6 +329,23 @@ impl Passage<'_> {
         }
     }
 
+    /// Answers with an error, since nothing has been sent yet. True when the client's connection is still in step.
+    async fn refuse(&mut self, fault: Fault) -> bool {
+        let refusal = Refusal::new(fault, held_message(fault));
+        let telling = Telling {
+            family: self.family,
+            id: self.request_id,
+            generation: self.generation,
+            close: self.close,
+            head_only: false,
+        };
+        let mut out = Vec::with_capacity(512);
+        write_refusal(&mut out, &refusal, &telling);
+        self.refused = Some(fault.status());
+        self.client.slot.arm(self.core.now().after(self.pace.stall));
+        self.client.send(&[&out]).await.is_ok()
+    }
+
     /// A stream whose `[DONE]` has passed is whole, whatever became of its provider then.
     async fn conclude(&mut self, end: End) -> End {
         if !matches!(end, End::Broken(_) | End::Late(_)) || !self.relay.conclude(&mut self.scratch)
@@ -328,6 +368,9 @@ impl Passage<'_> {
             Some(Fault::ClientGone) => return false,
             Some(fault) => fault,
         };
+        if !self.head.is_empty() {
+            return self.refuse(fault).await;
+        }
         if !self.relay.is_between_events() || self.relay.is_ended() {
             return false;
         }

@@ -106,6 +106,8 @@ pub(crate) struct Relay {
     meter: UsageMeter,
     learned: Learned,
     ended: bool,
+    /// Why the body is broken, behind what was passed on last.
+    broken: Option<Broken>,
     overlong: bool,
     surplus: bool,
     translator: Option<Box<Translator>>,
@@ -132,6 +134,7 @@ impl Relay {
             translator,
             passage,
             learned: Learned::default(),
+            broken: None,
             overlong: false,
             surplus: false,
         }
@@ -170,8 +173,11 @@ impl Relay {
         }
         if self.translator.is_some() {
             let start = self.open_chunk(scratch);
-            self.translate_end(scratch)?;
+            let broken = self.translate_end(scratch).err();
             self.close_chunk(scratch, start);
+            if let Some(broken) = broken {
+                return self.break_off(broken, scratch);
+            }
         } else if !whole_stream {
             return Err(Broken::Cut);
         }
@@ -188,6 +194,16 @@ impl Relay {
             self.end(scratch);
         }
         whole
+    }
+
+    /// Why the body is broken behind what was passed on last, if it is. Told once.
+    pub(crate) fn take_broken(&mut self) -> Option<Broken> {
+        self.broken.take()
+    }
+
+    /// Whether nothing of the answer may reach the client yet: it is translated as a whole, and has not ended.
+    pub(crate) fn is_held(&self) -> bool {
+        !self.ended && self.translator.as_ref().is_some_and(|translator| !translator.is_stream())
     }
 
     /// Whether bytes have come behind the end of the body: their sender is out of step, and its connection of no more use.
@@ -300,6 +316,19 @@ impl Relay {
             return Ok(Forward::Input(0..input.len()));
         }
         let start = self.open_chunk(scratch);
+        let taken = self.take_pieces(input, scratch);
+        self.close_chunk(scratch, start);
+        if let Err(broken) = taken {
+            return self.break_off(broken, scratch);
+        }
+        if self.ended {
+            self.end(scratch);
+        }
+        Ok(if scratch.is_empty() { Forward::Nothing } else { Forward::Scratch })
+    }
+
+    /// Appends what the pieces of the body become, to the end of the input or of the body.
+    fn take_pieces(&mut self, input: &[u8], scratch: &mut Vec<u8>) -> Result<(), Broken> {
         let mut rest = input;
         while !rest.is_empty() && !self.ended {
             let piece = self.reader.next(rest).map_err(|_| Broken::Malformed)?;
@@ -317,18 +346,21 @@ impl Relay {
             rest = &rest[consumed..];
             self.ended = end;
         }
+        self.surplus = !rest.is_empty();
         if self.ended && !self.hold.is_empty() {
             return Err(Broken::Cut); // the end came in the middle of an event
         }
-        if self.ended {
-            self.translate_end(scratch)?;
+        if self.ended { self.translate_end(scratch) } else { Ok(()) }
+    }
+
+    /// The body is broken: what came before goes to the client first, and then it is told.
+    fn break_off(&mut self, broken: Broken, scratch: &[u8]) -> Result<Forward, Broken> {
+        self.ended = false; // the client's stream has no end yet
+        if scratch.is_empty() {
+            return Err(broken);
         }
-        self.close_chunk(scratch, start);
-        if self.ended {
-            self.end(scratch);
-        }
-        self.surplus = !rest.is_empty();
-        Ok(if scratch.is_empty() { Forward::Nothing } else { Forward::Scratch })
+        self.broken = Some(broken);
+        Ok(Forward::Scratch)
     }
 
     /// Whether `input` is exactly what the client should get: whole chunks of whole events, none to be taken out.

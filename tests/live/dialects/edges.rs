@@ -66,6 +66,29 @@ fn streams_that_break_end_with_an_error() {
 }
 
 #[test]
+fn a_whole_answer_that_breaks_is_an_error_from_its_head_on_where_it_is_translated() {
+    each(|cell, stream| {
+        let own = match cell.tongue {
+            Tongue::Chat => "chat",
+            Tongue::Responses => "responses",
+            Tongue::Messages => "anthropic",
+            Tongue::Gemini | Tongue::GeminiArray => "gemini",
+            Tongue::Converse => "bedrock",
+        };
+        if stream || cell.target == own {
+            return;
+        }
+        for fault in ["tokens=400-close_at=900", "tokens=400-reset_at=900"] {
+            let model = format!("{}-{fault}", cell.target);
+            let ask = cell.said("hi");
+            let answer = cell.tongue.send(&mut cell.client, &model, &ask);
+            assert_eq!(answer.status, 502, "{fault}: {answer:?}");
+            check_error(cell.tongue, &answer.json(), answer.header("x-amzn-errortype"));
+        }
+    });
+}
+
+#[test]
 fn tokens_are_counted_in_every_dialect() {
     let provider = simulator();
     let gateway = launch(&provider).start();

@@ -102,13 +102,15 @@ impl Walk {
         let delivered = (200..300).contains(&info.status);
         let walk = &mut *self;
         let (exchange, request_id) = (&mut walk.exchange, &*walk.id);
+        let (family, generation) = (walk.family, live.generation);
         let counts_events = plan.events;
         let mut settle = |learned: &Learned, fault: Option<Fault>| {
             let output_estimate = counts_events.then_some(learned.content_events);
             let settlement = Settlement { usage: learned.usage, delivered, output_estimate, fault };
             settle(exchange, &core, settlement);
         };
-        let terms = Terms { plan, translator, pace, request_id, settle: &mut settle };
+        let settle = &mut settle;
+        let terms = Terms { plan, translator, pace, request_id, family, generation, close, settle };
         let mut forwarded = forward::forward(&core, client, answer, terms).await;
         if let Some(stream) = forwarded.upstream.take() {
             core.pool.put(place.upstreams[replica].id, stream, core.now());
@@ -239,7 +241,10 @@ impl Walk {
         let learned = &forwarded.learned;
         self.times.first_content = forwarded.first_content;
         let fault = forwarded.end.fault();
-        let status = if forwarded.end == End::ClientGone { 499 } else { info.status };
+        let status = match forwarded.end {
+            End::ClientGone => 499,
+            _ => forwarded.refused.unwrap_or(info.status),
+        };
         let delivered = (200..300).contains(&info.status);
         let code = match fault {
             Some(fault) => fault.code(),

@@ -1,8 +1,16 @@
 //! The relay, without sockets: whatever the pieces, the client gets the same, and is never told a wrong end.
 
+use faregate_adapters::{
+    chat::Names,
+    dialect::{AnswerTerms, ErrorBody},
+    quirks::Quirks,
+};
 use faregate_wire::{BodyReader, Framing};
 
-use super::*;
+use super::{
+    translate::{Coming, Pair},
+    *,
+};
 
 const EVENTS: [&str; 4] = [
     "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}],\"usage\":null}\n\n",
@@ -207,4 +215,90 @@ fn a_plain_answer_passes_and_its_usage_is_found() {
         assert_eq!(learned.usage.map(|usage| usage.total()), Some(4));
     }
     assert_eq!(relayed(plan, &answer[..20], 8).1, Err(Broken::Cut));
+}
+
+/// A translator from Anthropic's dialect into chats.
+fn translator(streams: bool, coming: Coming) -> Box<Translator> {
+    let terms = AnswerTerms {
+        model: "m",
+        include_usage: false,
+        request_id: "req_1",
+        created: 1,
+        input_estimate: None,
+        json_array: false,
+    };
+    let pair = Pair {
+        target: Form::Messages,
+        client: Form::Chat,
+        quirks: &Quirks::NONE,
+        wrapped: false,
+        streams,
+        vectors: None,
+        names: Names::default(),
+        customs: None,
+        seed: 7,
+        terms,
+    };
+    Box::new(Translator::new(pair, coming))
+}
+
+const MESSAGE: [&str; 3] = [
+    "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"model\":\"c\",\"usage\":{\"input_tokens\":3,\"output_tokens\":1}}}\n\n",
+    "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+    "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"hello\"}}\n\n",
+];
+
+/// What the client gets of a translated stream that arrives at once, and why it is broken.
+fn translated(wire: &[u8]) -> (String, Option<Broken>, bool) {
+    let mut relay = Relay::new(plan(false), Some(translator(true, Coming::Stream)));
+    let (mut scratch, mut out) = (Vec::new(), Vec::new());
+    let broken = match relay.push(wire, &mut scratch) {
+        Ok(_) => {
+            out.extend_from_slice(&unchunked(&scratch));
+            relay.take_broken()
+        }
+        Err(broken) => Some(broken),
+    };
+    let ended = relay.is_ended();
+    if broken.is_some() {
+        let error = ErrorBody {
+            status: 502,
+            message: "cut",
+            kind: "server_error",
+            code: "upstream_cut",
+            param: None,
+            request_id: "req_1",
+            extra: None,
+        };
+        relay.write_failure(&error, &mut out);
+    }
+    (String::from_utf8(out).unwrap(), broken, ended)
+}
+
+#[test]
+fn what_came_before_a_malformed_event_is_told_and_then_the_error() {
+    let events = [&MESSAGE[..], &["event: content_block_delta\ndata: {\n\n"]].concat();
+    let (out, broken, ended) = translated(&chunked(&events));
+    assert_eq!((broken, ended), (Some(Broken::Malformed), false), "{out}");
+    let (text, error) = (out.find("hello").unwrap(), out.find("upstream_cut").unwrap());
+    assert!(text < error && !out.contains("[DONE]"), "{out}");
+}
+
+#[test]
+fn a_translated_stream_that_ends_in_order_without_its_last_event_is_no_whole() {
+    let (out, broken, ended) = translated(&chunked(&MESSAGE));
+    assert_eq!((broken, ended), (Some(Broken::Cut), false), "{out}");
+    assert!(out.contains("hello") && out.contains("upstream_cut"), "{out}");
+    assert!(!out.contains("[DONE]"), "{out}");
+}
+
+#[test]
+fn an_answer_that_is_translated_whole_is_held_until_it_has_ended() {
+    let mut relay = Relay::new(plan(false), Some(translator(false, Coming::Whole)));
+    let mut scratch = Vec::new();
+    assert!(relay.is_held());
+    assert_eq!(relay.push(b"5\r\n{\"typ\r\n", &mut scratch), Ok(Forward::Nothing));
+    assert!(relay.is_held());
+    assert_eq!(relay.push(b"0\r\n\r\n", &mut scratch), Err(Broken::Malformed));
+    assert!(relay.is_held());
 }
