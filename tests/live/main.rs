@@ -7,6 +7,7 @@
 mod agents;
 mod answers;
 mod bytes;
+mod cloud;
 mod deadlines;
 mod dialects;
 mod drain;
