@@ -28,7 +28,7 @@ use std::{borrow::Cow, ops::Range};
 pub(crate) use marks::plain_len;
 use scan::State;
 use string::Text;
-pub use view::{Items, Json, Kind, Members};
+pub use view::{Items, Json, Kind, Members, string_len, value_len};
 pub use write::JsonWriter;
 
 /// The most names a scanner can look for.

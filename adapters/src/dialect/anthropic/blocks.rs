@@ -99,10 +99,12 @@ impl<'a> Blocks<'a> {
         block: Json<'a>,
         parts: &mut Vec<Part<'a>>,
     ) -> Result<(), Invalid> {
-        let kind = block.get_str("type");
+        let [kind, cache, text, citations] =
+            block.pick(["type", "cache_control", "text", "citations"]);
+        let kind = kind.and_then(Json::str);
         let kind = kind.ok_or_else(|| place.invalid("type", "a string"))?;
         let body = match &*kind {
-            "text" => self.text(place, block)?,
+            "text" => Some(self.text(place, text, citations)?),
             "image" => image(block),
             "document" => self.document(block, parts),
             "tool_use" => tool_use(place, block)?,
@@ -112,17 +114,22 @@ impl<'a> Blocks<'a> {
             _ => None,
         };
         let body = body.unwrap_or(PartBody::Other { kind, json: block });
-        parts.push(Part { body, cache: block.get("cache_control").map(cache_mark) });
+        parts.push(Part { body, cache: cache.map(cache_mark) });
         Ok(())
     }
 
-    fn text(&mut self, place: Place, block: Json<'a>) -> Result<Option<PartBody<'a>>, Invalid> {
-        let text = block.get_str("text").ok_or_else(|| place.invalid("text", "a string"))?;
-        let cites = block.get("citations").is_some_and(|list| list.items().next().is_some());
+    fn text(
+        &mut self,
+        place: Place,
+        text: Option<Json<'a>>,
+        citations: Option<Json<'a>>,
+    ) -> Result<PartBody<'a>, Invalid> {
+        let text = text.and_then(Json::str).ok_or_else(|| place.invalid("text", "a string"))?;
+        let cites = citations.is_some_and(|list| list.items().next().is_some());
         if let Some(messages) = self.messages.filter(|_| cites) {
             self.note(Cow::Borrowed("messages.citations"), messages);
         }
-        Ok(Some(PartBody::Text(text)))
+        Ok(PartBody::Text(text))
     }
 
     fn document(&mut self, block: Json<'a>, parts: &mut Vec<Part<'a>>) -> Option<PartBody<'a>> {

@@ -1,5 +1,7 @@
 //! What an answer took: a usage object in the spellings of OpenAI (chat and Responses), DeepSeek, xAI and the rest.
 
+use faregate_wire::json::{string_len, value_len};
+
 use crate::chat::Usage;
 
 /// The counts of a usage object, as far as they are there.
@@ -83,7 +85,7 @@ impl Counts {
                 self.meet(9 + u16::from(name[0] == b'o'));
                 return self.output.take(rest);
             }
-            _ => return value_end(rest),
+            _ => return value_len(rest),
         };
         let (value, end) = count(rest)?;
         *place = value.or(*place);
@@ -100,7 +102,7 @@ impl Counts {
 impl Details {
     fn take(&mut self, text: &[u8]) -> Option<usize> {
         if text.first() != Some(&b'{') {
-            return value_end(text);
+            return value_len(text);
         }
         members(text, |name, rest| {
             let place = match name {
@@ -108,7 +110,7 @@ impl Details {
                 b"cache_write_tokens" => &mut self.written,
                 b"audio_tokens" => &mut self.audio,
                 b"reasoning_tokens" => &mut self.reasoning,
-                _ => return value_end(rest),
+                _ => return value_len(rest),
             };
             let (value, end) = count(rest)?;
             *place = value;
@@ -128,7 +130,7 @@ fn members(text: &[u8], mut each: impl FnMut(&[u8], &[u8]) -> Option<usize>) -> 
         return Some(text.len() - behind.len());
     }
     loop {
-        let len = string_end(rest)?;
+        let len = string_len(rest)?;
         let name = &rest[1..len - 1];
         rest = rest[len..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
         let value = each(name, rest)?;
@@ -141,58 +143,17 @@ fn members(text: &[u8], mut each: impl FnMut(&[u8], &[u8]) -> Option<usize>) -> 
     }
 }
 
-/// Bytes of the string that `text` begins with, quotes included.
-fn string_end(text: &[u8]) -> Option<usize> {
-    if text.first() != Some(&b'"') {
-        return None;
-    }
-    let mut at = 1;
-    loop {
-        at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
-        if text[at] == b'"' {
-            return Some(at + 1);
-        }
-        at += 2;
-    }
-}
-
-/// Bytes of the value that `text` begins with.
-fn value_end(text: &[u8]) -> Option<usize> {
-    match text.first()? {
-        b'"' => string_end(text),
-        b'{' | b'[' => {
-            let (mut depth, mut at) = (0_usize, 0);
-            loop {
-                match text.get(at)? {
-                    b'"' => at += string_end(&text[at..])? - 1,
-                    b'{' | b'[' => depth += 1,
-                    b'}' | b']' => depth -= 1,
-                    _ => {}
-                }
-                at += 1;
-                if depth == 0 {
-                    return Some(at);
-                }
-            }
-        }
-        _ => {
-            let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']') || byte.is_ascii_whitespace();
-            text.iter().position(ends).filter(|at| *at > 0)
-        }
-    }
-}
-
 /// Whether `rest`, behind a member of an object, is the end of that object and of the whole text.
 pub(super) fn ends_here(rest: &[u8]) -> bool {
     let mut rest = rest.trim_ascii();
     while let Some(behind) = rest.strip_prefix(b",") {
         let behind = behind.trim_ascii_start();
-        let Some(name) = string_end(behind) else { return false };
+        let Some(name) = string_len(behind) else { return false };
         let Some(value) = behind[name..].trim_ascii_start().strip_prefix(b":") else {
             return false;
         };
         let value = value.trim_ascii_start();
-        let Some(end) = value_end(value) else { return false };
+        let Some(end) = value_len(value) else { return false };
         rest = value[end..].trim_ascii_start();
     }
     rest == b"}"
@@ -239,7 +200,7 @@ fn count(text: &[u8]) -> Option<(Option<u64>, usize)> {
     if digits > 0 && matches!(text.get(digits), Some(b',' | b'}')) {
         return Some((value, digits));
     }
-    let end = value_end(text)?;
+    let end = value_len(text)?;
     let is_whole = match text[digits..end].split_first() {
         None => true,
         Some((b'.', fraction)) => fraction.iter().all(|digit| *digit == b'0'),

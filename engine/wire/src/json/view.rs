@@ -11,7 +11,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr2, memchr3};
+use memchr::{memchr, memchr3};
 
 use super::string::decode;
 
@@ -107,6 +107,18 @@ impl<'a> Json<'a> {
     pub fn get(self, name: &str) -> Option<Json<'a>> {
         let named = self.members().filter(|(found, _)| found == name);
         named.last().map(|(_, value)| value).filter(|value| !value.is_null())
+    }
+
+    /// The members of these names, each as [`get`](Self::get) has it, found in one pass.
+    #[must_use]
+    pub fn pick<const N: usize>(self, names: [&str; N]) -> [Option<Json<'a>>; N] {
+        let mut found = [None; N];
+        for (name, value) in self.members() {
+            if let Some(at) = names.iter().position(|wanted| *wanted == name) {
+                found[at] = Some(value).filter(|value| !value.is_null());
+            }
+        }
+        found
     }
 
     /// The member that a path of names leads to.
@@ -230,23 +242,28 @@ fn split_value(text: &[u8]) -> Option<(Json<'_>, &[u8])> {
     Some((Json { raw: &text[..len] }, rest))
 }
 
-/// Bytes of the string that `text` begins with, quotes included.
-fn string_len(text: &[u8]) -> Option<usize> {
+/// Bytes of the string that `text` begins with, quotes included; `None` when it begins with none, or has no end.
+///
+/// Only quotes are looked for, and the backslashes right before each: a text full of `\n` is passed over at once.
+#[must_use]
+pub fn string_len(text: &[u8]) -> Option<usize> {
     if text.first() != Some(&b'"') {
         return None;
     }
     let mut at = 1;
     loop {
-        at += memchr2(b'"', b'\\', text.get(at..)?)?;
-        if text[at] == b'"' {
-            return Some(at + 1);
+        at += memchr(b'"', text.get(at..)?)?;
+        let escapes = text[1..at].iter().rev().take_while(|byte| **byte == b'\\').count();
+        at += 1;
+        if escapes.is_multiple_of(2) {
+            return Some(at);
         }
-        at += 2;
     }
 }
 
-/// Bytes of the value that `text` begins with.
-fn value_len(text: &[u8]) -> Option<usize> {
+/// Bytes of the value that `text` begins with; `None` when it begins with none, or has no end.
+#[must_use]
+pub fn value_len(text: &[u8]) -> Option<usize> {
     match text.first()? {
         b'"' => string_len(text),
         b'{' => container_len(text, b'{', b'}'),
@@ -346,6 +363,12 @@ mod tests {
             "}\"x"
         );
         assert!(object.get("n").is_none());
+        let [missing, number, text, null] = object.pick(["x", "u", "s", "n"]);
+        assert_eq!((missing, null), (None, None));
+        assert_eq!(
+            (number.unwrap().u64(), text.unwrap().str().unwrap()),
+            (Some(12), "qA\n".into())
+        );
         assert_eq!(object.get_str("s").unwrap(), "qA\n");
         assert_eq!(object.get_u64("u"), Some(12));
         assert_eq!(object.get("e").unwrap().members().count(), 0);
