@@ -363,10 +363,10 @@ mod tests {
             "}\"x"
         );
         assert!(object.get("n").is_none());
-        let [missing, number, text, null] = object.pick(["x", "u", "s", "n"]);
+        let [missing, number, string, null] = object.pick(["x", "u", "s", "n"]);
         assert_eq!((missing, null), (None, None));
         assert_eq!(
-            (number.unwrap().u64(), text.unwrap().str().unwrap()),
+            (number.unwrap().u64(), string.unwrap().str().unwrap()),
             (Some(12), "qA\n".into())
         );
         assert_eq!(object.get_str("s").unwrap(), "qA\n");
