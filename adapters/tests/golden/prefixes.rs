@@ -1,10 +1,10 @@
 //! Every stream, broken off behind every event: a client always reads a well-formed stream, and never takes a part for
-//! the whole.
+//! the whole. Broken off behind any byte, it holds the events that were whole, and nothing else.
 
 use faregate_adapters::dialect::Form;
 
 use super::{
-    fixture::{cases, folder},
+    fixture::{cases, cut, folder},
     grammar::{End, follow},
     relay,
 };
@@ -30,4 +30,22 @@ fn every_part_of_every_stream_is_well_formed_in_every_dialect() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_stream_that_breaks_off_behind_any_byte_holds_the_events_before_it() {
+    for case in cases() {
+        let Some(stream) = case.stream() else { continue };
+        let seen = |part: &[u8]| -> Vec<(Vec<u8>, Vec<u8>)> {
+            cut(case.form, part).into_iter().map(|event| (event.name, event.data)).collect()
+        };
+        let (whole, mut before) = (seen(&stream), 0);
+        for len in 0..=stream.len() {
+            let part = seen(&stream[..len]);
+            assert!(whole.starts_with(&part), "{}, {len} bytes", case.label());
+            assert!(part.len() >= before, "{}, {len} bytes", case.label());
+            before = part.len();
+        }
+        assert_eq!(before, whole.len(), "{}", case.label());
+    }
 }
