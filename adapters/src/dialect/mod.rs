@@ -362,11 +362,14 @@ impl UsageReport {
         let before = before.unwrap_or_default();
         let later = |now: u64, before: u64| if now > 0 && self.has_input { now } else { before };
         let output = if self.has_output { self.usage } else { before };
+        // A later report may count all that was written without saying for how long, as Anthropic's do.
+        let written = later(self.usage.total_cache_write(), before.total_cache_write());
+        let long = later(self.usage.cache_write_long, before.cache_write_long).min(written);
         Usage {
             input: later(self.usage.input, before.input),
             cache_read: later(self.usage.cache_read, before.cache_read),
-            cache_write: later(self.usage.cache_write, before.cache_write),
-            cache_write_long: later(self.usage.cache_write_long, before.cache_write_long),
+            cache_write: written - long,
+            cache_write_long: long,
             audio_input: later(self.usage.audio_input, before.audio_input),
             output: output.output,
             reasoning: output.reasoning,
@@ -381,5 +384,19 @@ impl Invalid {
     pub fn type_of(param: impl Into<Cow<'static, str>>, wanted: &str) -> Self {
         let param = param.into();
         Self { message: format!("{param} must be {wanted}"), param }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn written_cache_tokens_are_counted_once_when_a_later_report_does_not_say_for_how_long() {
+        let first = Usage { input: 5, cache_write: 100, cache_write_long: 40, ..Usage::default() };
+        let later = Usage { input: 5, cache_write: 140, output: 9, ..Usage::default() };
+        let known = UsageReport::whole(later).over(Some(first));
+        assert_eq!(known, Usage { output: 9, ..first });
+        assert_eq!(UsageReport::whole(first).over(None), first);
     }
 }
