@@ -70,6 +70,7 @@ impl Walk {
             output_tokens_max: asked.output_max,
             choices: asked.choices,
             metered: self.surface.is_metered() || self.protocols.is_some(),
+            pinned: None,
         };
         let decided = self.exchange.decide(&wanted, Nanos(now.nanos()));
         self.model = model.map(Box::from);
