@@ -6,12 +6,15 @@
 
 mod clean;
 mod path;
+mod stored;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 
 use faregate_wire::Method;
+
+pub use stored::{is_whole_response, may_go_on, response_id};
 
 use crate::dialect::Form;
 

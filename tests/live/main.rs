@@ -19,6 +19,7 @@ mod realtime;
 mod reload;
 mod routing;
 mod sdk;
+mod stored;
 mod streams;
 mod telemetry;
 mod tls;

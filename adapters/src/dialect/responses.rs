@@ -12,6 +12,7 @@
 mod answer;
 mod error;
 mod items;
+mod made;
 mod namespace;
 mod output;
 mod parts;
@@ -36,6 +37,7 @@ use super::{
     Seen, StreamReader, StreamWriter, Terms, openai,
 };
 use crate::chat::{Answer, Delta, Error, IdRule, Loss, NameRule, PartBody, Request, Usage};
+pub use made::IdFinder;
 pub use stream::HELD_BYTES_MAX;
 
 /// The Responses API.

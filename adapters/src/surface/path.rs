@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use faregate_wire::Method;
 
-use super::{Called, Family, Surface};
+use super::{Called, Family, Surface, stored};
 
 /// The surfaces of OpenAI's API that have a path of their own.
 const OPENAI: [(&str, Surface); 6] = [
@@ -19,6 +19,10 @@ const OPENAI: [(&str, Surface); 6] = [
 /// How many of them are metered.
 const METERED: usize = 4;
 
+/// The paths of those that are metered.
+pub(super) const METERED_PATHS: [&str; METERED] =
+    [OPENAI[0].0, OPENAI[1].0, OPENAI[2].0, OPENAI[3].0];
+
 /// Paths of self-hosted servers that lie at their root (vLLM, SGLang, TEI), and pass as they are.
 const AT_ROOT: [&str; 6] =
     ["/tokenize", "/detokenize", "/score", "/v1/score", "/pooling", "/classify"];
@@ -31,7 +35,21 @@ pub(super) fn usual(method: Method, path: &str) -> Option<Called<'_>> {
 }
 
 /// What is called at a path that everybody reads alike.
+///
+/// Whichever API a path seems to be of, a client may name a provider of another one for it: what that one could read as a
+/// stored response is one, and what it would meter as a chat is not served.
 pub(super) fn find(path: &str) -> Option<Called<'_>> {
+    let called = find_api(path)?;
+    if called.surface != Surface::Other {
+        return Some(called);
+    }
+    if stored::response_id(path).is_some() {
+        return Some(Called { surface: Surface::StoredResponse, ..called });
+    }
+    (!stored::is_like_metered(path)).then_some(called)
+}
+
+fn find_api(path: &str) -> Option<Called<'_>> {
     if let Some(rest) = behind(path, "/anthropic") {
         return anthropic(behind(rest, "/v1").unwrap_or(rest), true);
     }
@@ -81,11 +99,6 @@ fn openai(path: &str, has_version: bool) -> Option<Called<'_>> {
     }
     if named.strip_prefix("/models/").is_some_and(|model| !model.is_empty()) {
         return Some(called(Surface::Model, Family::OpenAi, named));
-    }
-    if has_version && let Some(rest) = named.strip_prefix("/responses/") {
-        let creates = matches!(rest, "input_tokens" | "compact");
-        let surface = if creates { Surface::Other } else { Surface::StoredResponse };
-        return Some(called(surface, Family::OpenAi, path));
     }
     (has_version && !named.is_empty()).then(|| called(Surface::Other, Family::OpenAi, path))
 }
@@ -200,13 +213,13 @@ fn behind_deployment(path: &str) -> Option<(&str, &str)> {
     named.find('/').map(|at| named.split_at(at))
 }
 
-fn ends_with_ignoring_case(path: &str, end: &str) -> bool {
+pub(super) fn ends_with_ignoring_case(path: &str, end: &str) -> bool {
     let start = path.len().checked_sub(end.len());
     start.is_some_and(|start| path.as_bytes()[start..].eq_ignore_ascii_case(end.as_bytes()))
 }
 
 /// A segment with what is percent-encoded in it decoded; a clean path encodes nothing that separates segments.
-fn decoded(segment: &str) -> Cow<'_, str> {
+pub(super) fn decoded(segment: &str) -> Cow<'_, str> {
     if !segment.contains('%') {
         return Cow::Borrowed(segment);
     }

@@ -222,6 +222,13 @@ fn lists_and_stored_things_have_their_families() {
         ("/v1beta/files/x", Surface::Other, Family::Gemini),
         ("/v1/responses/resp_1", Surface::StoredResponse, Family::OpenAi),
         ("/v1/responses/resp_1/input_items", Surface::StoredResponse, Family::OpenAi),
+        ("/v1/Responses/resp_1/", Surface::StoredResponse, Family::OpenAi),
+        ("/v1/v1/responses/resp_1", Surface::StoredResponse, Family::OpenAi),
+        ("/openai/deployments/m/responses/resp_1", Surface::StoredResponse, Family::OpenAi),
+        ("/anthropic/v1/responses/resp_1", Surface::StoredResponse, Family::Anthropic),
+        ("/v1beta/responses/resp_1", Surface::StoredResponse, Family::Gemini),
+        ("/api/v1/responses/resp_1", Surface::StoredResponse, Family::Ollama),
+        ("/v1/responses/compact", Surface::Other, Family::OpenAi),
         ("/v1/realtime", Surface::Realtime, Family::OpenAi),
         ("/api/tags", Surface::Other, Family::Ollama),
     ] {
@@ -232,4 +239,32 @@ fn lists_and_stored_things_have_their_families() {
     check(Method::Get, "/v1/messages", Err(NotServed::Method("POST")));
     check(Method::Post, "/anthropic/v1/x/messages", Err(Path));
     check(Method::Post, "/v1beta/x/models/m:generateContent", Err(Path));
+}
+
+#[test]
+fn what_is_metered_does_not_pass_as_another_api() {
+    for path in ["/responses", "/Responses/", "/chat/completions", "/v1/embeddings"] {
+        for start in ["/anthropic", "/anthropic/v1", "/v1beta", "/gemini", "/api", "/api/v1"] {
+            check(Method::Post, &format!("{start}{path}"), Err(Path));
+        }
+    }
+    check(Method::Post, "/api/embeddings", Ok((Surface::Other, "/api/embeddings")));
+}
+
+#[test]
+fn stored_responses_are_behind_clean_paths_alone() {
+    for path in [
+        "/v1/responses//resp_1",
+        "/v1//responses/resp_1",
+        "/v1/x/../responses/resp_1",
+        "/v1/responses/./resp_1",
+        "/v1/responses/%72esp_1",
+        "/v1/re%73ponses/resp_1",
+        "/v1/responses%2Fresp_1",
+        "/v1/responses/resp_1%2Finput_items",
+        "/v1/responses/resp_1;x",
+    ] {
+        check(Method::Get, path, Err(Unclean));
+    }
+    check(Method::Get, "/responses/resp_1", Err(Path));
 }

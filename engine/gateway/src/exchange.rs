@@ -3,17 +3,18 @@
 //! What is decided is decided by [`faregate_policy::exchange::Exchange`]; the files of this module read, send and wait,
 //! and tell it what happened. Every way out settles the exchange, or drops it, which gives back what it holds.
 
+mod back;
 mod finish;
 mod obtain;
 mod read;
 mod rest;
 mod write;
 
-use std::{net::IpAddr, rc::Rc};
+use std::{net::IpAddr, rc::Rc, sync::Arc};
 
 use faregate_adapters::{
     dialect::Form,
-    surface::{Called, Family, NotServed, Surface},
+    surface::{Called, Family, NotServed, Surface, may_go_on},
 };
 use faregate_policy::{
     Nanos,
@@ -35,6 +36,7 @@ use crate::{
     realtime,
     record::Timeline,
     reply,
+    stored::Maker,
     trace::{Random, Trace, write_hex},
     upload::Upload,
     worker::Core,
@@ -125,6 +127,10 @@ pub(crate) struct Walk {
     pub(crate) times: Timeline,
     /// The model asked for.
     pub(crate) model: Option<Box<str>>,
+    /// Who had the response made that the request goes back to, and where.
+    made: Option<Arc<Maker>>,
+    /// Whether the provider stores its answer, if it can.
+    stores: bool,
     /// Whether a stream was asked for.
     pub(crate) streams: bool,
     /// Whether the chunk with usage must be asked for, and taken out again.
@@ -233,7 +239,8 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         keep_alive: head.keep_alive,
         http11: head.version == Version::Http11,
         expects: head.expect_continue,
-        json: head.content_type.is_none_or(is_json),
+        // What may go on from a stored response is looked into whatever its body is said to be.
+        json: head.content_type.is_none_or(is_json) || may_go_on(called.path),
         coded: head
             .content_encoding
             .is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")),
@@ -242,6 +249,8 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         id,
         times: Timeline::new(started),
         model: None,
+        made: None,
+        stores: false,
         streams: false,
         adds_usage: false,
         protocols: (surface == Surface::Realtime)

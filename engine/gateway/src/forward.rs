@@ -4,7 +4,7 @@
 //! sockets; the next receive is posted when the last bytes have been handed to the client, so a slow reader slows the
 //! provider down and nothing piles up.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use faregate_adapters::surface::Family;
 use faregate_policy::{exchange::Refusal, fault::Fault};
@@ -19,6 +19,7 @@ use crate::{
     io::Stream,
     log::write_number,
     relay::{self, Broken, Downstream, Forward, Learned, Plan, Relay, translate::Translator},
+    stored::Maker,
     worker::Core,
 };
 
@@ -106,6 +107,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) generation: u64,
     /// Whether the connection ends with this answer.
     pub(crate) close: bool,
+    /// Who had the response made whose id is in the answer, where its provider stores it.
+    pub(crate) maker: Option<Arc<Maker>>,
     /// Settles the request. Called once, before the client can know that its answer is over: when it comes again at once,
     /// what it held is free.
     pub(crate) settle: &'a mut Settle<'a>,
@@ -129,6 +132,7 @@ pub(crate) async fn forward(
         family: terms.family,
         generation: terms.generation,
         close: terms.close,
+        maker: terms.maker,
         head: Vec::new(),
         refused: None,
         settle: Some(terms.settle),
@@ -139,6 +143,9 @@ pub(crate) async fn forward(
         last_sent: core.now(),
         first_content: None,
     };
+    if passage.maker.is_some() {
+        passage.relay.look_for_id();
+    }
     let mut buf = answer.buf;
     let end = passage.run(answer.out, &mut buf, answer.info.len).await;
     buffer::give_back(buf);
@@ -161,6 +168,7 @@ struct Passage<'a> {
     family: Family,
     generation: u64,
     close: bool,
+    maker: Option<Arc<Maker>>,
     /// The head, until it is sent: with the first bytes of the body, or alone.
     head: Vec<u8>,
     refused: Option<u16>,
@@ -243,6 +251,11 @@ impl Passage<'_> {
         if self.relay.is_held() {
             self.last_content = self.core.now();
             return broken.map_or(Ok(()), |broken| Err(End::Broken(broken)));
+        }
+        if let Some(id) = self.relay.take_id()
+            && let Some(maker) = self.maker.take()
+        {
+            self.core.shared.stored.keep(&id, maker); // before the client can know the id
         }
         if forward.is_ok() && (self.relay.is_ended() || self.relay.learned().done) {
             self.settle(None);

@@ -27,6 +27,7 @@ mod reload;
 mod replica;
 mod reply;
 mod serve;
+mod stored;
 mod tls;
 mod trace;
 mod upload;

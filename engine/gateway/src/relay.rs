@@ -11,7 +11,11 @@ use std::ops::Range;
 
 use faregate_adapters::{
     chat::Usage,
-    dialect::{AnswerTerms, ErrorBody, Form, Passage, openai::UsageMeter, responses},
+    dialect::{
+        AnswerTerms, ErrorBody, Form, Passage,
+        openai::UsageMeter,
+        responses::{self, IdFinder},
+    },
 };
 use faregate_wire::{
     BodyReader, Cutter, Event, FrameCutter, Framing, WholeChunks,
@@ -95,6 +99,10 @@ pub(crate) struct Learned {
     pub(crate) content_events: u64,
     /// Bytes of the body, without framing.
     pub(crate) bytes: u64,
+    /// Whether the id of a response is looked for.
+    pub(crate) wants_id: bool,
+    /// The id of the response, since it was taken last.
+    pub(crate) id: Option<Box<str>>,
 }
 
 /// One answer's body on its way.
@@ -114,6 +122,8 @@ pub(crate) struct Relay {
     passage: &'static dyn Passage,
     /// Where the body passes as AWS's frames instead of events: the state between two of them.
     frames: Option<FrameCutter>,
+    /// Looks for the id of a response in a body, or in an event, that is not held back.
+    finder: Option<IdFinder>,
 }
 
 impl Relay {
@@ -137,7 +147,20 @@ impl Relay {
             broken: None,
             overlong: false,
             surplus: false,
+            finder: None,
         }
+    }
+
+    /// Looks for the id of the response, from now on.
+    pub(crate) fn look_for_id(&mut self) {
+        self.learned.wants_id = self.translator.is_none();
+        self.finder =
+            Some(IdFinder::of_answer()).filter(|_| self.learned.wants_id && !self.plan.events);
+    }
+
+    /// The id of the response, as soon as it is known. Told once.
+    pub(crate) fn take_id(&mut self) -> Option<Box<str>> {
+        self.learned.id.take()
     }
 
     /// Takes in body bytes as they arrived and says what to send on. `scratch` is overwritten when it is used.
@@ -298,6 +321,7 @@ impl Relay {
         let piece = self.reader.next(input).map_err(|_| Broken::Malformed)?;
         let is_whole = piece.end && self.learned.bytes == 0;
         self.learned.bytes += piece.data.len() as u64;
+        find_id(&mut self.finder, &mut self.learned, piece.data);
         match (self.plan.metered, is_whole) {
             (true, true) => {
                 self.learned.usage = UsageMeter::whole_of(self.passage.usage_member(), piece.data);
@@ -381,6 +405,7 @@ impl Relay {
         if !self.plan.events {
             for data in last {
                 self.learned.bytes += data.len() as u64;
+                find_id(&mut self.finder, &mut self.learned, data);
                 if self.plan.metered {
                     self.meter.feed(data);
                 }
@@ -392,7 +417,8 @@ impl Relay {
 
     fn whole_events(&mut self, input: &[u8]) -> Result<bool, Broken> {
         let Some(ranges) = WholeChunks::all(input) else { return Ok(false) };
-        let mut seen = Learned { usage: self.learned.usage, ..Learned::default() };
+        let wants_id = self.learned.wants_id;
+        let mut seen = Learned { usage: self.learned.usage, wants_id, ..Learned::default() };
         let mut cutter = Cutter::default();
         for data in ranges {
             let mut pending = data;
@@ -415,6 +441,7 @@ impl Relay {
 
     fn take(&mut self, data: &[u8], scratch: &mut Vec<u8>) {
         self.learned.bytes += data.len() as u64;
+        find_id(&mut self.finder, &mut self.learned, data);
         if !self.plan.events {
             if self.plan.metered {
                 self.meter.feed(data);
@@ -465,6 +492,8 @@ impl Relay {
     /// From an overlong event on, the stream passes as bytes and usage is found by search alone.
     fn stop_holding(&mut self, scratch: &mut Vec<u8>) {
         self.overlong = true;
+        self.finder = self.learned.wants_id.then(IdFinder::of_event);
+        find_id(&mut self.finder, &mut self.learned, &self.hold);
         self.meter.feed(&self.hold);
         scratch.append(&mut self.hold);
     }
@@ -512,6 +541,19 @@ impl Learned {
         self.events += seen.events;
         self.content_events += seen.content_events;
         self.bytes += seen.bytes;
+        self.wants_id = seen.wants_id;
+        self.id = seen.id.or(self.id.take());
+    }
+}
+
+/// Looks for the id of the response in what comes next.
+fn find_id(finder: &mut Option<IdFinder>, learned: &mut Learned, data: &[u8]) {
+    let Some(looking) = finder else { return };
+    looking.feed(data);
+    if looking.is_done() {
+        learned.id = looking.take().or(learned.id.take());
+        learned.wants_id = false;
+        *finder = None;
     }
 }
 
@@ -538,6 +580,11 @@ fn inspect(learned: &mut Learned, passage: &dyn Passage, name: &[u8], data: &[u8
         learned.content_now = true;
         learned.content_events += 1;
     }
+    if learned.wants_id
+        && let Some(id) = IdFinder::in_event(data)
+    {
+        (learned.id, learned.wants_id) = (Some(id), false);
+    }
     if let Some(report) = seen.usage {
         learned.usage = Some(report.over(learned.usage));
     }
@@ -560,5 +607,7 @@ pub(crate) fn write_event(out: &mut Vec<u8>, event: &[u8], downstream: Downstrea
     }
 }
 
+#[cfg(test)]
+mod id_tests;
 #[cfg(test)]
 mod tests;

@@ -23,8 +23,15 @@ pub(crate) struct Choice<'a> {
 }
 
 impl Target {
-    /// The place for an attempt: one that is well and was not tried by this request, if there is any.
-    pub(crate) fn choose(&self, tried: &[usize], random: u64, now: Nanos) -> Choice<'_> {
+    /// The place for an attempt: `only` that one, or else one that is well and was not tried by this request, if there is
+    /// any.
+    pub(crate) fn choose(
+        &self,
+        only: Option<usize>,
+        tried: &[usize],
+        random: u64,
+        now: Nanos,
+    ) -> Choice<'_> {
         if self.upstreams.len() == 1 {
             return Choice { index: 0, upstream: &self.upstreams[0], pass: None };
         }
@@ -33,7 +40,8 @@ impl Target {
         };
         let all = 0..self.upstreams.len();
         let fresh = || all.clone().filter(|index| !tried.contains(index));
-        let index = pick(fresh().filter(is_well), random)
+        let index = only
+            .or_else(|| pick(fresh().filter(is_well), random))
             .or_else(|| pick(fresh(), random))
             .or_else(|| pick(all.clone(), random))
             .expect("a target has a place: checked when the policy was compiled");

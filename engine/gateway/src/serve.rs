@@ -178,6 +178,7 @@ fn shared(
         metrics: Registry::default(),
         driver,
         memory: crate::carry::Memory::new(),
+        stored: crate::stored::Stored::new(),
     }
 }
 

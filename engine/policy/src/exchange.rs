@@ -42,7 +42,7 @@ mod say;
 mod tests;
 
 pub use attempt::{Outcome, Step, Verdict};
-pub use decide::{OUTPUT_TOKENS_SLICE, Wanted};
+pub use decide::{OUTPUT_TOKENS_SLICE, Pin, Wanted};
 
 use hold::Limits;
 

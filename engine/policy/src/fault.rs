@@ -122,6 +122,10 @@ faults! {
     ModelForbidden         Client   403 "model_not_allowed"          false;
     /// No model of that name is served.
     ModelUnknown           Client   404 "model_not_found"            false;
+    /// The caller has stored no response of that id.
+    ResponseUnknown        Client   404 "response_not_found"         false;
+    /// The caller has stored no response of the id in previous_response_id, or not where the model is.
+    PreviousUnknown        Client   400 "previous_response_not_found" false;
     /// The request names no model.
     ModelMissing           Client   400 "missing_model"              false;
     /// A limit on requests is used up.

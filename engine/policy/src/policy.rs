@@ -75,6 +75,20 @@ pub struct Server {
     pub passthrough: Option<usize>,
     /// Whether a request that its target's dialect cannot say whole is refused.
     pub strict_translation: bool,
+    /// What becomes of stored responses that this process has not seen made.
+    pub unknown_responses: UnknownResponses,
+}
+
+/// What becomes of requests for stored responses that this process has not seen made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownResponses {
+    /// They pass where there is but one caller to keep apart.
+    #[default]
+    Auto,
+    /// They are refused.
+    Refuse,
+    /// They pass to the provider that other paths without a model go to.
+    Pass,
 }
 
 /// How cores wait for their sockets.
@@ -423,6 +437,17 @@ impl Policy {
             Family::Anthropic | Family::Gemini | Family::Bedrock => {
                 first(&|provider| provider.kind.family == family)
             }
+        }
+    }
+
+    /// Whether a response that nobody is known to have stored may be asked for: one made before the process was started,
+    /// or by way of another one.
+    #[must_use]
+    pub fn passes_unknown_responses(&self) -> bool {
+        match self.server.unknown_responses {
+            UnknownResponses::Auto => self.keys.callers.len() <= 1,
+            UnknownResponses::Refuse => false,
+            UnknownResponses::Pass => true,
         }
     }
 

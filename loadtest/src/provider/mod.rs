@@ -26,6 +26,7 @@ mod refusal;
 mod replay;
 mod reply;
 pub mod script;
+mod stored;
 mod stream;
 mod surface;
 mod text;
@@ -144,6 +145,7 @@ struct Shared {
     counters: Counters,
     captured: ArrayQueue<Captured>,
     queued: ArrayQueue<Script>,
+    stored: stored::Stored,
 }
 
 /// A running provider. It stops when dropped.
@@ -177,6 +179,7 @@ impl Provider {
             counters: Counters::new(),
             captured: ArrayQueue::new(capture),
             queued: ArrayQueue::new(QUEUED_MAX),
+            stored: stored::Stored::new(),
             settings,
         });
         let mut address = shared.settings.listen;

@@ -16,6 +16,7 @@ use super::refusal::{Reason, Refusal};
 use super::replay;
 use super::reply::Reply;
 use super::script::{Script, UsageForm};
+use super::stored::Stay;
 use super::surface::{Desk, Request, headers};
 use crate::clock::Nanos;
 
@@ -36,6 +37,19 @@ impl Desk {
             let body = match script.status {
                 400.. => words::scripted(dialect, script.status, script.retry_after.as_deref()),
                 _ => route.models(&self.settings().models)?.to_string().into_bytes(),
+            };
+            return Ok(Reply::whole(script, identity, body, now));
+        }
+        if route.service == Service::Stored {
+            let script = Rc::new(self.script_of(request)?);
+            let body = match script.status {
+                400.. => words::scripted(dialect, script.status, script.retry_after.as_deref()),
+                _ => self
+                    .shared
+                    .stored
+                    .answer(request.method(), request.target())?
+                    .to_string()
+                    .into_bytes(),
             };
             return Ok(Reply::whole(script, identity, body, now));
         }
@@ -70,14 +84,19 @@ impl Desk {
         &mut self,
         route: &Route,
         request: Request<'_>,
-        members: Map<String, Value>,
+        mut members: Map<String, Value>,
         sim: Option<Value>,
         identity: Identity,
         now: Nanos,
     ) -> Result<Reply, Refusal> {
         let dialect = route.dialect;
         let fields = headers(request);
+        let stay = match dialect {
+            Dialect::Responses => self.shared.stored.go_on(&mut members, identity.serial)?,
+            _ => Stay::default(),
+        };
         let mut question = route.read(&Fields(&fields), &members)?;
+        question.stay = stay;
         question.model = route.model.clone().unwrap_or(question.model);
         question.stream |= route.stream.is_some();
         let models = &self.settings().models;
@@ -120,6 +139,9 @@ impl Desk {
         }
         let plan = Plan::new(question, &script, used, identity.serial);
         if question.stream {
+            if route.dialect == Dialect::Responses {
+                let _ = self.shared.stored.keep(&question.stay, &route.whole(question, &plan));
+            }
             let (format, mut events, failure) = route.events(question, &plan);
             if script.usage == UsageForm::Never {
                 events.iter_mut().for_each(without_usage);
@@ -131,6 +153,9 @@ impl Desk {
             return reply;
         }
         let mut body = route.whole(question, &plan);
+        if route.dialect == Dialect::Responses {
+            body = self.shared.stored.keep(&question.stay, &body).unwrap_or(body);
+        }
         if script.usage == UsageForm::Never {
             strip(&mut body);
         }

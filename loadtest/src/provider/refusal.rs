@@ -120,6 +120,12 @@ refusals! {
     Marks Client 400 "cache_marks";
     /// A reference to something that is not kept here.
     ItemUnknown Client 400 "item_not_found";
+    /// A response to go on from that is not kept here.
+    PreviousUnknown Client 400 "previous_response_not_found";
+    /// A response that is not kept here.
+    ResponseUnknown Client 404 "response_not_found";
+    /// A response to be cancelled that is not made in the background.
+    Synchronous Client 400 "synchronous_response";
     /// A recorded answer that is not there.
     Replay Client 404 "replay_unknown";
     /// A path that the dialect does not have.

@@ -20,6 +20,7 @@ pub const FIELDS: &[&str] = &[
     "messages",
     "prompt",
     "input",
+    "previous_response_id",
 ];
 
 /// Places in [`FIELDS`].

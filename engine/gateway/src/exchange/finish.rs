@@ -66,6 +66,7 @@ impl Walk {
         if matches!(self.surface, Surface::Models | Surface::Model) && !self.asks_for_models() {
             return Ok(None);
         }
+        self.go_back(&connection.core.shared.stored, &body).map_err(Stop::Refused)?;
         self.decide(&body, connection.core.now()).map_err(Stop::Refused)?;
         let obtained = self.obtain(connection, &body, end_of(self)).await;
         body.release();
@@ -93,13 +94,19 @@ impl Walk {
         let crossed = crossing.as_ref().map(|crossing| crossing.target);
         let translator =
             crossing.map(|crossing| self.translator(&core, crossing, provider, &answer.info));
+        let delivered = (200..300).contains(&answer.info.status);
+        let named = &live.policy.targets[target].name;
+        let maker = self.maker(&provider.name, named, &place.upstreams[replica]);
+        let maker = maker.filter(|_| delivered && crossed.is_none());
+        if delivered {
+            self.forget(&core.shared.stored);
+        }
         let close = !self.keep_alive || plan.downstream == Downstream::Close || core.is_draining();
         self.write_fields(&mut answer.out, &answer.info, close);
         connection.answered = true;
         let info = answer.info.clone();
         let pace = self.pace(place, plan.events, end_of(&self));
         let client = &mut connection.client;
-        let delivered = (200..300).contains(&info.status);
         let walk = &mut *self;
         let (exchange, request_id) = (&mut walk.exchange, &*walk.id);
         let (family, generation) = (walk.family, live.generation);
@@ -110,7 +117,8 @@ impl Walk {
             settle(exchange, &core, settlement);
         };
         let settle = &mut settle;
-        let terms = Terms { plan, translator, pace, request_id, family, generation, close, settle };
+        let terms =
+            Terms { plan, translator, pace, request_id, family, generation, close, maker, settle };
         let mut forwarded = forward::forward(&core, client, answer, terms).await;
         if let Some(stream) = forwarded.upstream.take() {
             core.pool.put(place.upstreams[replica].id, stream, core.now());

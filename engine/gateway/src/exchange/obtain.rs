@@ -16,7 +16,7 @@ use faregate_policy::{
 use faregate_wire::{BodyReader, Framing, Method, chunk::CHUNK_HEAD_BYTES_MAX, write_chunk_head};
 
 use super::{
-    Walk,
+    Walk, back,
     read::{Body, Stop},
     write::{self, Crossing, Written},
 };
@@ -61,6 +61,7 @@ impl Walk {
         self.adds_usage =
             self.streams && self.surface.is_metered() && !asked.tells_usage && !says_usage;
         let model = asked.model.as_deref();
+        let made = self.made.clone();
         let wanted = Wanted {
             model,
             provider: self.provider.as_deref(),
@@ -70,6 +71,7 @@ impl Walk {
             output_tokens_max: asked.output_max,
             choices: asked.choices,
             metered: self.surface.is_metered() || self.protocols.is_some(),
+            pinned: back::pin(made.as_deref(), self.surface),
         };
         let decided = self.exchange.decide(&wanted, Nanos(now.nanos()));
         self.model = model.map(Box::from);
@@ -101,7 +103,8 @@ impl Walk {
                 Step::Send { target, replica_hint, .. } => {
                     let live = std::rc::Rc::clone(&self.live);
                     let place = &live.targets[target];
-                    let choice = place.choose(tried.at(target), replica_hint, now());
+                    let only = self.made.as_ref().and_then(|maker| maker.place_in(place));
+                    let choice = place.choose(only, tried.at(target), replica_hint, now());
                     let (replica, upstream) = (choice.index, choice.upstream);
                     if place.upstreams.len() > 1 {
                         tried.add(replica);

@@ -34,6 +34,19 @@ pub struct Wanted<'a> {
     pub choices: u64,
     /// Whether tokens are counted.
     pub metered: bool,
+    /// The only place it can go to.
+    pub pinned: Option<Pin<'a>>,
+}
+
+/// Where a response of the caller's is stored that a request goes back to.
+#[derive(Clone, Copy, Debug)]
+pub struct Pin<'a> {
+    /// The provider's name.
+    pub provider: &'a str,
+    /// The name of the target that made it.
+    pub target: &'a str,
+    /// The response itself is asked for: its path names no model, and that it is the caller's own is leave enough.
+    pub is_asked_for: bool,
 }
 
 impl Exchange {
@@ -59,6 +72,9 @@ impl Exchange {
     }
 
     fn find_way(&mut self, wanted: &Wanted<'_>) -> Result<(), Refusal> {
+        if let Some(pin) = wanted.pinned.filter(|pin| pin.is_asked_for) {
+            return self.find_stored(pin);
+        }
         match wanted.model {
             Some(model) => self.find_model(model, wanted),
             None if wanted.needs_model => {
@@ -75,7 +91,17 @@ impl Exchange {
             return Err(Refusal::new(Fault::ModelForbidden, message).about("model"));
         }
         if let Some(found) = policy.models.resolve(model) {
-            self.go(found.name, found.asked, Route::new(found.strategy, found.targets));
+            let kept = wanted.pinned.map(|pin| pinned(&policy, found.targets, pin));
+            if kept.as_ref().is_some_and(Vec::is_empty) {
+                let message = format!(
+                    "the response is stored at a provider where the model {} is not; ask for the model \
+                     that made it, or send the whole conversation in input",
+                    shown(model)
+                );
+                return Err(previous_unknown(message));
+            }
+            let targets = kept.as_deref().unwrap_or(found.targets);
+            self.go(found.name, found.asked, Route::new(found.strategy, targets));
             return Ok(());
         }
         let passed = if wanted.needs_model { None } else { self.passthrough(wanted) };
@@ -90,6 +116,21 @@ impl Exchange {
                 );
                 Err(Refusal::new(Fault::ModelUnknown, message).about("model"))
             }
+        }
+    }
+
+    /// A response that is the caller's own is asked for where it is stored.
+    fn find_stored(&mut self, pin: Pin<'_>) -> Result<(), Refusal> {
+        match self.policy.provider(pin.provider) {
+            Some(provider) => self.go_anywhere(provider, ""),
+            None => Err(Refusal::new(
+                Fault::ResponseUnknown,
+                format!(
+                    "the policy has no provider {} any more, where this is stored",
+                    pin.provider
+                ),
+            )
+            .about("id")),
         }
     }
 
@@ -115,7 +156,7 @@ impl Exchange {
     /// The provider of that name, or of the paths that name none, if it takes such paths.
     fn passthrough(&self, wanted: &Wanted<'_>) -> Option<(usize, &Provider)> {
         let policy = &self.policy;
-        let index = match wanted.provider {
+        let index = match wanted.pinned.map(|pin| pin.provider).or(wanted.provider) {
             Some(name) => policy.providers.iter().position(|provider| *provider.name == *name),
             None => policy.passthrough_of(wanted.family),
         }?;
@@ -160,6 +201,21 @@ impl Exchange {
         self.input_bound = input;
         Ok(())
     }
+}
+
+/// Of `targets` those at which the pinned response is known: the one that made it, or else its provider's.
+fn pinned(policy: &crate::Policy, targets: &[usize], pin: Pin<'_>) -> Vec<usize> {
+    let target = |index: &usize| &policy.targets[*index];
+    let made_it = |index: &usize| *target(index).name == *pin.target;
+    let has_it = |index: &usize| *policy.providers[target(index).provider].name == *pin.provider;
+    let of = |is_kept: &dyn Fn(&usize) -> bool| targets.iter().copied().filter(is_kept).collect();
+    let exact: Vec<usize> = of(&made_it);
+    if exact.is_empty() { of(&has_it) } else { exact }
+}
+
+/// The refusal of a response that is gone back to.
+fn previous_unknown(message: String) -> Refusal {
+    Refusal::new(Fault::PreviousUnknown, message).about("previous_response_id")
 }
 
 /// A name that the client sent, short enough for a message.

@@ -7,6 +7,8 @@ use faregate_adapters::chat::Usage;
 use super::*;
 use crate::{health::Health, key};
 
+mod stored;
+
 const KEY: &[u8] = b"sk-of-the-crawler";
 const WALL: u64 = 1_700_000_000_000_000_000;
 

@@ -5,7 +5,10 @@ use std::{net::SocketAddr, path::PathBuf};
 use super::{Reader, Span, Word, section::Section};
 use crate::{
     health::BreakerSettings,
-    policy::{AccessLog, DriverWish, LogLevel, Retries, Server, ServerDeadlines, ServerTls},
+    policy::{
+        AccessLog, DriverWish, LogLevel, Retries, Server, ServerDeadlines, ServerTls,
+        UnknownResponses,
+    },
 };
 
 /// Where the process listens when that is not said.
@@ -42,6 +45,11 @@ pub(super) fn read(reader: &Reader<'_>, section: &Section<'_, '_>) -> Server {
         log_level: log_level(section),
         passthrough: None,
         strict_translation: section.flag("strict_translation").unwrap_or(false),
+        unknown_responses: match section.choice("unknown_responses") {
+            "refuse" => UnknownResponses::Refuse,
+            "pass" => UnknownResponses::Pass,
+            _ => UnknownResponses::Auto,
+        },
     }
 }
 

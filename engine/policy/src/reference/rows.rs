@@ -158,6 +158,14 @@ pub const SECTIONS: &[Section] = &[
                 "refuse a request that the dialect of its target cannot say whole, instead of naming \
                  what is lost in x-faregate-lost",
             ),
+            key(
+                "unknown_responses",
+                Kind::Choice(&["auto", "refuse", "pass"]),
+                "auto",
+                "\"auto\"",
+                "stored responses that this process has not seen made since it was started: refuse \
+                 them, or pass them on unchecked; auto passes them where there is one caller only",
+            ),
             table("deadlines", "how long a client may take and may have to wait"),
         ],
     },

@@ -51,6 +51,8 @@ pub(crate) enum Service {
     Embed,
     /// Several vectors.
     EmbedBatch,
+    /// An answer that was kept.
+    Stored,
     /// The models on offer.
     Models,
 }
@@ -170,6 +172,12 @@ impl Route {
                 _ => None,
             },
             Dialect::Responses if path == "/v1/responses" => route(Service::Answer, None, None),
+            Dialect::Responses if path == "/v1/responses/input_tokens" => {
+                route(Service::Count, None, None)
+            }
+            Dialect::Responses if path.starts_with("/v1/responses/") => {
+                route(Service::Stored, None, None)
+            }
             Dialect::Converse => {
                 let (model, verb) = path.strip_prefix("/model/")?.rsplit_once('/')?;
                 match verb {

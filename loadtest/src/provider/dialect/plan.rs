@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::sample::sample;
 use crate::provider::prefix::{self, PrefixCache};
 use crate::provider::script::Script;
+use crate::provider::stored::Stay;
 use crate::provider::text;
 
 /// Words of a thought.
@@ -39,6 +40,8 @@ pub(crate) struct Question {
     pub(crate) marks: usize,
     /// Everything that is read before the answer, tools first.
     pub(crate) prompt: Vec<u8>,
+    /// Whether and how the answer is kept, where the dialect keeps any.
+    pub(crate) stay: Stay,
 }
 
 /// A tool on offer.

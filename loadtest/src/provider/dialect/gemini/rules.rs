@@ -179,14 +179,14 @@ pub(super) fn check(
         Service::Count => &COUNT,
         Service::Embed => &EMBED,
         Service::EmbedBatch => &BATCH,
-        Service::Answer | Service::Models => &BODY,
+        Service::Answer | Service::Models | Service::Stored => &BODY,
     };
     shape::check(Dialect::Gemini, table, members)?;
     match service {
         Service::EmbedBatch => return batch(model, members),
         Service::Embed => return embedded(inside(&Value::from(members.clone()), "content")),
         Service::Count => return counted(members),
-        Service::Answer | Service::Models => {}
+        Service::Answer | Service::Models | Service::Stored => {}
     }
     tools(members)?;
     config(members)?;

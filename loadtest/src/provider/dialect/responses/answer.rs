@@ -14,7 +14,7 @@ use crate::provider::pieces::Event;
 
 /// The whole response.
 pub(crate) fn whole(question: &Question, plan: &Plan) -> Value {
-    let mut response = opening(question, plan);
+    let mut response = opening(question);
     let is_cut = plan.finish == Finish::Length;
     response["status"] = if is_cut { "incomplete" } else { "completed" }.into();
     if is_cut {
@@ -30,8 +30,8 @@ pub(crate) fn whole(question: &Question, plan: &Plan) -> Value {
 /// The response as events, numbered in order.
 pub(crate) fn events(question: &Question, plan: &Plan) -> Vec<Event> {
     let mut log = Log::default();
-    log.add("response.created", json!({"response": opening(question, plan)}));
-    log.add("response.in_progress", json!({"response": opening(question, plan)}));
+    log.add("response.created", json!({"response": opening(question)}));
+    log.add("response.in_progress", json!({"response": opening(question)}));
     for (index, item) in output(question, plan).iter().enumerate() {
         unfold(&mut log, index, item);
     }
@@ -139,13 +139,14 @@ fn thought(log: &mut Log, item: &Value, at: &dyn Fn(Value) -> Value) {
     log.add("response.reasoning_summary_part.done", at(json!({"summary_index": 0, "part": part})));
 }
 
-fn opening(question: &Question, plan: &Plan) -> Value {
+fn opening(question: &Question) -> Value {
+    let stay = &question.stay;
     json!({
-        "id": format!("resp_{:048x}", plan.serial),
+        "id": stay.id,
         "object": "response",
         "created_at": unix_seconds(),
         "status": "in_progress",
-        "background": false,
+        "background": stay.is_background,
         "error": null,
         "incomplete_details": null,
         "instructions": null,
@@ -154,10 +155,10 @@ fn opening(question: &Question, plan: &Plan) -> Value {
         "model": question.model,
         "output": [],
         "parallel_tool_calls": !question.single,
-        "previous_response_id": null,
+        "previous_response_id": stay.previous,
         "reasoning": {"effort": null, "summary": null},
         "service_tier": "default",
-        "store": true,
+        "store": stay.is_stored,
         "temperature": 1.0,
         "text": {"format": {"type": "text"}, "verbosity": "medium"},
         "tool_choice": "auto",

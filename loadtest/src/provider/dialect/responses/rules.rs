@@ -126,10 +126,6 @@ pub(super) fn check(members: &Map<String, Value>) -> Result<(), Refusal> {
         let message = "The 'stream_options' parameter is only allowed when 'stream' is enabled.";
         return Err(refuse(Reason::OptionsWithoutStream, "stream_options", message));
     }
-    if let Some(id) = members.get("previous_response_id").and_then(Value::as_str) {
-        let message = format!("Previous response with id '{id}' not found.");
-        return Err(refuse(Reason::ItemUnknown, "previous_response_id", message));
-    }
     metadata(members)?;
     format(members)?;
     tools(members)
