@@ -328,6 +328,17 @@ mod tests {
         assert!(std::panic::catch_unwind(|| ends.follows(&twice)).is_err());
     }
 
+    #[test]
+    fn calls_that_a_provider_leaves_nameless_have_ids_of_their_own() {
+        let messages = "data: {\"type\":\"message_start\",\"message\":{}}\n\ndata: {\"type\":\"content_block_start\",\
+            \"index\":0,\"content_block\":{\"type\":\"tool_use\",\"name\":\"f\",\"input\":{}}}\n\n";
+        any_bytes_as_a_stream(&[b"\x02\x07", messages.as_bytes()].concat());
+        let converse = "contentBlockStart {\"start\":{\"toolUse\":{\"name\":\"f\"}}}";
+        any_bytes_as_a_stream(&[b"\x0e\x07", converse.as_bytes()].concat());
+        let relayed = Ends::plain(Form::Messages, Form::Chat).relay(messages.as_bytes(), &[], true);
+        assert!(String::from_utf8(relayed.out).unwrap().contains("\"call_00000000000000010\""));
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
