@@ -368,11 +368,14 @@ impl UsageReport {
         let before = before.unwrap_or_default();
         let later = |now: u64, before: u64| if now > 0 && self.has_input { now } else { before };
         let output = if self.has_output { self.usage } else { before };
+        // A later report may count all that was written without saying for how long, as Anthropic's do.
+        let written = later(self.usage.total_cache_write(), before.total_cache_write());
+        let long = later(self.usage.cache_write_long, before.cache_write_long).min(written);
         Usage {
             input: later(self.usage.input, before.input),
             cache_read: later(self.usage.cache_read, before.cache_read),
-            cache_write: later(self.usage.cache_write, before.cache_write),
-            cache_write_long: later(self.usage.cache_write_long, before.cache_write_long),
+            cache_write: written - long,
+            cache_write_long: long,
             audio_input: later(self.usage.audio_input, before.audio_input),
             output: output.output,
             reasoning: output.reasoning,

@@ -14,3 +14,4 @@ mod fixture;
 mod layout;
 mod prefixes;
 mod relay;
+mod sums;
