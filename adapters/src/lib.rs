@@ -14,5 +14,6 @@ pub mod dialect;
 pub mod embed;
 pub mod kind;
 pub mod quirks;
+pub mod ratelimit;
 pub mod surface;
 pub mod tokens;

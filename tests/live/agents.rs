@@ -94,3 +94,26 @@ fn codex() {
         stage.check(&printed, target);
     }
 }
+
+#[test]
+fn gemini_cli() {
+    for (target, _) in dialects::TARGETS {
+        let Some(mut gemini) = program::npm("gemini") else { return };
+        let stage = Stage::new();
+        std::fs::create_dir_all(stage.home.join(".gemini")).unwrap();
+        stage.home.write(
+            ".gemini/settings.json",
+            r#"{"security": {"auth": {"selectedType": "gemini-api-key"}},
+                "general": {"enableAutoUpdate": false, "enableAutoUpdateNotification": false},
+                "privacy": {"usageStatisticsEnabled": false}, "telemetry": {"enabled": false}}"#,
+        );
+        stage.home.write("note.txt", "the note says 42\n");
+        gemini
+            .args(["--skip-trust", "--approval-mode", "yolo", "--model", &format!("at-{target}")])
+            .args(["--prompt", "please call list_directory now"])
+            .env("GOOGLE_GEMINI_BASE_URL", stage.root())
+            .env("GEMINI_API_KEY", key::named("one"));
+        let printed = stage.run(&gemini);
+        stage.check(&printed, target);
+    }
+}

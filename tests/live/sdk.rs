@@ -141,8 +141,23 @@ fn boto3_python() {
     every_python("boto3", "boto3", "boto3_python.py");
 }
 
+#[track_caller]
+fn every_node(name: &str, package: &str, script: &str) {
+    let Some((mut command, modules)) = program::node(name, package) else { return };
+    check_every(command.arg(program::sdk_script(script)).env("MODULES", modules));
+}
+
 #[test]
 fn ai_node() {
-    let Some((mut command, modules)) = program::node("ai-node", "ai") else { return };
-    check_every(command.arg(program::sdk_script("ai_node.mjs")).env("MODULES", modules));
+    every_node("ai-node", "ai", "ai_node.mjs");
+}
+
+#[test]
+fn anthropic_node() {
+    every_node("anthropic-node", "@anthropic-ai/sdk", "anthropic_node.mjs");
+}
+
+#[test]
+fn google_node() {
+    every_node("google-node", "@google/genai", "google_node.mjs");
 }

@@ -64,9 +64,6 @@ def tool_loop(model):
     for chat in chats(model):
         bound = chat.bind_tools(TOOLS)
         for streamed in (False, True):
-            # LangChain mixes up calls of a response whose fragments are interleaved, as this provider's chats have them.
-            if streamed and model.endswith("chat") and getattr(chat, "use_responses_api", False):
-                continue
             turns = [HumanMessage(CALL)]
             if streamed:
                 answer = None

@@ -22,6 +22,16 @@ impl Seconds {
         format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
     }
 
+    /// `2015-08-30T12:36:00Z`; what is beyond the year 9999 is its last second.
+    #[must_use]
+    pub fn extended(self) -> String {
+        let basic = self.basic();
+        let part = |range: std::ops::Range<usize>| basic.get(range).unwrap_or_default();
+        let (date, clock) = ((part(0..4), part(4..6), part(6..8)), (part(9..11), part(11..13)));
+        let ((year, month, day), (hour, minute), second) = (date, clock, part(13..15));
+        format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z")
+    }
+
     /// Reads `2024-05-01T12:00:00Z`, fractions and offsets too; `None` when it is none or before 1970.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
@@ -124,6 +134,7 @@ mod tests {
             assert_eq!(Seconds::read(text), Some(Seconds(seconds)), "{text}");
         }
         assert_eq!(Seconds(1_440_938_160).basic(), "20150830T123600Z");
+        assert_eq!(Seconds(1_440_938_160).extended(), "2015-08-30T12:36:00Z");
         assert_eq!(Seconds(u64::MAX).basic(), "99991231T235959Z");
         for wrong in
             ["", "2024", "2024-13-01T00:00:00Z", "2024-01-01T00:00:00", "2024-01-01T0:0:0Z", "x"]
@@ -135,12 +146,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read_back(seconds in 0..=LAST) {
-            let basic = Seconds(seconds).basic();
-            let (date, clock) = basic.split_once('T').unwrap();
-            let text = format!(
-                "{}-{}-{}T{}:{}:{}",
-                &date[..4], &date[4..6], &date[6..], &clock[..2], &clock[2..4], &clock[4..]
-            );
+            let text = Seconds(seconds).extended();
             prop_assert_eq!(Seconds::read(&text), Some(Seconds(seconds)));
         }
 

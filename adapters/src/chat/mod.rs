@@ -11,6 +11,7 @@ mod delta;
 mod error;
 mod loss;
 mod names;
+mod progress;
 mod request;
 mod usage;
 
@@ -20,6 +21,7 @@ pub use delta::{Delta, Finish, Start};
 pub use error::{Error, ErrorKind};
 pub use loss::Loss;
 pub use names::{IdRule, NameRule, Names, fit_id};
+pub(crate) use progress::Progress;
 pub use request::{
     CacheMark, Effort, Format, Media, MediaKind, Message, Part, PartBody, Reasoning, ReasoningPart,
     Request, Role, Sampling, Source, Tier, Tool, ToolChoice, ToolKind,

@@ -28,6 +28,7 @@ use std::borrow::Cow;
 
 use faregate_wire::Peek;
 
+pub use error::told_delay;
 pub use models::{read_count, write_count, write_model, write_models};
 pub use request::read_count_request;
 pub use usage::usage;

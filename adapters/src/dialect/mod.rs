@@ -392,3 +392,17 @@ impl Invalid {
         Self { message: format!("{param} must be {wanted}"), param }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn written_cache_tokens_are_counted_once_when_a_later_report_does_not_say_for_how_long() {
+        let first = Usage { input: 5, cache_write: 100, cache_write_long: 40, ..Usage::default() };
+        let later = Usage { input: 5, cache_write: 140, output: 9, ..Usage::default() };
+        let known = UsageReport::whole(later).over(Some(first));
+        assert_eq!(known, Usage { output: 9, ..first });
+        assert_eq!(UsageReport::whole(first).over(None), first);
+    }
+}

@@ -11,6 +11,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use faregate_adapters::dialect::Form;
 use faregate_policy::exchange::Refusal;
 use faregate_wire::{Framing, HeadLimits, Method, Slots, parse_response, parse_switch};
 
@@ -162,6 +163,8 @@ pub(crate) struct Order<'a> {
     pub(crate) switches: bool,
     /// The content type of a translated answer that is no error; `None` when bytes pass as they are.
     pub(crate) translated: Option<&'static str>,
+    /// The client's dialect and the time since 1970 in nanoseconds, to tell rate limits by when it is not the provider's.
+    pub(crate) tells: (Form, u64),
 }
 
 /// Takes an idle connection or makes one. True when it is an idle one.
@@ -395,6 +398,9 @@ fn read_head(buf: &[u8], out: &mut Vec<u8>, order: &Order<'_>) -> Result<Option<
         _ => "application/json",
     });
     let returned = reply::write_returned(out, &head, downstream, content_type);
+    if order.translated.is_some() {
+        reply::write_rate_limits(out, &head, order.tells);
+    }
     let content_type = head.header(b"content-type").unwrap_or_default();
     let text =
         |value: Option<&[u8]>| value.and_then(|v| std::str::from_utf8(v).ok()).map(Box::from);

@@ -3,6 +3,10 @@
 
 use std::io::Write;
 
+use faregate_adapters::{
+    dialect::Form,
+    ratelimit::{RateLimits, is_rate_limit},
+};
 use faregate_wire::{Framing, Known, RequestHead, ResponseHead};
 
 use crate::{relay::Downstream, trace::Trace, upstream::Upstream};
@@ -204,7 +208,9 @@ pub(crate) fn write_returned(
         returned.request_id |= known == Known::XRequestId;
         let is_of_body = has_other_body && among(&OF_THE_BODY, name);
         let is_kept = known == Known::Other && (among(&NOT_RETURNED, name) || is_ours(name));
-        !(is_of_body || is_kept)
+        // Of another dialect: what they say is said again in the client's.
+        let is_foreign = has_other_body && known == Known::Other && is_rate_limit(name);
+        !(is_of_body || is_kept || is_foreign)
     });
     match (downstream, head.framing) {
         (Downstream::Length, Framing::Length(length)) => {
@@ -215,6 +221,19 @@ pub(crate) fn write_returned(
         _ => {}
     }
     returned
+}
+
+/// Appends what a provider says of its rate limits as a client of another dialect expects it.
+pub(crate) fn write_rate_limits(
+    out: &mut Vec<u8>,
+    head: &ResponseHead<'_, '_>,
+    (form, wall): (Form, u64),
+) {
+    let mut limits = RateLimits::default();
+    for (name, value) in head.forwardable() {
+        limits.note(name, value, wall);
+    }
+    limits.write(form, wall, |name, value| write_field(out, name.as_bytes(), value.as_bytes()));
 }
 
 /// The length of an answer without a body, where the provider gave one: 0, or what the answer to a GET would have. A 204

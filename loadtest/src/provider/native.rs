@@ -34,7 +34,7 @@ impl Desk {
         if route.service == Service::Models {
             let script = Rc::new(self.script_of(request)?);
             let body = match script.status {
-                400.. => words::scripted(dialect, script.status),
+                400.. => words::scripted(dialect, script.status, script.retry_after.as_deref()),
                 _ => route.models(&self.settings().models)?.to_string().into_bytes(),
             };
             return Ok(Reply::whole(script, identity, body, now));
@@ -91,7 +91,7 @@ impl Desk {
             return reply.map_err(|refusal| refusal.told_by(dialect));
         }
         if script.status >= 400 {
-            let body = words::scripted(dialect, script.status);
+            let body = words::scripted(dialect, script.status, script.retry_after.as_deref());
             return Ok(Reply::whole(script, identity, body, now));
         }
         let tokens = question.prompt_tokens();

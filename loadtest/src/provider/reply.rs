@@ -338,7 +338,9 @@ fn fields(head: &mut Vec<u8>, script: &Script, identity: Identity, kind: &str) {
     let mut field = |name: &str, value: &str| {
         write!(head, "{name}: {value}\r\n").expect("a vector takes every write");
     };
-    if let Some(value) = &script.retry_after {
+    // Gemini says it in the error's body instead.
+    if let Some(value) = script.retry_after.as_ref().filter(|_| identity.dialect != Dialect::Gemini)
+    {
         field("retry-after", value);
     }
     if let Some(value) = &script.retry_after_ms {

@@ -151,7 +151,7 @@ impl Desk {
             script.status = 413;
         }
         let identity = self.identity(dialect);
-        let body = words::scripted(dialect, script.status);
+        let body = words::scripted(dialect, script.status, script.retry_after.as_deref());
         Reply::whole(Rc::new(script), identity, body, now)
     }
 
@@ -202,7 +202,8 @@ impl Desk {
             return reply;
         }
         if script.status >= 400 {
-            let body = words::scripted(Dialect::OpenAi, script.status);
+            let body =
+                words::scripted(Dialect::OpenAi, script.status, script.retry_after.as_deref());
             return Ok(Reply::whole(script, identity, body, now));
         }
         if self.settings().context_tokens.is_some_and(|most| ask.prompt_tokens > most) {
@@ -279,7 +280,8 @@ impl Desk {
         let script = Rc::new(self.script_of(request)?);
         let reply = |body: Vec<u8>| match script.status {
             400.. => {
-                let body = words::scripted(Dialect::OpenAi, script.status);
+                let body =
+                    words::scripted(Dialect::OpenAi, script.status, script.retry_after.as_deref());
                 Reply::whole(script, identity, body, now)
             }
             _ => Reply::whole(script, identity, body, now),

@@ -202,6 +202,52 @@ fn keys_are_taken_as_each_dialect_shows_them() {
 }
 
 #[test]
+fn rate_limits_are_told_in_the_clients_dialect() {
+    let provider = simulator();
+    let gateway = launch(&provider).start();
+    let ask = json!({"max_tokens": 20, "messages": [{"role": "user", "content": "hi"}]});
+    let asked = |path: &str, target: &str| {
+        let mut body = ask.clone();
+        body["model"] = json!(format!("at-{target}"));
+        let answer = gateway.client("").with("anthropic-version", "2023-06-01").post(path, &body);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer
+    };
+    let anthropic = "anthropic-ratelimit-requests-";
+    let translated = asked("/v1/messages", "chat");
+    assert_eq!(translated.header(&format!("{anthropic}limit")), Some("10000"));
+    assert_eq!(translated.header(&format!("{anthropic}remaining")), Some("9999"));
+    let reset = translated.header(&format!("{anthropic}reset")).unwrap();
+    assert!(reset.starts_with("20") && reset.ends_with('Z'), "a date: {reset}");
+    assert_eq!(translated.header("x-ratelimit-limit-requests"), None);
+    let translated = asked("/v1/chat/completions", "anthropic");
+    assert_eq!(translated.header("x-ratelimit-limit-requests"), Some("4000"));
+    assert_eq!(translated.header("x-ratelimit-reset-requests"), Some("0ms"), "a date in the past");
+    assert_eq!(translated.header(&format!("{anthropic}limit")), None);
+    let passed = asked("/v1/messages", "anthropic");
+    assert_eq!(passed.header(&format!("{anthropic}reset")), Some("2026-11-24T00:00:00Z"));
+    let passed = asked("/v1/chat/completions", "chat");
+    assert_eq!(passed.header("x-ratelimit-reset-requests"), Some("6ms"));
+}
+
+#[test]
+fn a_delay_in_the_body_of_an_error_becomes_a_head_field_and_is_kept() {
+    for tongue in [Tongue::Gemini, Tongue::Messages, Tongue::Chat] {
+        let provider = simulator();
+        let gateway = launch(&provider).start();
+        let mut client = gateway.client("");
+        let ask = Ask { turns: vec![tongue.user("hi", false)], ..Ask::default() };
+        let model = "gemini-status=429-retry_after=7";
+        let answer = tongue.send(&mut client, model, &ask);
+        assert_eq!((answer.status, answer.header("retry-after")), (429, Some("7")), "{answer:?}");
+        assert_eq!(answer.header("retry-after-ms"), Some("7000"));
+        let again = tongue.send(&mut client, model, &ask);
+        assert_eq!(again.status, 503, "{again:?}");
+        assert_eq!(provider.counters().requests(), 1, "it asked to be left alone");
+    }
+}
+
+#[test]
 fn what_is_lost_is_named_or_refused() {
     let provider = simulator();
     let chat = json!({"model": "at-anthropic", "seed": 7, "logit_bias": {"5": 1},

@@ -2,6 +2,8 @@
 
 use faregate_wire::JsonWriter;
 
+use crate::auth::Seconds;
+
 /// A model in the list.
 #[derive(Clone, Copy, Debug)]
 pub struct Model<'a> {
@@ -41,28 +43,7 @@ pub fn write_model(out: &mut Vec<u8>, model: &Model<'_>) {
 fn write(json: &mut JsonWriter<'_>, model: &Model<'_>) {
     json.object().member_str("type", "model").member_str("id", model.id);
     json.member_str("display_name", model.display_name);
-    json.member_str("created_at", &rfc3339(model.created)).end();
-}
-
-/// `2026-11-24T08:09:10Z`
-fn rfc3339(seconds: u64) -> String {
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = date(days);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-/// The date that is so many days after 1970 began, by eras of 400 years that begin in March.
-const fn date(days: u64) -> (u64, u64, u64) {
-    let days = days.saturating_add(719_468);
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year + era * 400;
-    (if month <= 2 { year + 1 } else { year }, month, day)
+    json.member_str("created_at", &Seconds(model.created).extended()).end();
 }
 
 #[cfg(test)]
@@ -97,7 +78,7 @@ mod tests {
             (1_709_164_799, "2024-02-28T23:59:59Z"),
             (4_107_542_400, "2100-03-01T00:00:00Z"),
         ] {
-            assert_eq!(rfc3339(seconds), expected);
+            assert_eq!(Seconds(seconds).extended(), expected);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The blocks of a stream that is written: the open one, and those that wait for it.
 
+use crate::chat::Progress;
+
 /// A block, open or waiting.
 #[derive(Debug)]
 pub(super) struct Block {
@@ -19,34 +21,6 @@ pub(super) enum Kind {
     Call { call: u32, id: String, name: String, is_free: bool, progress: Progress },
 }
 
-/// How far a JSON object has come.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Progress {
-    depth: u32,
-    in_text: bool,
-    is_escaped: bool,
-    is_whole: bool,
-}
-
-impl Progress {
-    pub(super) fn feed(&mut self, fragment: &str) {
-        for byte in fragment.bytes() {
-            match byte {
-                _ if self.is_escaped => self.is_escaped = false,
-                b'\\' if self.in_text => self.is_escaped = true,
-                b'"' => self.in_text = !self.in_text,
-                _ if self.in_text => {}
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' => {
-                    self.depth = self.depth.saturating_sub(1);
-                    self.is_whole |= self.depth == 0;
-                }
-                _ => {}
-            }
-        }
-    }
-}
-
 impl Block {
     pub(super) const fn new(kind: Kind) -> Self {
         Self { kind, text: String::new(), signature: None, citations: Vec::new() }
@@ -56,7 +30,7 @@ impl Block {
     pub(super) const fn is_done(&self) -> bool {
         match &self.kind {
             Kind::Text | Kind::Thinking | Kind::Redacted => true,
-            Kind::Call { is_free, progress, .. } => progress.is_whole && !*is_free,
+            Kind::Call { is_free, progress, .. } => progress.is_whole() && !*is_free,
         }
     }
 

@@ -16,12 +16,12 @@ use super::{
     ID_RULE,
     error::{write_error_event, write_told_event},
     events::{citation, escaped, event, message_id, stop_reason},
-    open::{Block, Kind, Progress},
+    open::{Block, Kind},
     passage::KEEP_ALIVE,
     usage::write_usage,
 };
 use crate::{
-    chat::{Delta, Error, ErrorKind, Finish, Start, Usage, fit_id},
+    chat::{Delta, Error, ErrorKind, Finish, Progress, Start, Usage, fit_id},
     dialect::{AnswerTerms, ErrorBody, StreamWriter},
 };
 

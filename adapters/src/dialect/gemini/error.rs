@@ -130,6 +130,21 @@ pub(super) fn read_object(status: u16, json: Json<'_>) -> Error<'_> {
     error
 }
 
+/// How long the bytes of an error ask to be left alone (`RetryInfo`), in whatever pieces they are framed. There is no head
+/// field for it in this API (<https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto>).
+#[must_use]
+pub fn told_delay(bytes: &[u8]) -> Option<Duration> {
+    const NAME: &[u8] = br#""retryDelay""#;
+    let behind = &bytes[memchr::memmem::find(bytes, NAME)? + NAME.len()..];
+    let value = behind.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let value = value.strip_prefix(b"\"")?;
+    let end = value.iter().take(DELAY_BYTES_MAX).position(|b| *b == b'"')?;
+    seconds(std::str::from_utf8(&value[..end]).ok()?)
+}
+
+/// Longer than any duration is spelled.
+const DELAY_BYTES_MAX: usize = 32;
+
 /// A duration as protobuf spells it: `7s`, `0.5s`.
 fn seconds(text: &str) -> Option<Duration> {
     let seconds: f64 = text.strip_suffix('s')?.parse().ok()?;
@@ -141,6 +156,18 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    #[test]
+    fn a_delay_is_found_in_bytes() {
+        let told = |bytes: &[u8]| told_delay(bytes);
+        assert_eq!(told(b"1f\r\n[{\"retryDelay\": \"7.5s\"}]"), Some(Duration::from_millis(7500)));
+        assert_eq!(told(br#"{"retryDelay":"40s"}"#), Some(Duration::from_secs(40)));
+        for none in [&b"{}"[..], br#"{"retryDelay":7}"#, br#"{"retryDelay":"7"#, br#""retryDelay""#]
+        {
+            assert_eq!(told(none), None);
+        }
+        assert_eq!(told(br#"{"retryDelay":"-7s"}"#), None);
+    }
 
     #[test]
     fn a_provider_s_error_is_read() {

@@ -2,13 +2,16 @@
 //!
 //! In: deltas. Out: events, each with its `sequence_number`. State: the items so far, with their text, because the API
 //! repeats every text when its part is done, when its item is done, and once more in the response at the end; at most
-//! [`HELD_BYTES_MAX`] bytes of it, then the stream fails. Texts and thoughts are done when something else begins; calls of
-//! tools stay open until the end, since their fragments may be interleaved.
+//! [`HELD_BYTES_MAX`] bytes of it, then the stream fails. Texts and thoughts are done when something else begins; a call of a
+//! tool when the next one begins, or at the end. Where a provider interleaves calls, those behind the first wait for it:
+//! clients mix up the fragments of two calls (LangChain does).
 //!
 //! A stream that fails ends with `error` (where the SDKs raise) and `response.failed` (where Codex looks). What was open
 //! then is not declared done: a client must not run half a call.
 
 mod ending;
+
+use std::collections::VecDeque;
 
 use ending::place;
 
@@ -18,7 +21,7 @@ use super::{
     output::{Body, Content, Ending, Envelope, Fault, Item, Status, write_summary},
 };
 use crate::{
-    chat::{Delta, ErrorKind, Finish, Source, Start, Usage},
+    chat::{Delta, ErrorKind, Finish, Progress, Source, Start, Usage},
     dialect::{AnswerTerms, ErrorBody, StreamWriter},
 };
 
@@ -41,11 +44,30 @@ pub(super) struct Writer {
     items: Vec<Item>,
     /// The message or the thought that is open.
     prose: Option<usize>,
-    /// The calls that are open: their numbers and places.
-    calls: Vec<(u32, usize)>,
+    /// The call that is open.
+    call: Option<Call>,
+    /// The calls that wait for it to be whole, with their fragments so far.
+    waiting: VecDeque<Waiting>,
     finish: Option<Finish>,
     usage: Option<Usage>,
     held: usize,
+}
+
+/// A call whose fragments are passed on.
+#[derive(Debug)]
+struct Call {
+    number: u32,
+    /// Its place among the items.
+    index: usize,
+    progress: Progress,
+}
+
+/// A call that is not yet told of.
+#[derive(Debug)]
+struct Waiting {
+    number: u32,
+    body: Body,
+    fragments: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +137,8 @@ impl Writer {
             sequence: 0,
             items: Vec::new(),
             prose: None,
-            calls: Vec::new(),
+            call: None,
+            waiting: VecDeque::new(),
             finish: None,
             usage: None,
             held: 0,
@@ -299,29 +322,59 @@ impl Writer {
         self.close_prose(Status::Completed, out);
     }
 
-    fn call(&mut self, call: u32, body: Body, out: &mut Vec<u8>) {
-        self.close_prose(Status::Completed, out);
+    fn call(&mut self, number: u32, body: Body, out: &mut Vec<u8>) {
         if let Body::Call { id, name, .. } = &body
             && !self.hold(id.len() + name.len(), out)
         {
             return;
         }
-        if let Some(index) = self.begin(body, out) {
-            self.calls.push((call, index));
+        self.waiting.push_back(Waiting { number, body, fragments: String::new() });
+        self.advance(false, out);
+    }
+
+    /// Begins the calls that wait, as long as the one before them is whole; or all, because nothing more comes.
+    fn advance(&mut self, all: bool, out: &mut Vec<u8>) {
+        while !self.waiting.is_empty() && (all || self.call.as_ref().is_none_or(is_whole)) {
+            if let Some(Call { index, .. }) = self.call.take() {
+                self.close_call(index, Status::Completed, out);
+            }
+            let Some(Waiting { number, body, fragments }) = self.waiting.pop_front() else {
+                return;
+            };
+            self.close_prose(Status::Completed, out);
+            let Some(index) = self.begin(body, out) else { return };
+            self.call = Some(Call { number, index, progress: Progress::default() });
+            if !fragments.is_empty() {
+                self.pass_arguments(&fragments, out);
+            }
         }
     }
 
-    fn arguments(&mut self, call: u32, fragment: &str, out: &mut Vec<u8>) {
-        let found = self.calls.iter().rev().find(|(number, _)| *number == call);
-        let Some((_, index)) = found.copied() else { return };
+    fn arguments(&mut self, number: u32, fragment: &str, out: &mut Vec<u8>) {
         if !self.hold(fragment.len(), out) {
             return;
         }
+        if self.call.as_ref().is_some_and(|call| call.number == number) {
+            self.pass_arguments(fragment, out);
+            self.advance(false, out);
+        } else if let Some(call) = self.waiting.iter_mut().find(|call| call.number == number) {
+            call.fragments.push_str(fragment);
+        }
+    }
+
+    /// More arguments of the open call.
+    fn pass_arguments(&mut self, fragment: &str, out: &mut Vec<u8>) {
+        let Some(Call { index, progress, .. }) = &mut self.call else { return };
+        let index = *index;
         let Body::Call { arguments, custom, .. } = &mut self.items[index].body else { return };
         arguments.push_str(fragment);
         let kind = match custom {
+            // Free text has no end of its own.
             true => "response.custom_tool_call_input.delta",
-            false => "response.function_call_arguments.delta",
+            false => {
+                progress.feed(fragment);
+                "response.function_call_arguments.delta"
+            }
         };
         self.piece(out, kind, index, None, fragment);
     }
@@ -382,4 +435,8 @@ impl Writer {
         self.end_failed(ErrorKind::Api, &fault, out);
         false
     }
+}
+
+fn is_whole(call: &Call) -> bool {
+    call.progress.is_whole()
 }

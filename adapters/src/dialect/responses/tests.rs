@@ -297,6 +297,46 @@ fn a_stream_that_breaks_in_a_call_does_not_end_the_call() {
 }
 
 #[test]
+fn interleaved_calls_come_one_after_the_other() {
+    let mut writer = RESPONSES.stream_writer(&TERMS);
+    let mut out = Vec::new();
+    let more = |call, fragment: &'static str| Delta::ToolArguments {
+        choice: 0,
+        call,
+        fragment: fragment.into(),
+    };
+    for delta in [
+        tool(0, false),
+        tool(1, false),
+        more(1, "{\"y\":"),
+        more(0, "{\"x\":"),
+        tool(2, false),
+        more(1, "2}"),
+        more(0, "1}"),
+        more(2, "{}"),
+        Delta::Finish { choice: 0, reason: Finish::ToolCalls, stop: None },
+        Delta::Done,
+    ] {
+        writer.write(&delta, &mut out);
+    }
+    assert_eq!(follow(&out), "response.completed");
+    let text = String::from_utf8(out).unwrap();
+    let told: Vec<(u64, bool)> = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok())
+        .filter_map(|event| {
+            let is_piece = event["type"] == "response.function_call_arguments.delta";
+            let is_done = event["type"] == "response.output_item.done";
+            (is_piece || is_done).then(|| (event["output_index"].as_u64().unwrap(), is_done))
+        })
+        .collect();
+    let expected =
+        [(0, false), (0, false), (0, true), (1, false), (1, true), (2, false), (2, true)];
+    assert_eq!(told, expected);
+    assert!(text.contains(r#""arguments":"{\"y\":2}""#), "{text}");
+}
+
+#[test]
 fn what_is_held_is_bounded() {
     let mut writer = RESPONSES.stream_writer(&TERMS);
     let (text, mut out) = ("x".repeat(64 * 1024), Vec::new());

@@ -3,7 +3,7 @@
 use std::{task::Poll, time::Duration};
 
 use faregate_adapters::{
-    dialect::{Asked, Call, openai},
+    dialect::{Asked, Call, Form, gemini, openai},
     surface::Surface,
 };
 use faregate_policy::{
@@ -129,7 +129,8 @@ impl Walk {
                             choice.failed(fault, now());
                             self.exchange.report(Outcome::Failed(fault), now());
                         }
-                        Ok(answer) => {
+                        Ok(mut answer) => {
+                            hear_delay(provider, &mut answer);
                             choice.answered(answer.info.status, now());
                             match self.report(&core, &answer) {
                                 Verdict::Relay => {
@@ -246,6 +247,7 @@ impl Walk {
             streams: self.streams,
             switches: self.protocols.is_some(),
             translated: written.crossing_type(self),
+            tells: (self.form(), core.wall()),
         };
         let deadlines = self.deadlines(target, end);
         let client = &mut connection.client;
@@ -421,4 +423,21 @@ fn recycle(core: &Core, upstream: &Upstream, answer: Answer) {
 pub(super) fn end_of(walk: &Walk) -> Instant {
     let total: Duration = walk.live.policy.server.deadlines.total;
     walk.times.started.after(total)
+}
+
+/// Makes a head field of the delay that a provider asks for in the body of its error, where its dialect has no field for it
+/// and the body has come with the head.
+fn hear_delay(provider: &Provider, answer: &mut Answer) {
+    let info = &mut answer.info;
+    let is_told = info.retry_after.is_some() || info.retry_after_ms.is_some();
+    if !matches!(info.status, 429 | 503) || is_told || !provider.forms.contains(&Form::Gemini) {
+        return;
+    }
+    let body = answer.buf.get(info.len..).unwrap_or_default();
+    if let Some(delay) = gemini::told_delay(body) {
+        let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        reply::write_number_field(&mut answer.out, b"retry-after", millis.div_ceil(1000));
+        reply::write_number_field(&mut answer.out, b"retry-after-ms", millis);
+        info.retry_after_ms = Some(millis.to_string().into());
+    }
 }

@@ -306,8 +306,8 @@ pub(crate) fn refusal(refusal: &Refusal) -> Vec<u8> {
     }
 }
 
-/// The error body that goes with a status the script asked for.
-pub(crate) fn scripted(dialect: Dialect, status: u16) -> Vec<u8> {
+/// The error body that goes with a status the script asked for. Gemini asks to be left alone for `delay` seconds in it.
+pub(crate) fn scripted(dialect: Dialect, status: u16, delay: Option<&str>) -> Vec<u8> {
     if matches!(dialect, Dialect::OpenAi | Dialect::Responses) {
         return openai_scripted(status);
     }
@@ -325,10 +325,10 @@ pub(crate) fn scripted(dialect: Dialect, status: u16) -> Vec<u8> {
         (_, 500..) => "Internal server error",
         _ => "The request was refused by script",
     };
-    if (dialect, status) == (Dialect::Gemini, 429) {
+    if let (Dialect::Gemini, 429, Some(delay)) = (dialect, status, delay) {
         let mut body = google(status, message);
         let kind = "type.googleapis.com/google.rpc.RetryInfo";
-        body["error"]["details"] = json!([{"@type": kind, "retryDelay": "7s"}]);
+        body["error"]["details"] = json!([{"@type": kind, "retryDelay": format!("{delay}s")}]);
         return body.to_string().into_bytes();
     }
     error(dialect, status, message)
@@ -427,9 +427,11 @@ mod tests {
 
     #[test]
     fn a_scripted_error_says_what_the_real_one_says() {
-        let limited: Value = serde_json::from_slice(&scripted(Dialect::Gemini, 429)).unwrap();
+        let limited: Value =
+            serde_json::from_slice(&scripted(Dialect::Gemini, 429, Some("7"))).unwrap();
         assert_eq!(limited["error"]["details"][0]["retryDelay"], "7s");
-        let overloaded: Value = serde_json::from_slice(&scripted(Dialect::Anthropic, 529)).unwrap();
+        let overloaded: Value =
+            serde_json::from_slice(&scripted(Dialect::Anthropic, 529, None)).unwrap();
         assert_eq!(overloaded["error"]["type"], "overloaded_error");
     }
 }

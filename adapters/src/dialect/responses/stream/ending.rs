@@ -2,7 +2,7 @@
 
 use faregate_wire::{JsonWriter, quote};
 
-use super::{Phase, Writer};
+use super::{Call, Phase, Writer};
 use crate::{
     chat::{ErrorKind, Finish, Start},
     dialect::responses::{
@@ -69,7 +69,7 @@ impl Writer {
         });
     }
 
-    fn close_call(&mut self, index: usize, status: Status, out: &mut Vec<u8>) {
+    pub(super) fn close_call(&mut self, index: usize, status: Status, out: &mut Vec<u8>) {
         let Body::Call { custom, arguments, .. } = &mut self.items[index].body else { return };
         let (kind, member) = match custom {
             true => ("response.custom_tool_call_input.done", "input"),
@@ -96,11 +96,11 @@ impl Writer {
     /// Closes what is open. What began last is what a limit has cut.
     pub(super) fn finish(&mut self, finish: Option<Finish>, out: &mut Vec<u8>) {
         self.finish = finish;
+        self.advance(true, out);
         let (status, _) = ending_of(finish, &self.items);
         let is_prose_last = self.prose.is_some_and(|index| index + 1 == self.items.len());
-        let last = self.calls.last().map(|(_, index)| *index).filter(|_| !is_prose_last);
-        for (_, index) in std::mem::take(&mut self.calls) {
-            let status = if Some(index) == last { status } else { Status::Completed };
+        if let Some(Call { index, .. }) = self.call.take() {
+            let status = if is_prose_last { Status::Completed } else { status };
             self.close_call(index, status, out);
         }
         self.close_prose(status, out);
