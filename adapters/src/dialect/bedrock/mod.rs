@@ -5,6 +5,7 @@
 //! Format: <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html>
 
 mod answer;
+mod block;
 mod error;
 mod extra;
 mod family;
