@@ -8,6 +8,8 @@
 pub mod auth;
 pub mod base64;
 pub mod chat;
+#[cfg(any(test, feature = "check"))]
+pub mod check;
 pub mod dialect;
 pub mod embed;
 pub mod kind;

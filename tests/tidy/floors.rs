@@ -29,7 +29,8 @@ fn a_floor_names_only_floors_below_it() {
     for (name, folder, below) in FLOORS {
         for other in dependencies(folder).into_iter().filter(|other| other.starts_with("faregate"))
         {
-            if !below.contains(&other.as_str()) {
+            // A crate's tests may name the crate itself, to have its checks.
+            if other != name && !below.contains(&other.as_str()) {
                 found.push(format!("{name} depends on {other}"));
             }
         }

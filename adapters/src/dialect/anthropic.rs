@@ -97,14 +97,14 @@ impl Outbound for Messages {
     fn read_answer(
         &self,
         body: &[u8],
-        _terms: &ReadTerms<'_>,
+        terms: &ReadTerms<'_>,
         sink: &mut dyn FnMut(Delta<'_>),
     ) -> Result<(), BadAnswer> {
-        answer::read_answer(body, sink)
+        answer::read_answer(body, terms.seed, sink)
     }
 
-    fn stream_reader(&self, _terms: &ReadTerms<'_>) -> Box<dyn StreamReader> {
-        Box::new(stream_read::Reader::default())
+    fn stream_reader(&self, terms: &ReadTerms<'_>) -> Box<dyn StreamReader> {
+        Box::new(stream_read::Reader::new(terms.seed))
     }
 
     fn read_error<'a>(&self, status: u16, body: &'a [u8]) -> Error<'a> {

@@ -229,6 +229,12 @@ pub struct ReadTerms<'a> {
     pub quirks: &'a Quirks,
 }
 
+/// The id of a call: the provider's; where it gives none, one that is made of `seed` and differs from call to call.
+fn call_id<'a>(given: Option<Cow<'a, str>>, seed: u64, call: u32) -> Cow<'a, str> {
+    let given = given.filter(|id| !id.is_empty());
+    given.unwrap_or_else(|| Cow::Owned(format!("call_{seed:016x}{call}")))
+}
+
 /// What a writer of answers needs.
 #[derive(Clone, Copy, Debug)]
 pub struct AnswerTerms<'a> {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
-use faregate_adapters::dialect::Form;
+use faregate_adapters::{check::stream::Ends, dialect::Form};
 
 use super::{
     fixture::{Case, DEMANDED, cases, cases_of, folder},
@@ -57,8 +57,8 @@ fn crossed(case: &Case) -> BTreeMap<PathBuf, String> {
         if let Some(body) = case.answer() {
             file("answer.json", layout::lines(&relay::answer(case.form, &body, other)));
         }
-        if let Some(events) = case.events() {
-            let relayed = relay::stream(case.form, &events, other);
+        if let Some(stream) = case.stream() {
+            let relayed = Ends::plain(case.form, other).relay(&stream, &[], true);
             file("stream.txt", layout::stream(other, &relayed.out));
         }
     }

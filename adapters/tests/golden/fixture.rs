@@ -2,8 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use faregate_adapters::dialect::{Form, StreamFraming};
-use faregate_wire::{Cutter, FrameCutter};
+use faregate_adapters::dialect::Form;
 
 /// What every dialect must have a recording of.
 pub(crate) const DEMANDED: [&str; 10] = [
@@ -29,15 +28,6 @@ pub(crate) struct Case {
     pub(crate) path: PathBuf,
 }
 
-/// One event of a stream.
-#[derive(Clone, Debug)]
-pub(crate) struct Event {
-    /// Its name, perhaps empty.
-    pub(crate) name: Vec<u8>,
-    /// Its data.
-    pub(crate) data: Vec<u8>,
-}
-
 impl Case {
     /// The request, as a client sends it.
     pub(crate) fn request(&self) -> Option<Vec<u8>> {
@@ -53,11 +43,6 @@ impl Case {
     pub(crate) fn stream(&self) -> Option<Vec<u8>> {
         let file = if self.form == Form::Converse { "stream.bin" } else { "stream.txt" };
         fs::read(self.path.join(file)).ok()
-    }
-
-    /// The events of the stream.
-    pub(crate) fn events(&self) -> Option<Vec<Event>> {
-        Some(cut(self.form, &self.stream()?))
     }
 
     /// How it is told apart in a message.
@@ -96,39 +81,4 @@ pub(crate) fn cases_of(form: Form) -> Vec<Case> {
         .collect();
     cases.sort_by(|a, b| a.name.cmp(&b.name));
     cases
-}
-
-/// The whole events that a stream's bytes hold.
-pub(crate) fn cut(form: Form, stream: &[u8]) -> Vec<Event> {
-    let (mut events, mut rest) = (Vec::new(), stream);
-    match form.outbound().stream_framing() {
-        StreamFraming::Frames => {
-            let mut cutter = FrameCutter::default();
-            while let Some(frame) = cutter.cut(rest).unwrap() {
-                let (name, data) = (frame.event().into_owned(), frame.data().into_owned());
-                events.push(Event { name, data });
-                rest = &rest[frame.raw.len()..];
-            }
-        }
-        StreamFraming::Events | StreamFraming::Lines => {
-            let mut cutter = Cutter::default();
-            while let Some(event) = cutter.cut(rest).unwrap() {
-                if let Some(data) = event.data_joined() {
-                    let name = event.event().unwrap_or_default().to_vec();
-                    events.push(Event { name, data: data.into_owned() });
-                }
-                rest = &rest[event.raw.len()..];
-            }
-        }
-    }
-    events
-}
-
-/// What a client reads of a stream that was written for it: all of it are whole events.
-pub(crate) fn cut_all(form: Form, stream: &[u8]) -> Vec<Event> {
-    let ends: [&[u8]; 2] = [b"\n\n", b"\r\n\r\n"];
-    let is_ended = ends.into_iter().any(|end| stream.ends_with(end));
-    let is_ended = is_ended || stream.is_empty() || form == Form::Converse;
-    assert!(is_ended, "the last event is whole: {}", stream.escape_ascii());
-    cut(form, stream)
 }

@@ -1,9 +1,7 @@
 //! How JSON and streams are laid out in the files under `to/`: values keep their order and their spelling.
 
-use faregate_adapters::dialect::Form;
+use faregate_adapters::{check::stream::read_all, dialect::Form};
 use faregate_wire::Json;
-
-use super::fixture::{Event, cut_all};
 
 /// A JSON text over several lines.
 pub(crate) fn lines(json: &[u8]) -> String {
@@ -18,11 +16,11 @@ pub(crate) fn lines(json: &[u8]) -> String {
 
 /// A stream, one event a line: its name, if it has one, and its data.
 pub(crate) fn stream(form: Form, stream: &[u8]) -> String {
-    let line = |Event { name, data }: Event| {
+    let line = |(name, data): (Vec<u8>, Vec<u8>)| {
         let name = String::from_utf8(name).unwrap();
         format!("{name} {}\n", String::from_utf8(data).unwrap()).trim_start().to_owned()
     };
-    cut_all(form, stream).into_iter().map(line).collect()
+    read_all(form, stream).into_iter().map(line).collect()
 }
 
 fn lay(out: &mut String, value: Json<'_>, depth: usize) {

@@ -1,7 +1,7 @@
 //! Every dialect against every other, over the recorded conversations in `tests/golden`.
 //!
 //! [`crossing`] compares what each becomes in the other dialects with the files under `to/` (`UPDATE=1` rewrites them; the
-//! diff is read), and [`prefixes`] breaks every stream off behind every event.
+//! diff is read), and [`prefixes`] breaks every stream off behind every byte.
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -11,7 +11,7 @@
 
 mod crossing;
 mod fixture;
-mod grammar;
 mod layout;
 mod prefixes;
 mod relay;
+mod sums;

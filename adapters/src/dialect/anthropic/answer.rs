@@ -15,9 +15,13 @@ use crate::{
 };
 
 /// Reads a whole answer.
-pub(super) fn read_answer(body: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> Result<(), BadAnswer> {
+pub(super) fn read_answer(
+    body: &[u8],
+    seed: u64,
+    sink: &mut dyn FnMut(Delta<'_>),
+) -> Result<(), BadAnswer> {
     let body = Json::new(body).filter(|body| body.is_object()).ok_or(BadAnswer)?;
-    let mut reader = Reader::default();
+    let mut reader = Reader::new(seed);
     if body.get_str("type").is_some_and(|kind| kind == "error") {
         reader.fail(body, sink);
         return Ok(());

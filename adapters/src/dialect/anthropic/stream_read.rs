@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     chat::{Delta, Finish, Start},
-    dialect::{BadAnswer, StreamReader},
+    dialect::{BadAnswer, StreamReader, call_id},
 };
 
 /// The most blocks that are open at a time; the format has one.
@@ -31,6 +31,8 @@ type Sink<'s> = &'s mut dyn FnMut(Delta<'_>);
 /// Reads a stream.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
+    /// Made into ids of calls where the provider gives none.
+    seed: u64,
     has_started: bool,
     has_finished: bool,
     is_over: bool,
@@ -99,6 +101,11 @@ impl StreamReader for Reader {
 }
 
 impl Reader {
+    /// A reader at the start of an answer.
+    pub(super) fn new(seed: u64) -> Self {
+        Self { seed, ..Self::default() }
+    }
+
     /// The answer begins: `message` is its head.
     pub(super) fn start(&mut self, message: Json<'_>, sink: Sink<'_>) {
         if self.has_started {
@@ -155,7 +162,7 @@ impl Reader {
         sink(Delta::ToolStart {
             choice: 0,
             call,
-            id: block.get_str("id").unwrap_or_default(),
+            id: call_id(block.get_str("id"), self.seed, call),
             name: block.get_str("name").unwrap_or_default(),
             custom: false,
             signature: None,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     chat::{Delta, Error, ErrorKind, Finish, Media, MediaKind, Source, Start, Usage},
-    dialect::BadAnswer,
+    dialect::{BadAnswer, call_id},
 };
 
 /// How an answer ended.
@@ -24,14 +24,18 @@ pub(super) enum Ending {
 }
 
 /// Reads a whole answer.
-pub(super) fn read(body: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> Result<(), BadAnswer> {
+pub(super) fn read(
+    body: &[u8],
+    seed: u64,
+    sink: &mut dyn FnMut(Delta<'_>),
+) -> Result<(), BadAnswer> {
     let answer = Json::new(body).filter(|json| json.is_object()).ok_or(BadAnswer)?;
     let message = answer.at(&["output", "message"]).ok_or(BadAnswer)?;
     let usage = answer.get("usage").and_then(usage);
     sink(Delta::Start(Start { tier: tier(answer), usage, ..Start::default() }));
     let mut calls = 0;
     for block in message.get("content").map(Json::items).into_iter().flatten() {
-        read_block(block, &mut calls, sink);
+        read_block(block, (seed, &mut calls), sink);
     }
     let reason = answer.get_str("stopReason").unwrap_or_default();
     let stop = answer.at(&["additionalModelResponseFields", "stop_sequence"]).and_then(Json::str);
@@ -49,7 +53,7 @@ pub(super) fn read(body: &[u8], sink: &mut dyn FnMut(Delta<'_>)) -> Result<(), B
     Ok(())
 }
 
-fn read_block(block: Json<'_>, calls: &mut u32, sink: &mut dyn FnMut(Delta<'_>)) {
+fn read_block(block: Json<'_>, (seed, calls): (u64, &mut u32), sink: &mut dyn FnMut(Delta<'_>)) {
     if let Some(text) = block.get_str("text") {
         say(text, sink);
     }
@@ -57,9 +61,9 @@ fn read_block(block: Json<'_>, calls: &mut u32, sink: &mut dyn FnMut(Delta<'_>))
         read_thought(thought, sink);
     }
     if let Some(tool) = block.get("toolUse").filter(|tool| !is_servers(*tool)) {
-        let (id, name) = (tool.get_str("toolUseId"), tool.get_str("name"));
-        let (id, name) = (id.unwrap_or_default(), name.unwrap_or_default());
         let call = *calls;
+        let id = call_id(tool.get_str("toolUseId"), seed, call);
+        let name = tool.get_str("name").unwrap_or_default();
         *calls += 1;
         sink(Delta::ToolStart { choice: 0, call, id, name, custom: false, signature: None });
         let arguments = tool.get("input").filter(|input| input.is_object());

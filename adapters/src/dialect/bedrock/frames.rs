@@ -1,19 +1,23 @@
 //! A stream of Converse as clients read it, frame by frame.
 //!
-//! In: deltas. Out: frames. Remembered: which blocks are open; calls that wait, since calls are told one after the other
-//! and a provider may interleave them: their arguments are kept, at most [`WAITING_BYTES_MAX`] bytes of all together,
-//! until the call before them is whole. Text and thoughts are blocks of their own beside an open call. Usage comes in the
-//! last event, behind `messageStop`.
+//! In: deltas. Out: frames. Remembered: the block that is open, and those that wait: blocks are told one after the other,
+//! so what comes while a call is unfinished waits for it, at most [`WAITING_BYTES_MAX`] bytes. A call is finished when its
+//! arguments are a whole object, or when everything has come. Usage comes in the last event, behind `messageStop`.
+
+use std::collections::VecDeque;
 
 use faregate_wire::{JsonWriter, write_event_frame, write_exception_frame};
 
-use super::write;
+use super::{
+    block::{Block, Kind, Piece},
+    write,
+};
 use crate::{
-    chat::{Delta, Error, ErrorKind, Finish, Usage},
+    chat::{Delta, Error, ErrorKind, Finish, Progress, Usage},
     dialect::{ErrorBody, StreamWriter},
 };
 
-/// The most bytes of calls that wait.
+/// The most bytes of what waits.
 const WAITING_BYTES_MAX: usize = 1 << 20;
 
 /// An event that no client knows, and all step over.
@@ -29,47 +33,13 @@ pub(super) const KEEP_ALIVE: &[u8] = b"\
 pub(super) struct Writer {
     has_started: bool,
     next_index: u64,
-    /// The block of text or thought that is open.
-    prose: Option<(Prose, u64)>,
-    /// The call that is being told.
-    call: Option<Told>,
-    waiting: Vec<Waiting>,
+    open: Option<(u64, Kind)>,
+    waiting: VecDeque<Block>,
+    waiting_bytes: usize,
     tier: Option<String>,
     has_finished: bool,
     usage: Option<Usage>,
     is_over: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Prose {
-    Text,
-    Thought,
-}
-
-/// A call whose block is open.
-#[derive(Debug)]
-struct Told {
-    call: u32,
-    index: u64,
-    arguments: Progress,
-}
-
-/// A call that waits for the one before it.
-#[derive(Debug)]
-struct Waiting {
-    call: u32,
-    id: String,
-    name: String,
-    arguments: String,
-}
-
-/// How far the JSON text of arguments has come.
-#[derive(Clone, Copy, Debug, Default)]
-struct Progress {
-    depth: u32,
-    in_string: bool,
-    escaped: bool,
-    begun: bool,
 }
 
 impl StreamWriter for Writer {
@@ -84,26 +54,25 @@ impl StreamWriter for Writer {
                 self.start(out);
             }
             Delta::Text { choice: 0, text } | Delta::Refusal { choice: 0, text } => {
-                self.say(Prose::Text, out, |json| {
-                    json.member_str("text", text);
-                });
+                self.add_text(Kind::Text, text, out);
             }
-            Delta::Reasoning { choice: 0, text } => self.think(out, "text", text),
+            Delta::Reasoning { choice: 0, text } => self.add_text(Kind::Thought, text, out),
             Delta::Signature { choice: 0, signature, redacted } => {
                 self.sign(signature, *redacted, out);
             }
             Delta::ToolStart { choice: 0, call, id, name, .. } => {
                 let (id, name) = (id.to_string(), name.to_string());
-                let waiting = Waiting { call: *call, id, name, arguments: String::new() };
-                self.wait(waiting, out);
+                self.begin(
+                    Kind::Call { call: *call, id, name, progress: Progress::default() },
+                    out,
+                );
             }
             Delta::ToolArguments { choice: 0, call, fragment } => {
                 self.argue(*call, fragment, out);
             }
             Delta::Media { choice: 0, media } => self.show(write::image(media), out),
             Delta::Citation { choice: 0, url, title, quote } => {
-                self.say(Prose::Text, out, |json| {
-                    json.name("citation");
+                self.add_other(Kind::Text, "citation", out, |json| {
                     write::write_citation(json, url.as_deref(), title.as_deref(), quote.as_deref());
                 });
             }
@@ -115,6 +84,7 @@ impl StreamWriter for Writer {
             Delta::Done => self.done(out),
             _ => {} // another choice, or what Converse has no word for
         }
+        self.check_waiting(out);
     }
 
     fn fail(&mut self, error: &ErrorBody<'_>, out: &mut Vec<u8>) {
@@ -142,133 +112,149 @@ impl Writer {
         }
     }
 
-    /// Adds to the block of this kind of prose; opens it if need be.
-    fn say(&mut self, prose: Prose, out: &mut Vec<u8>, delta: impl FnOnce(&mut JsonWriter<'_>)) {
+    /// Makes a block of this kind the last, unless it is.
+    fn turn_to(&mut self, kind: Kind, out: &mut Vec<u8>) {
+        let is_last = match (self.waiting.back(), &self.open) {
+            (Some(last), _) => !last.is_sealed && last.kind.takes(&kind),
+            (None, Some((_, last))) => last.takes(&kind),
+            (None, None) => false,
+        };
+        if !is_last {
+            self.begin(kind, out);
+        }
+    }
+
+    fn add_text(&mut self, kind: Kind, text: &str, out: &mut Vec<u8>) {
         if self.has_finished {
             return;
         }
-        self.start(out);
-        self.tell_waiting(out);
-        let index = match self.prose {
-            Some((open, index)) if open == prose => index,
-            _ => {
-                self.stop_prose(out);
-                let index = self.take_index();
-                self.prose = Some((prose, index));
-                index
+        self.turn_to(kind, out);
+        match (self.waiting.back_mut(), &self.open) {
+            (Some(block), _) => self.waiting_bytes += block.add_text(text),
+            (None, Some((index, kind))) => {
+                block_delta(*index, out, |json| kind.write_text(json, text));
             }
-        };
-        block_delta(index, out, delta);
+            (None, None) => {}
+        }
     }
 
-    fn think(&mut self, out: &mut Vec<u8>, member: &str, text: &str) {
-        self.say(Prose::Thought, out, |json| {
-            json.name("reasoningContent").object().member_str(member, text).end();
-        });
+    fn add_other(
+        &mut self,
+        kind: Kind,
+        name: &'static str,
+        out: &mut Vec<u8>,
+        write: impl FnOnce(&mut JsonWriter<'_>),
+    ) {
+        if self.has_finished {
+            return;
+        }
+        self.turn_to(kind, out);
+        match (self.waiting.back_mut(), &self.open) {
+            (Some(block), _) => self.waiting_bytes += block.add_other(name, write),
+            (None, Some((index, _))) => block_delta(*index, out, |json| write(json.name(name))),
+            (None, None) => {}
+        }
     }
 
     fn sign(&mut self, signature: &str, redacted: bool, out: &mut Vec<u8>) {
-        if redacted {
-            self.stop_prose(out);
-            self.think(out, "redactedContent", &super::opaque::to_blob(signature));
+        let blob;
+        let (kind, member, value) = if redacted {
+            blob = super::opaque::to_blob(signature);
+            (Kind::Redacted, "redactedContent", &*blob)
         } else {
-            self.think(out, "signature", signature);
+            (Kind::Thought, "signature", signature)
+        };
+        self.add_other(kind, "reasoningContent", out, |json| {
+            json.object().member_str(member, value).end();
+        });
+        self.seal(out);
+    }
+
+    fn show(&mut self, image: Option<(&'static str, &str)>, out: &mut Vec<u8>) {
+        let Some((format, data)) = image else { return };
+        self.add_other(Kind::Image { format }, "image", out, |json| {
+            json.object().name("source").object().member_str("bytes", data).end().end();
+        });
+        self.seal(out);
+    }
+
+    /// Nothing more goes into the last block.
+    fn seal(&mut self, out: &mut Vec<u8>) {
+        match self.waiting.back_mut() {
+            Some(block) => block.is_sealed = true,
+            None => self.stop_open(out),
         }
-        self.stop_prose(out);
     }
 
-    fn show(&mut self, image: Option<(&str, &str)>, out: &mut Vec<u8>) {
-        let Some((format, data)) = image.filter(|_| !self.has_finished) else { return };
-        self.start(out);
-        self.stop_prose(out);
-        let index = self.take_index();
-        event(out, "contentBlockStart", |json| {
-            json.name("start").object().name("image").object();
-            json.member_str("format", format).end().end().member_u64("contentBlockIndex", index);
-        });
-        block_delta(index, out, |json| {
-            json.name("image").object().name("source").object();
-            json.member_str("bytes", data).end().end();
-        });
-        block_stop(index, out);
-    }
-
-    fn wait(&mut self, waiting: Waiting, out: &mut Vec<u8>) {
+    /// Opens a block, or lets it wait for the call that is open.
+    fn begin(&mut self, kind: Kind, out: &mut Vec<u8>) {
         if self.has_finished {
             return;
         }
         self.start(out);
-        self.stop_prose(out);
-        self.waiting.push(waiting);
-        self.tell_waiting(out);
-        self.check_waiting(out);
+        let block = Block::new(kind);
+        self.waiting_bytes += block.bytes();
+        self.waiting.push_back(block);
+        self.advance(false, out);
     }
 
     fn argue(&mut self, call: u32, fragment: &str, out: &mut Vec<u8>) {
-        if let Some(told) = self.call.as_mut().filter(|told| told.call == call) {
-            told.arguments.take(fragment);
-            arguments(told.index, fragment, out);
-        } else if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.call == call) {
-            waiting.arguments.push_str(fragment);
-            self.check_waiting(out);
+        if let Some((index, kind)) = self.open.as_mut().filter(|(_, kind)| kind.is_call(call)) {
+            kind.feed(fragment);
+            block_delta(*index, out, |json| kind.write_text(json, fragment));
+            self.advance(false, out);
+        } else if let Some(block) = self.waiting.iter_mut().find(|block| block.kind.is_call(call)) {
+            block.kind.feed(fragment);
+            self.waiting_bytes += block.add_text(fragment);
         }
     }
 
-    /// Tells calls that wait as long as the one before them is whole.
-    fn tell_waiting(&mut self, out: &mut Vec<u8>) {
-        while self.call.as_ref().is_none_or(|told| told.arguments.is_whole()) {
-            self.stop_call(out);
-            if self.waiting.is_empty() {
-                return;
-            }
-            let next = self.waiting.remove(0);
-            self.tell(&next, out);
+    /// Tells what waits, one block after the other, until a call is unfinished; `all` when nothing more comes.
+    fn advance(&mut self, all: bool, out: &mut Vec<u8>) {
+        while all || self.open.as_ref().is_none_or(|(_, kind)| kind.is_done()) {
+            let Some(block) = self.waiting.pop_front() else { break };
+            self.stop_open(out);
+            self.tell(block, out);
+        }
+        if self.waiting.is_empty() {
+            self.waiting_bytes = 0;
         }
     }
 
-    fn tell(&mut self, next: &Waiting, out: &mut Vec<u8>) {
-        let index = self.take_index();
-        event(out, "contentBlockStart", |json| {
-            json.name("start").object().name("toolUse").object();
-            json.member_str("toolUseId", &next.id).member_str("name", &next.name).end().end();
-            json.member_u64("contentBlockIndex", index);
-        });
-        let mut progress = Progress::default();
-        if !next.arguments.is_empty() {
-            progress.take(&next.arguments);
-            arguments(index, &next.arguments, out);
+    fn tell(&mut self, block: Block, out: &mut Vec<u8>) {
+        let index = self.next_index;
+        self.next_index += 1;
+        if block.kind.is_announced() {
+            event(out, "contentBlockStart", |json| {
+                block.kind.write_start(json.name("start").object());
+                json.end().member_u64("contentBlockIndex", index);
+            });
         }
-        self.call = Some(Told { call: next.call, index, arguments: progress });
+        for piece in &block.pieces {
+            block_delta(index, out, |json| match piece {
+                Piece::Text(text) => block.kind.write_text(json, text),
+                Piece::Other(name, value) => _ = json.name(name).raw(value),
+            });
+        }
+        self.open = Some((index, block.kind));
+        if block.is_sealed {
+            self.stop_open(out);
+        }
     }
 
     /// Ends the stream when too much waits.
     fn check_waiting(&mut self, out: &mut Vec<u8>) {
-        let of = |one: &Waiting| one.id.len() + one.name.len() + one.arguments.len() + 64;
-        if self.waiting.iter().map(of).sum::<usize>() > WAITING_BYTES_MAX {
-            let json = br#"{"message":"interleaved tool calls are too large"}"#;
+        if !self.is_over && self.waiting_bytes > WAITING_BYTES_MAX {
+            let json = br#"{"message":"what waits for an unfinished tool call is too large"}"#;
             self.end_with("modelStreamErrorException", json, out);
         }
     }
 
-    fn stop_prose(&mut self, out: &mut Vec<u8>) {
-        if let Some((_, index)) = self.prose.take() {
-            block_stop(index, out);
-        }
-    }
-
-    fn stop_call(&mut self, out: &mut Vec<u8>) {
-        if let Some(told) = self.call.take() {
-            block_stop(told.index, out);
-        }
-    }
-
-    fn stop_all(&mut self, out: &mut Vec<u8>) {
-        self.stop_prose(out);
-        self.stop_call(out);
-        for waiting in std::mem::take(&mut self.waiting) {
-            self.tell(&waiting, out);
-            self.stop_call(out);
-        }
+    fn stop_open(&mut self, out: &mut Vec<u8>) {
+        let Some((index, _)) = self.open.take() else { return };
+        event(out, "contentBlockStop", |json| {
+            json.member_u64("contentBlockIndex", index);
+        });
     }
 
     fn finish(&mut self, reason: Option<Finish>, stop: Option<&str>, out: &mut Vec<u8>) {
@@ -276,7 +262,8 @@ impl Writer {
             return;
         }
         self.start(out);
-        self.stop_all(out);
+        self.advance(true, out);
+        self.stop_open(out);
         self.has_finished = true;
         event(out, "messageStop", |json| {
             json.member_str("stopReason", write::stop_reason(reason, stop.is_some()));
@@ -314,31 +301,6 @@ impl Writer {
         self.is_over = true;
         write_exception_frame(out, exception, json);
     }
-
-    fn take_index(&mut self) -> u64 {
-        self.next_index += 1;
-        self.next_index - 1
-    }
-}
-
-impl Progress {
-    fn take(&mut self, fragment: &str) {
-        for byte in fragment.bytes() {
-            match (self.in_string, byte) {
-                (true, _) if self.escaped => self.escaped = false,
-                (true, b'\\') => self.escaped = true,
-                (_, b'"') => self.in_string = !self.in_string,
-                (false, b'{' | b'[') => self.depth = self.depth.saturating_add(1),
-                (false, b'}' | b']') => self.depth = self.depth.saturating_sub(1),
-                _ => {}
-            }
-            self.begun |= self.depth > 0;
-        }
-    }
-
-    const fn is_whole(self) -> bool {
-        self.begun && self.depth == 0
-    }
 }
 
 /// The exception of a stream for a kind of error.
@@ -370,17 +332,5 @@ fn block_delta(index: u64, out: &mut Vec<u8>, delta: impl FnOnce(&mut JsonWriter
         json.name("delta").object();
         delta(json);
         json.end().member_u64("contentBlockIndex", index);
-    });
-}
-
-fn arguments(index: u64, fragment: &str, out: &mut Vec<u8>) {
-    block_delta(index, out, |json| {
-        json.name("toolUse").object().member_str("input", fragment).end();
-    });
-}
-
-fn block_stop(index: u64, out: &mut Vec<u8>) {
-    event(out, "contentBlockStop", |json| {
-        json.member_u64("contentBlockIndex", index);
     });
 }

@@ -5,6 +5,7 @@
 //! Format: <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html>
 
 mod answer;
+mod block;
 mod error;
 mod extra;
 mod family;
@@ -90,18 +91,18 @@ impl Outbound for Converse {
     fn read_answer(
         &self,
         body: &[u8],
-        _: &ReadTerms<'_>,
+        terms: &ReadTerms<'_>,
         sink: &mut dyn FnMut(Delta<'_>),
     ) -> Result<(), BadAnswer> {
-        answer::read(body, sink)
+        answer::read(body, terms.seed, sink)
     }
 
     fn stream_framing(&self) -> StreamFraming {
         StreamFraming::Frames
     }
 
-    fn stream_reader(&self, _: &ReadTerms<'_>) -> Box<dyn StreamReader> {
-        Box::new(stream::Reader::default())
+    fn stream_reader(&self, terms: &ReadTerms<'_>) -> Box<dyn StreamReader> {
+        Box::new(stream::Reader::new(terms.seed))
     }
 
     fn read_error<'a>(&self, status: u16, body: &'a [u8]) -> Error<'a> {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     chat::{Delta, Media, MediaKind, Source, Start},
-    dialect::{BadAnswer, StreamReader},
+    dialect::{BadAnswer, StreamReader, call_id},
 };
 
 /// The most blocks that may be open at a time.
@@ -21,6 +21,8 @@ const OPEN_BLOCKS_MAX: usize = 64;
 /// Reads a stream.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
+    /// Made into ids of calls where the provider gives none.
+    seed: u64,
     has_started: bool,
     calls: u32,
     open: Vec<Open>,
@@ -83,6 +85,11 @@ impl StreamReader for Reader {
 }
 
 impl Reader {
+    /// A reader at the start of a stream.
+    pub(super) fn new(seed: u64) -> Self {
+        Self { seed, ..Self::default() }
+    }
+
     fn start(&mut self, sink: &mut dyn FnMut(Delta<'_>)) {
         if !self.has_started {
             self.has_started = true;
@@ -121,7 +128,7 @@ impl Reader {
         sink(Delta::ToolStart {
             choice: 0,
             call,
-            id: tool.get_str("toolUseId").unwrap_or_default(),
+            id: call_id(tool.get_str("toolUseId"), self.seed, call),
             name: tool.get_str("name").unwrap_or_default(),
             custom: false,
             signature: None,

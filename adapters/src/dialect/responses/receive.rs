@@ -12,7 +12,7 @@ use faregate_wire::Json;
 use super::{error, namespace::join, usage};
 use crate::{
     chat::{Delta, Finish, Media, MediaKind, Source, Start},
-    dialect::{BadAnswer, StreamReader},
+    dialect::{BadAnswer, StreamReader, call_id},
 };
 
 /// The most items of one answer.
@@ -251,16 +251,12 @@ impl Reader {
             self.calls += 1;
             self.items[at].call = Some(call);
             let id = item.get_str("call_id").or_else(|| item.get_str("id"));
-            let id = id.filter(|id| !id.is_empty()).unwrap_or_else(|| self.mint(call).into());
+            let id = call_id(id, self.seed, call);
             let name = item.get_str("name").unwrap_or_default();
             let name = join(item.get_str("namespace").as_deref(), name);
             sink(Delta::ToolStart { choice: 0, call, id, name, custom, signature: None });
         }
         Ok(at)
-    }
-
-    fn mint(&self, call: u32) -> String {
-        format!("call_{:016x}{call}", self.seed)
     }
 
     /// Tells of an item what was not told before.

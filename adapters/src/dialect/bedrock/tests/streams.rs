@@ -69,27 +69,28 @@ fn deltas(wire: &[u8]) -> Vec<String> {
 /// Checks what a writer has written, and puts it together again.
 fn check_written(wire: &[u8]) -> Answer<'static> {
     let events = frames(wire);
-    let (mut open, mut stopped, mut next) = (Vec::new(), false, 0);
+    let (mut open, mut stopped, mut next) = (None, false, 0);
     for (at, (name, data)) in events.iter().enumerate() {
         let json = value(data);
         let index = json["contentBlockIndex"].as_u64();
         match &**name {
             "messageStart" => assert_eq!(at, 0),
-            "contentBlockStart" | "contentBlockDelta" if !open.contains(&index) => {
+            "contentBlockStart" | "contentBlockDelta" if open != index => {
+                assert!(open.is_none() && !stopped, "one block is open at a time");
                 assert_eq!(index, Some(next), "blocks are numbered without gaps");
                 let is_call = json.pointer("/delta/toolUse").is_some();
                 assert!(name == "contentBlockStart" || !is_call, "a call without a start");
-                open.push(index);
+                open = index;
                 next += 1;
             }
             "contentBlockStart" => panic!("a block that starts twice"),
             "contentBlockDelta" => assert!(!stopped),
             "contentBlockStop" => {
-                let place = open.iter().position(|known| *known == index).unwrap();
-                open.remove(place);
+                assert!(open.is_some() && open == index);
+                open = None;
             }
             "messageStop" => {
-                assert!(open.is_empty() && !stopped);
+                assert!(open.is_none() && !stopped);
                 stopped = true;
             }
             "metadata" => assert!(stopped && at == events.len() - 1),
@@ -265,6 +266,50 @@ fn interleaved_calls_are_told_one_after_the_other() {
     // While the first call goes on, the second waits.
     let stops = frames(&out).iter().filter(|(name, _)| name == "contentBlockStop").count();
     assert_eq!(stops, 3);
+}
+
+#[test]
+fn what_comes_while_a_call_is_unfinished_waits_for_it() {
+    let mut out = Vec::new();
+    let mut writer = CONVERSE.stream_writer(&TERMS);
+    let more = |fragment: &'static str| Delta::ToolArguments {
+        choice: 0,
+        call: 0,
+        fragment: fragment.into(),
+    };
+    let text = |text: &'static str| Delta::Text { choice: 0, text: text.into() };
+    let signature = |redacted| Delta::Signature { choice: 0, signature: "c2ln".into(), redacted };
+    for delta in [
+        Delta::ToolStart {
+            choice: 0,
+            call: 0,
+            id: "a".into(),
+            name: "f".into(),
+            custom: false,
+            signature: None,
+        },
+        more("{\"x\":"),
+        text("so "),
+        text("far"),
+        Delta::Reasoning { choice: 0, text: "hm".into() },
+        signature(false),
+        signature(true),
+        Delta::Reasoning { choice: 0, text: "more".into() },
+        more("1}"),
+        text("behind"),
+        Delta::Finish { choice: 0, reason: Finish::ToolCalls, stop: None },
+        Delta::Done,
+    ] {
+        writer.write(&delta, &mut out);
+    }
+    let answer = check_written(&out);
+    let told: Vec<String> =
+        answer.choices[0].parts.iter().map(|part| format!("{part:?}")).collect();
+    let holds = ["{\\\"x\\\":1}", "so far", "hm", "c2ln", "more", "behind"];
+    assert_eq!(told.len(), holds.len(), "{told:#?}");
+    for (part, held) in told.iter().zip(holds) {
+        assert!(part.contains(held), "{part} holds {held}");
+    }
 }
 
 #[test]

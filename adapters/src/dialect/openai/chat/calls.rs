@@ -27,6 +27,8 @@ pub(super) type Sink<'s> = &'s mut dyn FnMut(Delta<'_>);
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     calls: Vec<Call>,
+    /// How many of them have begun.
+    begun: u32,
 }
 
 #[derive(Debug, Default)]
@@ -37,7 +39,8 @@ struct Call {
     /// Empty until it is known.
     name: String,
     is_custom: bool,
-    is_started: bool,
+    /// Which call of the answer it is, once it has begun.
+    number: Option<u32>,
     /// Its arguments came at once, so that nothing can follow.
     is_whole: bool,
     has_arguments: bool,
@@ -127,20 +130,19 @@ impl Calls {
             self.calls.push(Call { index: fragment.index, ..Call::default() });
         }
         match self.calls.get_mut(place) {
-            Some(call) => call.take(of, number(place), fragment, sink),
+            Some(call) => call.take(of, &mut self.begun, fragment, sink),
             None => Err(BadAnswer),
         }
     }
 
     /// Nothing more comes: calls without a name begin after all, and calls without arguments get an empty object.
     pub(super) fn finish(&mut self, of: Of, sink: Sink<'_>) {
-        for (place, call) in self.calls.iter_mut().enumerate() {
-            let call_number = number(place);
-            call.start(of, call_number, None, sink);
+        for call in &mut self.calls {
+            let number = call.start(of, &mut self.begun, None, sink);
             if !call.has_arguments && !call.is_custom {
                 call.has_arguments = true;
                 let fragment = Cow::Borrowed("{}");
-                sink(Delta::ToolArguments { choice: of.choice, call: call_number, fragment });
+                sink(Delta::ToolArguments { choice: of.choice, call: number, fragment });
             }
         }
     }
@@ -162,8 +164,9 @@ impl Calls {
             !fragment.id.is_empty() && !call.id.is_empty() && *fragment.id != call.id;
         let has_other_name = fragment.id.is_empty() && *fragment.name != call.name;
         let is_behind_whole = fragment.id.is_empty() && call.is_whole;
-        let begins =
-            call.is_started && is_named && (has_other_id || has_other_name || is_behind_whole);
+        let begins = call.number.is_some()
+            && is_named
+            && (has_other_id || has_other_name || is_behind_whole);
         (!begins).then_some(known)
     }
 }
@@ -172,23 +175,23 @@ impl Call {
     fn take(
         &mut self,
         of: Of,
-        number: u32,
+        begun: &mut u32,
         fragment: Fragment<'_>,
         sink: Sink<'_>,
     ) -> Result<(), BadAnswer> {
         if self.id.is_empty() {
             self.id.push_str(&fragment.id);
         }
-        if !self.is_started && !fragment.name.is_empty() {
+        if self.number.is_none() && !fragment.name.is_empty() {
             self.name.push_str(&fragment.name);
             self.is_custom = fragment.is_custom;
             self.is_whole = is_whole(&fragment.arguments);
-            self.start(of, number, fragment.signature, sink);
+            self.start(of, begun, fragment.signature, sink);
         }
         if fragment.arguments.is_empty() {
             return Ok(());
         }
-        if self.is_started {
+        if let Some(number) = self.number {
             self.has_arguments = true;
             let fragment = fragment.arguments;
             sink(Delta::ToolArguments { choice: of.choice, call: number, fragment });
@@ -198,10 +201,20 @@ impl Call {
         if self.held.len() > HELD_BYTES_MAX { Err(BadAnswer) } else { Ok(()) }
     }
 
-    fn start(&mut self, of: Of, number: u32, signature: Option<Cow<'_, str>>, sink: Sink<'_>) {
-        if std::mem::replace(&mut self.is_started, true) {
-            return;
+    /// Begins the call unless it has, and gives its number: calls without a name may begin behind later ones.
+    fn start(
+        &mut self,
+        of: Of,
+        begun: &mut u32,
+        signature: Option<Cow<'_, str>>,
+        sink: Sink<'_>,
+    ) -> u32 {
+        if let Some(number) = self.number {
+            return number;
         }
+        let number = *begun;
+        *begun += 1;
+        self.number = Some(number);
         let id = match &*self.id {
             "" => Cow::Owned(format!("call_{:016x}_{}_{number}", of.seed, of.choice)),
             id => Cow::Borrowed(id),
@@ -219,16 +232,12 @@ impl Call {
             let fragment = Cow::Owned(std::mem::take(&mut self.held));
             sink(Delta::ToolArguments { choice: of.choice, call: number, fragment });
         }
+        number
     }
 }
 
 fn is_whole(arguments: &str) -> bool {
     arguments.ends_with('}') && Scanner::new(&[]).finish(arguments.as_bytes()).is_ok()
-}
-
-/// A place in a list of at most [`CALLS_MAX`].
-fn number(place: usize) -> u32 {
-    u32::try_from(place).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -277,6 +286,18 @@ mod tests {
                 r#"{"index":0,"custom":{"input":"print(1)"}}"#,
             ],
             "a f print(1)",
+        );
+    }
+
+    #[test]
+    fn calls_are_numbered_as_they_begin() {
+        check(
+            &[
+                r#"{"index":0,"id":"a","function":{"arguments":"{}"}}"#,
+                r#"{"index":1,"id":"b","function":{"name":"g","arguments":""}}"#,
+                r#"{"index":1,"function":{"arguments":"{\"x\":1}"}}"#,
+            ],
+            r#"b g {"x":1} | a  {}"#,
         );
     }
 
