@@ -112,6 +112,16 @@ impl Outbound for Messages {
     }
 }
 
+/// What a request goes back to that only the provider that keeps it has, as the reason to refuse it for another: with a
+/// `thread`, the turns before are on the provider's side, and what is sent is the latest one alone.
+#[must_use]
+pub fn stored_state(request: &Request<'_>) -> Option<Invalid> {
+    let has_thread = request.rest.iter().any(|(name, _)| name == "thread");
+    let message = "thread refers to what is stored at one provider, and this model is reached in another dialect: \
+        leave it out, and send the whole conversation in messages";
+    has_thread.then(|| Invalid { param: "thread".into(), message: message.to_owned() })
+}
+
 /// Reads the body of `POST /messages/count_tokens`: a request that says nothing of its output.
 ///
 /// # Errors

@@ -267,6 +267,23 @@ fn what_is_lost_is_named_or_refused() {
 }
 
 #[test]
+fn a_thread_that_another_provider_keeps_is_refused() {
+    let provider = simulator();
+    let gateway = launch(&provider).start();
+    let mut client = gateway.client("");
+    for target in ["chat", "responses", "gemini", "bedrock"] {
+        let mut body = json!({"model": format!("at-{target}"), "max_tokens": 20, "thread": {"id": "thread_1"},
+            "messages": [{"role": "user", "content": "go on"}]});
+        let answer = client.post("/v1/messages", &body);
+        assert_eq!(answer.status, 400, "{target}: {answer:?}");
+        assert_eq!(answer.json()["error"]["type"], "invalid_request_error", "{target}: {answer:?}");
+        assert!(answer.text().contains("thread refers to"), "{target}: {answer:?}");
+        body["thread"] = json!(null);
+        assert_eq!(client.post("/v1/messages", &body).status, 200, "{target}: null is absent");
+    }
+}
+
+#[test]
 fn a_body_of_the_providers_dialect_passes_byte_for_byte() {
     let provider = simulator();
     let gateway = launch(&provider).start();

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use faregate_adapters::{
     chat::{Customs, Loss, Names},
-    dialect::{Call, Form, Invalid, Terms, bedrock, openai, responses},
+    dialect::{Call, Form, Invalid, Terms, anthropic, bedrock, openai, responses},
     embed,
     kind::Kind,
     surface::{Family, Surface},
@@ -345,9 +345,12 @@ impl Walk {
         let call = Call { model: self.path_model.as_deref(), stream: self.path_stream };
         let mut request =
             client.inbound().read_request(bytes, &call).map_err(|invalid| refusal(&invalid))?;
-        if client == Form::Responses
-            && let Some(invalid) = responses::stored_state(&request)
-        {
+        let stored = match client {
+            Form::Responses => responses::stored_state(&request),
+            Form::Messages => anthropic::stored_state(&request),
+            Form::Chat | Form::Gemini | Form::Converse => None,
+        };
+        if let Some(invalid) = stored {
             return Err(refusal(&invalid));
         }
         request.stream = stream;
