@@ -193,6 +193,15 @@ fn trickle(wires: &mut [Wire], done: &AtomicBool) {
     }
 }
 
+/// Descriptors of a gateway all of whose cores have started: on a loaded machine the last one comes after the address is open.
+fn settled_fds(gateway: &Gateway) -> usize {
+    let fds = || gateway.process().fds();
+    wait::until("the cores have started", || {
+        let now = fds();
+        wait::stays(Duration::from_millis(500), || fds() == now).then_some(now)
+    })
+}
+
 #[test]
 fn clients_that_never_finish_a_head_are_closed_and_harm_nobody() {
     const CLIENTS: usize = 2_000;
@@ -203,7 +212,7 @@ fn clients_that_never_finish_a_head_are_closed_and_harm_nobody() {
             .server("[server.deadlines]\nhead = \"3s\"")
             .start();
         let open = || gateway.metrics().sum("faregate_connections", &[]);
-        let fds = gateway.process().fds();
+        let fds = settled_fds(&gateway);
         let before = gateway.process().rss_kib();
         let mut slow: Vec<Wire> = (0..CLIENTS).map(|_| gateway.connect()).collect();
         let begun = Instant::now();
