@@ -14,4 +14,5 @@ mod fixture;
 mod layout;
 mod prefixes;
 mod relay;
+mod round;
 mod sums;

@@ -133,6 +133,9 @@ impl<'r, 'a> Body<'_, 'r, 'a> {
             json.end().end();
         }
         json.end();
+        if writer.marks.is_lossy() {
+            writer.loss.add("cache_control");
+        }
         !tools.is_empty()
     }
 

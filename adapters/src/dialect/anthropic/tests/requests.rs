@@ -57,7 +57,9 @@ fn long_request(mut request: Value) -> Value {
 fn what_this_dialect_can_say_is_said_again() {
     for (name, body) in cases("request.json") {
         let (written, loss) = again(&body);
-        assert_eq!(loss, "", "{name}");
+        // More marks, or later long ones, than the provider takes.
+        let is_marked = matches!(&*name, "envoy_2358" | "usage_cache");
+        assert_eq!(loss, if is_marked { "cache_control" } else { "" }, "{name}");
         // What is put in order on purpose is looked at below.
         if matches!(&*name, "envoy_2191" | "envoy_2358" | "images" | "usage_cache" | "length") {
             continue;

@@ -145,7 +145,7 @@ fn others_of_assistant(
 }
 
 /// Thoughts of earlier turns, where the provider takes them.
-fn thoughts(writing: &Writing<'_, '_>, json: &mut JsonWriter<'_>, parts: &[&Part<'_>]) {
+fn thoughts(writing: &mut Writing<'_, '_>, json: &mut JsonWriter<'_>, parts: &[&Part<'_>]) {
     let thoughts = parts.iter().filter_map(|part| match &part.body {
         PartBody::Reasoning(thought) => Some(thought),
         _ => None,
@@ -158,6 +158,12 @@ fn thoughts(writing: &Writing<'_, '_>, json: &mut JsonWriter<'_>, parts: &[&Part
         }
     }
     if !writing.quirks.takes("reasoning_details") {
+        if !writing.quirks.takes_reasoning && thoughts.clone().any(|t| !t.text.is_empty()) {
+            writing.loss.add("reasoning_content");
+        }
+        if thoughts.clone().any(|thought| thought.signature.is_some()) {
+            writing.loss.add("reasoning_details");
+        }
         return;
     }
     let signs = parts.iter().filter_map(|part| match &part.body {
@@ -197,10 +203,14 @@ fn call(writing: &mut Writing<'_, '_>, json: &mut JsonWriter<'_>, part: &Part<'_
         json.member_str("type", "function").name("function").object();
         json.member_str("name", name).member_str("arguments", arguments).end();
     }
-    if let Some(signature) = signature
-        && writing.quirks.takes("extra_content")
-    {
-        super::write_extra_content(json, signature);
+    match signature {
+        Some(signature) if writing.quirks.takes("extra_content") => {
+            super::write_extra_content(json, signature);
+        }
+        // Said beside the message's thoughts.
+        Some(_) if writing.quirks.takes("reasoning_details") => {}
+        Some(_) => writing.loss.add("extra_content"),
+        None => {}
     }
     json.end();
 }
