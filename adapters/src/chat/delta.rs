@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use faregate_wire::Json;
+use faregate_wire::{Json, Scanner};
 
 use super::{Error, Media, Usage};
 
@@ -111,6 +111,18 @@ pub enum Delta<'a> {
     Error(Error<'a>),
     /// Everything has come.
     Done,
+}
+
+impl<'a> Delta<'a> {
+    /// Probabilities in OpenAI's form, if there are some. They pass as they were written, so a list that is no JSON is none:
+    /// readers look at the rest of an event only as far as they need it.
+    #[must_use]
+    pub fn logprobs(choice: u32, list: Json<'a>) -> Option<Self> {
+        list.items().next()?;
+        let whole = [b"{\"content\":", list.raw(), b"}"].concat();
+        Scanner::new(&[]).finish(&whole).ok()?;
+        Some(Self::Logprobs { choice, content: list })
+    }
 }
 
 /// The beginning of an answer.

@@ -329,6 +329,22 @@ mod tests {
     }
 
     #[test]
+    fn probabilities_that_are_no_json_are_none() {
+        for (choice, event) in [
+            (0, r#"{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":[F]}}]}"#),
+            (1, r#"{"type":"response.output_text.delta","delta":"a","logprobs":[F]}"#),
+        ] {
+            let stream = [&[choice, 7][..], b"data: ", event.as_bytes(), b"\n\n"].concat();
+            any_bytes_as_a_stream(&stream);
+            let target = Form::ALL[usize::from(choice)];
+            let client = Form::ALL[1 - usize::from(choice)];
+            let relayed = Ends::plain(target, client).relay(&stream[2..], &[], true);
+            let out = String::from_utf8(relayed.out).unwrap();
+            assert!(out.contains("\"a\"") && !out.contains("[F]"), "{out}");
+        }
+    }
+
+    #[test]
     fn calls_that_a_provider_leaves_nameless_have_ids_of_their_own() {
         let messages = "data: {\"type\":\"message_start\",\"message\":{}}\n\ndata: {\"type\":\"content_block_start\",\
             \"index\":0,\"content_block\":{\"type\":\"tool_use\",\"name\":\"f\",\"input\":{}}}\n\n";

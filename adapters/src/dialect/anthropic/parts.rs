@@ -238,27 +238,33 @@ impl<'a> SourceText<'a> {
     }
 }
 
-/// The texts of a conversation that have sources, in order.
+/// The texts of earlier answers, in order, with the sources of those that have some.
 #[derive(Default)]
 pub(super) struct Cited<'a> {
-    texts: std::collections::VecDeque<(Cow<'a, str>, Json<'a>)>,
+    texts: std::collections::VecDeque<(Cow<'a, str>, Option<Json<'a>>)>,
+    /// What is written is the model's.
+    pub(super) is_answer: bool,
 }
 
 impl<'a> Cited<'a> {
     /// Finds them in a list of messages.
     pub(super) fn of(messages: Json<'a>) -> Self {
-        let blocks = messages.items().filter_map(|message| message.get("content"));
-        let cited = blocks.flat_map(Json::items).filter_map(|block| {
-            let sources = block.get("citations").filter(|list| list.items().next().is_some())?;
+        let is_answer =
+            |message: &Json<'_>| message.get_str("role").as_deref() == Some("assistant");
+        let answers = messages.items().filter(is_answer);
+        let blocks = answers.filter_map(|message| message.get("content")).flat_map(Json::items);
+        let texts = blocks.filter_map(|block| {
+            let sources = block.get("citations").filter(|list| list.items().next().is_some());
             Some((block.get_str("text")?, sources))
         });
-        Self { texts: cited.collect() }
+        Self { texts: texts.collect(), is_answer: false }
     }
 
     /// The sources of this text, if it has some; those before it have been left out.
     fn next(&mut self, text: &str) -> Option<Json<'a>> {
-        let at = self.texts.iter().position(|(cited, _)| cited == text)?;
-        self.texts.drain(..=at).next_back().map(|(_, sources)| sources)
+        let is_this = |(cited, _): &(Cow<'_, str>, _)| self.is_answer && cited == text;
+        let at = self.texts.iter().position(is_this)?;
+        self.texts.drain(..=at).next_back()?.1
     }
 }
 

@@ -129,6 +129,7 @@ impl<'r, 'a> Body<'_, 'r, 'a> {
                 Role::System | Role::Developer => "system",
             };
             json.object().member_str("role", role).name("content").array();
+            writer.cited.is_answer = turn.role == Role::Assistant;
             turn.blocks.iter().for_each(|block| writer.block(json, block));
             json.end().end();
         }

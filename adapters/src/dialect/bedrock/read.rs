@@ -50,10 +50,12 @@ fn read_member<'a>(
         "messages" => {
             for (at, message) in array(value, "messages")?.enumerate() {
                 request.messages.push(read_message(message, at)?);
+                note(request, message.get("content"));
             }
         }
         "system" => {
             let parts = read_blocks(value, "system")?;
+            note(request, Some(value));
             // For the moment of another role than system messages between the others.
             request.messages.push(Message { role: Role::Developer, name: None, parts });
         }
@@ -110,9 +112,35 @@ fn read_blocks<'a>(content: Json<'a>, param: &str) -> Result<Vec<Part<'a>>, Inva
             }
             continue;
         }
+        // What is said of a document is said before it.
+        let context = block.at(&["document", "context"]).and_then(Json::str);
+        parts.extend(context.filter(|text| !text.trim().is_empty()).map(Part::text));
         parts.push(Part::new(read_block(block, &format!("{param}[{at}]"))?));
     }
     Ok(parts)
+}
+
+/// Keeps what blocks say beside their words, each kind once: that documents shall be cited, what an earlier answer cited,
+/// and that a guardrail shall look at these words alone.
+fn note<'a>(request: &mut Request<'a>, content: Option<Json<'a>>) {
+    for block in content.map(Json::items).into_iter().flatten() {
+        let cited = block.at(&["document", "citations"]);
+        let cited = cited.filter(|citations| citations.get_bool("enabled") == Some(true));
+        let sources = block.at(&["citationsContent", "citations"]);
+        let sources = sources.filter(|sources| sources.items().next().is_some());
+        let notes = [
+            ("document.citations", cited),
+            ("citationsContent", sources),
+            ("guardContent", block.at(&["guardContent", "text"])),
+        ];
+        for (name, value) in notes {
+            if let Some(value) = value
+                && !request.rest.iter().any(|(known, _)| known == name)
+            {
+                request.rest.push((name.into(), value));
+            }
+        }
+    }
 }
 
 fn read_mark(point: Json<'_>) -> CacheMark {

@@ -43,6 +43,8 @@ pub(super) struct Body<'w> {
     documents: DocumentNames,
     /// Cache points that are left out, the earliest first, since there are too many.
     skip: usize,
+    /// A cache point was left out of these, or is said for a shorter time.
+    is_lossy: bool,
 }
 
 /// Appends the body of a request.
@@ -64,6 +66,7 @@ pub(super) fn write(
         family: Family::of(terms.model),
         documents: DocumentNames::default(),
         skip: marks(request, &talk).saturating_sub(CACHE_POINTS_MAX),
+        is_lossy: false,
     };
     let extra = Extra::of(request, body.family, terms, loss);
     note_losses(request, loss);
@@ -76,6 +79,9 @@ pub(super) fn write(
     extra.write(&mut body.json);
     body.rest(request, loss);
     body.json.end();
+    if body.is_lossy {
+        loss.add("cachePoint");
+    }
     Ok(())
 }
 
@@ -241,11 +247,15 @@ impl Body<'_> {
         let Some(mark) = mark.filter(|_| self.family.caches()) else { return };
         if self.skip > 0 {
             self.skip -= 1;
+            self.is_lossy = true;
             return;
         }
         self.json.object().name("cachePoint").object().member_str("type", "default");
-        if mark.minutes.is_some_and(|minutes| minutes >= 60) && self.family.caches_tools() {
-            self.json.member_str("ttl", "1h");
+        if mark.minutes.is_some_and(|minutes| minutes >= 60) {
+            match self.family.caches_tools() {
+                true => _ = self.json.member_str("ttl", "1h"),
+                false => self.is_lossy = true,
+            }
         }
         self.json.end().end();
     }

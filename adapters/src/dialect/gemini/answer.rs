@@ -138,8 +138,8 @@ impl Reader {
         }
         if let Some(probabilities) = member(json, "logprobsResult") {
             let items = sources::logprobs(probabilities);
-            if let Some(content) = Json::new(&items) {
-                sink(Delta::Logprobs { choice, content });
+            if let Some(told) = Json::new(&items).and_then(|items| Delta::logprobs(choice, items)) {
+                sink(told);
             }
         }
         self.cited.read(choice, json, sink);

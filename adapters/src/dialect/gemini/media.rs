@@ -86,8 +86,12 @@ fn write_file(json: &mut JsonWriter<'_>, media: &Media<'_>, uri: &str, to: &mut 
     json.end();
 }
 
-/// How closely a picture is looked at, which only the third generation can be told part by part.
+/// What stands beside a piece of media: how closely a picture is looked at, which only the third generation can be told part by part.
 fn write_detail(json: &mut JsonWriter<'_>, media: &Media<'_>, to: &mut Writing<'_>) {
+    // A name of a file is only known to Vertex, and there in the results of tools.
+    if media.name.is_some() {
+        to.loss.add("filename");
+    }
     let level = match media.detail.as_deref() {
         Some("low") => "MEDIA_RESOLUTION_LOW",
         Some("high") => "MEDIA_RESOLUTION_HIGH",

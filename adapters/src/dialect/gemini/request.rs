@@ -16,6 +16,9 @@ use crate::{
     dialect::{Call, Invalid},
 };
 
+/// What a mode that only this dialect has is kept as: `VALIDATED` of all functions.
+pub(super) const MODE: &str = "functionCallingConfig.mode";
+
 /// Reads the body of a request.
 pub(super) fn read<'a>(body: &'a [u8], call: &Call<'a>) -> Result<Request<'a>, Invalid> {
     let json = Json::new(body).filter(|json| json.is_object());
@@ -50,7 +53,11 @@ fn read_object<'a>(json: Json<'a>, call: &Call<'a>) -> Result<Request<'a>, Inval
             "toolConfig" => tool_config(object(value, "toolConfig")?, &mut request)?,
             "generationConfig" => config::read(object(value, &name)?, &mut request)?,
             "labels" => request.metadata = Some(object(value, "labels")?),
-            "store" => request.store = Some(flag(value, "store")?),
+            // Whether the request is logged, which is not what other dialects mean by the word.
+            "store" => {
+                flag(value, "store")?;
+                request.rest.push((name, value));
+            }
             "model" if request.model.is_empty() => {
                 let model = text(value, "model")?;
                 request.model = match model.strip_prefix("models/") {
@@ -172,16 +179,24 @@ fn tool_config<'a>(json: Json<'a>, request: &mut Request<'a>) -> Result<(), Inva
             request.rest.push((Cow::Owned(format!("toolConfig.{name}")), value));
             continue;
         }
-        let (mut mode, mut names) = (None, Vec::new());
+        let (mut mode, mut spelled, mut names) = (None, None, Vec::new());
         for (name, value) in object(value, PARAM)?.members().filter(|(_, value)| !value.is_null()) {
             match &*camel(name) {
-                "mode" => mode = Some(text(value, &format!("{PARAM}.mode"))?.to_ascii_uppercase()),
+                "mode" => {
+                    mode = Some(text(value, &format!("{PARAM}.mode"))?.to_ascii_uppercase());
+                    spelled = Some(value);
+                }
                 "allowedFunctionNames" => {
                     let param = format!("{PARAM}.allowedFunctionNames");
                     names = list(value).map(|name| text(name, &param)).collect::<Result<_, _>>()?;
                 }
                 other => request.rest.push((Cow::Owned(other.to_owned()), value)),
             }
+        }
+        if names.is_empty()
+            && let Some(value) = spelled.filter(|_| mode.as_deref() == Some("VALIDATED"))
+        {
+            request.rest.push((Cow::Borrowed(MODE), value));
         }
         request.tool_choice = choice(mode.as_deref(), names)?;
     }

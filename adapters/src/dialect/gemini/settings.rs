@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use faregate_wire::{Json, JsonWriter};
 
-use super::write::Writing;
+use super::{request::MODE, write::Writing};
 use crate::chat::{Effort, Format, Request, Tier, ToolChoice};
 
 /// The most stop texts.
@@ -15,7 +15,8 @@ const LABELS_MAX: usize = 64;
 const LABEL_BYTES_MAX: usize = 63;
 
 /// Members that are the dialect's own and stand at the top.
-const OWN: [&str; 4] = ["safetySettings", "cachedContent", "modelArmorConfig", "continuationToken"];
+const OWN: [&str; 5] =
+    ["safetySettings", "cachedContent", "modelArmorConfig", "continuationToken", "store"];
 
 /// A member of `functionCallingConfig` that has no other place.
 const STREAM_ARGUMENTS: &str = "streamFunctionCallArguments";
@@ -57,7 +58,7 @@ pub(super) fn write(
 fn is_written_elsewhere(name: &str, has_functions: bool) -> bool {
     name.starts_with("generationConfig.")
         || name.starts_with("toolConfig.")
-        || (name == STREAM_ARGUMENTS && has_functions)
+        || (matches!(name, STREAM_ARGUMENTS | MODE) && has_functions)
 }
 
 /// Writes a member that the provider does not refuse.
@@ -119,7 +120,8 @@ fn write_tool_config(
 /// among some of them or none.
 fn calling<'r>(request: &'r Request<'_>) -> Option<(&'static str, &'r [Cow<'r, str>])> {
     let is_strict = request.tools.iter().any(|tool| tool.strict == Some(true));
-    let free = if is_strict { "VALIDATED" } else { "AUTO" };
+    let is_validated = is_strict || request.rest.iter().any(|(name, _)| name == MODE);
+    let free = if is_validated { "VALIDATED" } else { "AUTO" };
     Some(match &request.tool_choice {
         None if is_strict => ("VALIDATED", &[]),
         None => return None,

@@ -184,6 +184,9 @@ impl<'a> Reader<'_, 'a> {
         };
         let (summary, has_summary) = texts(item.summary, place, "summary")?;
         let (content, has_content) = texts(item.content, place, "content")?;
+        if let Some(second) = item.content.filter(|_| !summary.is_empty() && !content.is_empty()) {
+            keep(self.request, "input.content", second);
+        }
         let text = if summary.is_empty() { content } else { summary };
         let redacted = signature.is_some() && !has_summary && !has_content;
         let id = item.id.and_then(Json::str);

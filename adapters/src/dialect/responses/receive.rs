@@ -180,8 +180,8 @@ impl Reader {
         if let Some(text) = self.piece(event, sink)? {
             sink(Delta::Text { choice: 0, text });
         }
-        if let Some(content) = event.get("logprobs").filter(|list| list.items().next().is_some()) {
-            sink(Delta::Logprobs { choice: 0, content });
+        if let Some(told) = event.get("logprobs").and_then(|list| Delta::logprobs(0, list)) {
+            sink(told);
         }
         Ok(())
     }
@@ -328,8 +328,8 @@ fn message(item: Json<'_>, sink: Sink<'_>) {
         if let Some(text) = part.get_str("refusal").filter(|text| !text.is_empty()) {
             sink(Delta::Refusal { choice: 0, text });
         }
-        if let Some(content) = part.get("logprobs").filter(|list| list.items().next().is_some()) {
-            sink(Delta::Logprobs { choice: 0, content });
+        if let Some(told) = part.get("logprobs").and_then(|list| Delta::logprobs(0, list)) {
+            sink(told);
         }
         part.get("annotations").into_iter().flat_map(Json::items).for_each(|note| cite(note, sink));
     }

@@ -280,7 +280,7 @@ impl Writer<'_, '_, '_> {
             [] => {
                 self.json.str("");
             }
-            [Part { body: PartBody::Text(text), .. }] => {
+            [Part { body: PartBody::Text(text), cache }] if cache.is_none() || !self.says_cache => {
                 self.json.str(text);
             }
             parts => {

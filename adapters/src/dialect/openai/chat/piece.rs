@@ -77,9 +77,8 @@ impl<'a> Choice<'a> {
         }
         piece.citations(of.choice, sink);
         piece.media(of.choice, sink);
-        let is_empty = |list: Json<'_>| list.items().next().is_none();
-        if let Some(content) = self.logprobs.filter(|list| !is_empty(*list)) {
-            sink(Delta::Logprobs { choice: of.choice, content });
+        if let Some(told) = self.logprobs.and_then(|list| Delta::logprobs(of.choice, list)) {
+            sink(told);
         }
         piece.calls(of, calls, is_whole, sink)
     }

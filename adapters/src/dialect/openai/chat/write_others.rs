@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use faregate_wire::JsonWriter;
 
 use super::{write_messages::name, write_parts, write_request::Writing};
-use crate::chat::{Message, Part, PartBody, Role};
+use crate::chat::{CacheMark, Message, Part, PartBody, Role};
 
 /// Stands between a tool's result and a user's message where they may not follow each other.
 const BETWEEN: &str = "I have read the results.";
@@ -123,22 +123,25 @@ fn result(
     has_media: bool,
 ) {
     let texts = content.iter().filter_map(|part| match &part.body {
-        PartBody::Text(text) | PartBody::Refusal(text) => Some(Cow::Borrowed(&**text)),
-        PartBody::Other { json, .. } => Some(String::from_utf8_lossy(json.raw())),
+        PartBody::Text(text) | PartBody::Refusal(text) => {
+            Some((Cow::Borrowed(&**text), part.cache))
+        }
+        PartBody::Other { json, .. } => Some((String::from_utf8_lossy(json.raw()), part.cache)),
         _ => None,
     });
-    let mut texts: Vec<Cow<'_, str>> = texts.collect();
+    let mut texts: Vec<(Cow<'_, str>, Option<CacheMark>)> = texts.collect();
     if texts.is_empty() && has_media {
-        texts.push(Cow::Borrowed("The result is in the next message of the user."));
+        texts.push((Cow::Borrowed("The result is in the next message of the user."), None));
     }
-    if is_error && !texts.iter().any(|text| text.to_ascii_lowercase().contains("error")) {
-        let first = texts.first().map_or("", |text| text);
-        let first = Cow::Owned(format!("Error: {first}"));
+    if is_error && !texts.iter().any(|(text, _)| text.to_ascii_lowercase().contains("error")) {
+        let (first, cache) = texts.first().map_or(("", None), |(text, cache)| (text, *cache));
+        let first = (Cow::Owned(format!("Error: {first}")), cache);
         texts.splice(..texts.len().min(1), [first]);
     }
     json.object().member_str("role", "tool").member_str("tool_call_id", &writing.id(id));
     json.name("content");
-    let parts: Vec<Part<'_>> = texts.into_iter().map(Part::text).collect();
+    let text = |(text, cache)| Part { body: PartBody::Text(text), cache };
+    let parts: Vec<Part<'_>> = texts.into_iter().map(text).collect();
     write_parts::write(writing, json, &parts.iter().collect::<Vec<_>>());
     json.end();
 }

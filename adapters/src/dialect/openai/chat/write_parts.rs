@@ -29,11 +29,19 @@ pub(super) fn write(writing: &mut Writing<'_, '_>, json: &mut JsonWriter<'_>, pa
             json.str(&texts.collect::<Vec<_>>().join("\n"));
         }
         _ => {
-            json.array();
+            let mut list = Vec::new();
+            let mut inner = JsonWriter::new(&mut list);
+            inner.array();
             for part in parts {
-                self::part(writing, json, part);
+                self::part(writing, &mut inner, part);
             }
-            json.end();
+            inner.end();
+            // A list without parts is refused.
+            if list == b"[]" {
+                json.str("")
+            } else {
+                json.raw(&list)
+            };
         }
     }
 }
