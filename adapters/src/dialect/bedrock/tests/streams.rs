@@ -227,23 +227,21 @@ fn what_is_written_says_the_same() {
     }
 }
 
+/// A call of the function `f` begins.
+fn start(call: u32, id: &str) -> Delta<'_> {
+    let (id, name) = (id.into(), "f".into());
+    Delta::ToolStart { choice: 0, call, id, name, custom: false, signature: None }
+}
+
+/// More of its arguments.
+fn more(call: u32, fragment: &str) -> Delta<'_> {
+    Delta::ToolArguments { choice: 0, call, fragment: fragment.into() }
+}
+
 #[test]
 fn interleaved_calls_are_told_one_after_the_other() {
     let mut out = Vec::new();
     let mut writer = CONVERSE.stream_writer(&TERMS);
-    let start = |call, id: &'static str| Delta::ToolStart {
-        choice: 0,
-        call,
-        id: id.into(),
-        name: "f".into(),
-        custom: false,
-        signature: None,
-    };
-    let more = |call, fragment: &'static str| Delta::ToolArguments {
-        choice: 0,
-        call,
-        fragment: fragment.into(),
-    };
     for delta in [
         start(0, "a"),
         start(1, "b"),
@@ -272,30 +270,18 @@ fn interleaved_calls_are_told_one_after_the_other() {
 fn what_comes_while_a_call_is_unfinished_waits_for_it() {
     let mut out = Vec::new();
     let mut writer = CONVERSE.stream_writer(&TERMS);
-    let more = |fragment: &'static str| Delta::ToolArguments {
-        choice: 0,
-        call: 0,
-        fragment: fragment.into(),
-    };
     let text = |text: &'static str| Delta::Text { choice: 0, text: text.into() };
     let signature = |redacted| Delta::Signature { choice: 0, signature: "c2ln".into(), redacted };
     for delta in [
-        Delta::ToolStart {
-            choice: 0,
-            call: 0,
-            id: "a".into(),
-            name: "f".into(),
-            custom: false,
-            signature: None,
-        },
-        more("{\"x\":"),
+        start(0, "a"),
+        more(0, "{\"x\":"),
         text("so "),
         text("far"),
         Delta::Reasoning { choice: 0, text: "hm".into() },
         signature(false),
         signature(true),
         Delta::Reasoning { choice: 0, text: "more".into() },
-        more("1}"),
+        more(0, "1}"),
         text("behind"),
         Delta::Finish { choice: 0, reason: Finish::ToolCalls, stop: None },
         Delta::Done,
