@@ -13,7 +13,7 @@ mod request;
 mod text;
 
 pub use encoding::Tokenizer;
-pub use request::{count, estimate};
+pub use request::{bound, count, estimate, refine};
 
 /// Tokens, and how their number was come by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

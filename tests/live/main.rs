@@ -22,4 +22,5 @@ mod sdk;
 mod streams;
 mod telemetry;
 mod tls;
+mod tokens;
 mod uploads;

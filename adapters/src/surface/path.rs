@@ -7,11 +7,12 @@ use faregate_wire::Method;
 use super::{Called, Family, Surface};
 
 /// The surfaces of OpenAI's API that have a path of their own.
-const OPENAI: [(&str, Surface); 6] = [
+const OPENAI: [(&str, Surface); 7] = [
     ("/chat/completions", Surface::ChatCompletions),
     ("/completions", Surface::Completions),
     ("/embeddings", Surface::Embeddings),
     ("/responses", Surface::Responses),
+    ("/responses/input_tokens", Surface::CountResponse),
     ("/models", Surface::Models),
     ("/realtime", Surface::Realtime),
 ];
@@ -83,8 +84,7 @@ fn openai(path: &str, has_version: bool) -> Option<Called<'_>> {
         return Some(called(Surface::Model, Family::OpenAi, named));
     }
     if has_version && let Some(rest) = named.strip_prefix("/responses/") {
-        let creates = matches!(rest, "input_tokens" | "compact");
-        let surface = if creates { Surface::Other } else { Surface::StoredResponse };
+        let surface = if rest == "compact" { Surface::Other } else { Surface::StoredResponse };
         return Some(called(surface, Family::OpenAi, path));
     }
     (has_version && !named.is_empty()).then(|| called(Surface::Other, Family::OpenAi, path))

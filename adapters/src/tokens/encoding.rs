@@ -50,11 +50,11 @@ const TABLE: &[(&str, Encoding, Framing)] = &[
 impl Tokenizer {
     /// The tokenizer of the model that a provider calls so, or `None` when it is not one of OpenAI's that are known.
     ///
-    /// Names of others' are in no such table (`provider/gpt-4o` is taken for `gpt-4o`): whether the provider runs OpenAI's
-    /// models under OpenAI's names is for the caller to know.
+    /// Whether the provider runs OpenAI's models under OpenAI's names is for the caller to know
+    /// ([`runs_openai_models`](crate::quirks::Quirks::runs_openai_models)).
     #[must_use]
     pub fn of(model: &str) -> Option<Self> {
-        let name = model.rsplit('/').next()?;
+        let name = model.strip_prefix("openai/").unwrap_or(model); // as OpenRouter spells it
         let tuned = name.strip_prefix("ft:").and_then(|rest| rest.split(':').next());
         let name = tuned.unwrap_or(name);
         let row = TABLE.iter().find(|(start, ..)| is_of(name, start));
@@ -112,7 +112,7 @@ mod tests {
         check("text-embedding-3-large", Some(Encoding::Cl100k));
         check("ft:gpt-4o-mini-2024-07-18:org::id", Some(Encoding::O200k));
         for model in
-            ["", "claude-opus-5", "gemini-3-pro", "gpt-4.7", "gpt-6", "o1x", "o4", "davinci"]
+            ["", "claude-opus-5", "gemini-3-pro", "gpt-4.7", "gpt-6", "o1x", "o4", "x/gpt-4o"]
         {
             check(model, None);
         }

@@ -24,35 +24,77 @@ const FRAME_TOKENS_MAX: u64 = 10;
 /// About what an image, a page or a minute of sound takes.
 const MEDIA_TOKENS_ESTIMATED: u64 = 1024;
 
-/// Counts the input tokens of a request to a model with this tokenizer.
+/// Counts the input tokens of a request to a model with this tokenizer: what the provider gets is this request, said in its
+/// dialect. Exact where it is nothing but plain texts and their framing is published.
 #[must_use]
 pub fn count(tokenizer: Tokenizer, request: &Request<'_>) -> Count {
-    Tally::new(Some(tokenizer)).count(request)
+    Tally::new(Way::Bound(tokenizer)).count(request).count
 }
 
-/// Estimates the input tokens of a request to a model whose tokenizer is not known.
+/// What the input can take at most, when the request came in a body of so many bytes: texts are counted, and each other byte
+/// is taken for a token, whether the request in canonical form knows of it or not. [`How::Estimate`] when it holds what no
+/// size bounds.
 #[must_use]
-pub fn estimate(request: &Request<'_>) -> Count {
-    Tally::new(None).count(request)
+pub fn refine(tokenizer: Tokenizer, request: &Request<'_>, body_bytes: u64) -> Count {
+    let tally = Tally::new(Way::Bound(tokenizer)).count(request);
+    let others = input_upper_bound(body_bytes).saturating_sub(tally.text_bytes);
+    let tokens = others.saturating_add(tally.text_tokens).min(input_upper_bound(body_bytes));
+    Count { tokens, how: tally.count.how.max(How::UpperBound) }
+}
+
+/// What the input can take at most at a model whose tokenizer is not known; an estimate when it holds what no size bounds.
+#[must_use]
+pub fn bound(request: &Request<'_>, body_bytes: u64) -> Count {
+    let tally = Tally::new(Way::Sizes).count(request);
+    match tally.has_media {
+        true => tally.count,
+        false => Count { tokens: input_upper_bound(body_bytes), how: How::UpperBound },
+    }
+}
+
+/// About what the input takes, for display: what cannot be counted goes by its size.
+#[must_use]
+pub fn estimate(tokenizer: Option<Tokenizer>, request: &Request<'_>) -> Count {
+    Tally::new(tokenizer.map_or(Way::Sizes, Way::Display)).count(request).count
+}
+
+/// How what is no plain text is counted.
+#[derive(Clone, Copy)]
+enum Way {
+    /// By what bounds it.
+    Bound(Tokenizer),
+    /// By its size.
+    Display(Tokenizer),
+    /// By its size, and texts too.
+    Sizes,
 }
 
 /// What has been counted so far.
 struct Tally {
-    tokenizer: Option<Tokenizer>,
+    way: Way,
     count: Count,
+    /// Texts alone, as the body spells them at least, and their tokens.
+    text_bytes: u64,
+    text_tokens: u64,
+    has_media: bool,
 }
 
 impl Tally {
-    fn new(tokenizer: Option<Tokenizer>) -> Self {
-        let how = match tokenizer.map(Tokenizer::framing) {
-            Some(Framing::Published) => How::Exact,
-            Some(Framing::Unpublished) => How::UpperBound,
-            None => How::Estimate,
+    fn new(way: Way) -> Self {
+        let how = match way {
+            Way::Sizes => How::Estimate,
+            Way::Bound(_) | Way::Display(_) => How::Exact,
         };
-        Self { tokenizer, count: Count { tokens: 0, how } }
+        Self {
+            way,
+            count: Count { tokens: 0, how },
+            text_bytes: 0,
+            text_tokens: 0,
+            has_media: false,
+        }
     }
 
-    fn count(mut self, request: &Request<'_>) -> Count {
+    fn count(mut self, request: &Request<'_>) -> Self {
         for message in &request.messages {
             self.message(message);
         }
@@ -62,37 +104,28 @@ impl Tally {
         match &request.format {
             Some(Format::JsonSchema { name, description, schema, .. }) => {
                 self.frame();
-                self.bytes(name.as_ref().map_or(0, |name| name.len()));
-                self.bytes(description.as_ref().map_or(0, |text| text.len()));
-                self.bytes(schema.raw().len());
+                self.bytes(length(name) + length(description) + schema.raw().len());
             }
             Some(Format::JsonObject) => self.frame(),
             None => {}
         }
         for (name, value) in &request.rest {
-            self.bytes(name.len());
-            self.bytes(value.raw().len());
+            self.bytes(name.len() + value.raw().len());
         }
-        match self.is_published() || self.tokenizer.is_none() {
-            true => self.add(ANSWER_TOKENS),
-            false => self.frame(),
-        }
-        self.count
+        self.framed(ANSWER_TOKENS);
+        self
     }
 
     fn message(&mut self, message: &Message<'_>) {
-        match self.is_published() {
-            true => self.add(MESSAGE_TOKENS),
-            false => self.frame(),
-        }
-        self.text(match message.role {
+        self.framed(MESSAGE_TOKENS);
+        self.word(match message.role {
             Role::System => "system",
             Role::Developer => "developer",
             Role::User => "user",
             Role::Assistant => "assistant",
         });
         if let Some(name) = &message.name {
-            self.text(name);
+            self.word(name);
             self.add(NAME_TOKENS);
         }
         self.parts(&message.parts);
@@ -100,21 +133,23 @@ impl Tally {
 
     /// Texts of one message may be joined in the model's template.
     fn parts(&mut self, parts: &[Part<'_>]) {
-        let before = self.count.tokens;
-        let mut texts = Vec::new();
-        for part in parts {
-            if let PartBody::Text(text) = &part.body {
-                texts.push(&**text);
-                self.text(text);
+        let texts: Vec<&str> = parts
+            .iter()
+            .filter_map(|part| match &part.body {
+                PartBody::Text(text) => Some(&**text),
+                _ => None,
+            })
+            .collect();
+        match &*texts {
+            [] => {}
+            [text] => self.text(text),
+            texts => {
+                let apart = texts.iter().map(|text| self.tokens_of(text)).sum();
+                let joined = texts.concat();
+                let tokens = self.tokens_of(&joined).max(apart);
+                self.add_text(joined.len(), tokens);
+                texts.iter().for_each(|_| self.frame());
             }
-        }
-        if texts.len() > 1 && self.tokenizer.is_some() {
-            let apart = self.count.tokens - before;
-            self.count.tokens = before;
-            self.text(&texts.concat());
-            let joined = self.count.tokens - before;
-            self.count.tokens = before.saturating_add(apart.max(joined));
-            texts.iter().for_each(|_| self.frame());
         }
         for part in parts {
             self.part(&part.body);
@@ -147,6 +182,7 @@ impl Tally {
         match &media.source {
             Source::Text(text) => self.text(text),
             Source::Base64 { .. } | Source::Url(_) | Source::File(_) => {
+                self.has_media = true;
                 self.count.how = How::Estimate;
                 self.add(MEDIA_TOKENS_ESTIMATED);
             }
@@ -155,51 +191,79 @@ impl Tally {
 
     fn tool(&mut self, tool: &Tool<'_>) {
         self.frame();
-        self.bytes(tool.name.len() + length(&tool.description));
-        self.bytes(tool.parameters.as_ref().map_or(0, |schema| schema.raw().len()));
+        let schema = tool.parameters.as_ref().map_or(0, |schema| schema.raw().len());
+        self.bytes(tool.name.len() + length(&tool.description) + schema);
     }
 
+    /// A text of the client's.
     fn text(&mut self, text: &str) {
-        let Some(tokenizer) = self.tokenizer else {
-            return self.add(estimated(text.len() as u64));
+        let tokens = self.tokens_of(text);
+        self.add_text(text.len(), tokens);
+    }
+
+    fn add_text(&mut self, bytes: usize, tokens: u64) {
+        self.text_bytes = self.text_bytes.saturating_add(bytes as u64);
+        self.text_tokens = self.text_tokens.saturating_add(tokens);
+        self.add(tokens);
+    }
+
+    /// A text that is not the client's, or that a provider may leave out.
+    fn word(&mut self, word: &str) {
+        let tokens = self.tokens_of(word);
+        self.add(tokens);
+    }
+
+    fn tokens_of(&mut self, text: &str) -> u64 {
+        let (Way::Bound(tokenizer) | Way::Display(tokenizer)) = self.way else {
+            return estimated(text.len() as u64);
         };
         let counted = text::count(tokenizer, text);
-        self.add(counted.tokens);
         self.count.how = self.count.how.max(counted.how);
+        counted.tokens
     }
 
     /// What is no text.
     fn bytes(&mut self, bytes: usize) {
-        if bytes == 0 {
-            return;
-        }
         let bytes = bytes as u64;
-        match self.tokenizer {
-            Some(_) => {
-                self.count.how = self.count.how.max(How::UpperBound);
-                self.add(input_upper_bound(bytes));
-            }
-            None => self.add(estimated(bytes)),
+        if bytes > 0 {
+            self.unsure();
+            self.add(match self.way {
+                Way::Bound(_) => input_upper_bound(bytes),
+                Way::Display(_) | Way::Sizes => estimated(bytes),
+            });
         }
     }
 
-    /// Something that no rule says the framing of.
-    fn frame(&mut self) {
-        match self.tokenizer {
-            Some(_) => {
-                self.count.how = self.count.how.max(How::UpperBound);
-                self.add(FRAME_TOKENS_MAX);
+    /// The control tokens around something, `published` by the rule.
+    fn framed(&mut self, published: u64) {
+        match self.way {
+            Way::Bound(tokenizer) | Way::Display(tokenizer)
+                if tokenizer.framing() == Framing::Published =>
+            {
+                self.add(published)
             }
-            None => self.add(MESSAGE_TOKENS),
+            _ => self.frame(),
         }
+    }
+
+    /// The control tokens around something that has no rule.
+    fn frame(&mut self) {
+        self.unsure();
+        self.add(match self.way {
+            Way::Bound(_) => FRAME_TOKENS_MAX,
+            Way::Display(_) | Way::Sizes => MESSAGE_TOKENS,
+        });
+    }
+
+    fn unsure(&mut self) {
+        self.count.how = self.count.how.max(match self.way {
+            Way::Bound(_) => How::UpperBound,
+            Way::Display(_) | Way::Sizes => How::Estimate,
+        });
     }
 
     fn add(&mut self, tokens: u64) {
         self.count.tokens = self.count.tokens.saturating_add(tokens);
-    }
-
-    fn is_published(&self) -> bool {
-        self.tokenizer.map(Tokenizer::framing) == Some(Framing::Published)
     }
 }
 
@@ -271,7 +335,38 @@ mod tests {
             let count = counted("gpt-4o", Form::Chat, body);
             assert_eq!(count.how, How::UpperBound, "{body}");
             assert!(count.tokens <= input_upper_bound(body.len() as u64), "{count:?} {body}");
+            let request =
+                Form::Chat.inbound().read_request(body.as_bytes(), &Call::default()).unwrap();
+            let shown = estimate(Tokenizer::of("gpt-4o"), &request);
+            assert!(shown.how == How::Estimate && shown.tokens < count.tokens, "{shown:?} {body}");
         }
+    }
+
+    #[test]
+    fn each_byte_that_is_no_text_is_a_token_where_the_body_is_bounded() {
+        let tokenizer = Tokenizer::of("gpt-4o").unwrap();
+        let check = |body: &str, saved: u64| {
+            let request =
+                Form::Chat.inbound().read_request(body.as_bytes(), &Call::default()).unwrap();
+            let count = refine(tokenizer, &request, body.len() as u64);
+            let expected = Count { tokens: body.len() as u64 - saved, how: How::UpperBound };
+            assert_eq!(count, expected, "{body}");
+            assert_eq!(bound(&request, body.len() as u64).tokens, body.len() as u64);
+        };
+        let said = "tiktoken is great!".len() as u64 - 6;
+        check(r#"{"messages":[{"role":"user","content":"tiktoken is great!"}]}"#, said);
+        check(
+            r#"{"messages":[{"role":"user","content":"tiktoken is great!","function_call":{"name":"f","arguments":"{}"}}]}"#,
+            said,
+        );
+        check(
+            r#"{"messages":[{"role":"user","content":"tiktoken is great!"}],"tools":[{"type":"function","function":{"name":"f","description":"tiktoken is great!"}}]}"#,
+            said,
+        );
+        check(
+            r#"{"messages":[{"role":"user","content":[{"type":"text","text":"tiktoken is"},{"type":"text","text":" great!"}]}]}"#,
+            said,
+        );
     }
 
     #[test]
@@ -294,6 +389,10 @@ mod tests {
     fn a_picture_makes_it_an_estimate() {
         let body = r#"{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://e.x/i.png"}}]}]}"#;
         assert_eq!(counted("gpt-4o", Form::Chat, body).how, How::Estimate);
+        let request = Form::Chat.inbound().read_request(body.as_bytes(), &Call::default()).unwrap();
+        assert_eq!(refine(Tokenizer::of("gpt-4o").unwrap(), &request, 999).how, How::Estimate);
+        let count = bound(&request, 999);
+        assert!(count.how == How::Estimate && count.tokens > MEDIA_TOKENS_ESTIMATED, "{count:?}");
     }
 
     #[test]
@@ -301,7 +400,7 @@ mod tests {
         let body =
             format!(r#"{{"messages":[{{"role":"user","content":"{}"}}]}}"#, "x".repeat(4000));
         let request = Form::Chat.inbound().read_request(body.as_bytes(), &Call::default()).unwrap();
-        let count = estimate(&request);
+        let count = estimate(None, &request);
         assert_eq!(count.how, How::Estimate);
         assert!((1000..1020).contains(&count.tokens), "{count:?}");
     }

@@ -3,6 +3,7 @@
 //! What is decided is decided by [`faregate_policy::exchange::Exchange`]; the files of this module read, send and wait,
 //! and tell it what happened. Every way out settles the exchange, or drops it, which gives back what it holds.
 
+mod count;
 mod finish;
 mod obtain;
 mod read;

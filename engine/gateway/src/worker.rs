@@ -71,6 +71,8 @@ pub(crate) struct Shared {
     pub(crate) driver: Driver,
     /// What clients of other dialects cannot carry from turn to turn.
     pub(crate) memory: crate::carry::Memory,
+    /// Counts tokens.
+    pub(crate) counter: crate::counter::Counter,
 }
 
 /// What others may leave for a core, and read of it.

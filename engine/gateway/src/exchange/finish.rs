@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use faregate_adapters::{dialect::AnswerTerms, surface::Surface};
+use faregate_adapters::{dialect::AnswerTerms, surface::Surface, tokens::Count};
 use faregate_policy::{
     Nanos,
     exchange::{Exchange, Refusal, Settlement},
@@ -272,7 +272,7 @@ impl Walk {
                 self.record_stop(&core, 499, Fault::ClientGone.code(), 0);
                 Next::Close
             }
-            Stop::Counted(tokens) => self.tell_count(connection, tokens).await,
+            Stop::Counted(count) => self.tell_count(connection, count).await,
             Stop::Refused(refusal) => {
                 let rest = Rest::none(!self.keep_alive || core.is_draining());
                 self.refuse(connection, &refusal, rest).await
@@ -315,18 +315,23 @@ impl Walk {
     }
 
     /// Answers a request whose tokens were to be counted, where no provider can.
-    async fn tell_count(&mut self, connection: &mut Connection, tokens: u64) -> Next {
+    async fn tell_count(&mut self, connection: &mut Connection, count: Count) -> Next {
         let core = Rc::clone(&connection.core);
         self.settle_unanswered(&core, None);
         let mut body = Vec::with_capacity(64);
-        let member = match self.surface {
-            Surface::CountContent => "totalTokens",
-            _ => "input_tokens",
+        let mut json = JsonWriter::new(&mut body);
+        json.object();
+        match self.surface {
+            Surface::CountContent => json.member_u64("totalTokens", count.tokens),
+            Surface::CountResponse => json
+                .member_str("object", "response.input_tokens")
+                .member_u64("input_tokens", count.tokens),
+            _ => json.member_u64("input_tokens", count.tokens),
         };
-        JsonWriter::new(&mut body).object().member_u64(member, tokens).end();
+        json.end();
         let mut rest = Rest::none(!self.keep_alive || core.is_draining());
         let mut out = Vec::with_capacity(256);
-        local::write_json_answer(&mut out, &body, &self.id, rest.closes(), false);
+        local::write_count(&mut out, &body, &self.id, count.how.name(), rest.closes());
         self.record_stop(&core, 200, "", body.len());
         rest.answer(connection, &out).await
     }

@@ -1,0 +1,59 @@
+//! Tokens that the gateway counts by itself, because no provider does or none has yet.
+
+use faregate_adapters::{
+    dialect::{Form, responses},
+    tokens::{self, Count, Tokenizer},
+};
+use faregate_policy::{exchange::Refusal, policy::Provider};
+
+use super::{Walk, read::Body, write};
+use crate::{
+    counter::{self, Job, Wish},
+    worker::Core,
+};
+
+impl Walk {
+    /// Counts the tokens of a request to count them, for the target that was chosen.
+    ///
+    /// # Errors
+    ///
+    /// A refusal when the request is none, or refers to what only a provider has.
+    pub(super) async fn count(
+        &self,
+        core: &Core,
+        body: &Body,
+        provider: &Provider,
+    ) -> Result<Count, Refusal> {
+        let form = self.form();
+        let sizes = {
+            let prepared = form.inbound().prepare(body.bytes());
+            let bytes = prepared.as_deref().unwrap_or(body.bytes());
+            let request = counter::read(self.surface, form, bytes);
+            let request = request.map_err(|invalid| write::refusal(&invalid))?;
+            if form == Form::Responses
+                && let Some(invalid) = responses::stored_state(&request)
+            {
+                return Err(write::refusal(&invalid));
+            }
+            tokens::bound(&request, self.body_bytes)
+        };
+        let model = self.exchange.upstream_model();
+        let pending = tokenizer(provider, model)
+            .and_then(|tokenizer| core.shared.counter.ask(self.job(Wish::Count, tokenizer, body)));
+        let counted = match pending {
+            Some(pending) => pending.wait(core).await,
+            None => None,
+        };
+        Ok(counted.unwrap_or(sizes))
+    }
+
+    fn job(&self, wish: Wish, tokenizer: Tokenizer, body: &Body) -> Job {
+        let (surface, form) = (self.surface, self.form());
+        Job { wish, surface, form, tokenizer, body: body.bytes().into() }
+    }
+}
+
+/// The tokenizer of what a provider calls `model`, where that is known.
+fn tokenizer(provider: &Provider, model: &str) -> Option<Tokenizer> {
+    Tokenizer::of(model).filter(|_| provider.quirks.runs_openai_models)
+}

@@ -1,0 +1,114 @@
+//! Tokens that the gateway counts by itself: how many, and how it says that it knows.
+
+use faregate_tests::{Answer, Client, Launch, Provider};
+use serde_json::{Value, json};
+
+use crate::dialects::simulator;
+
+const SAID: &str = "tiktoken is great!";
+
+/// One simulated provider as OpenAI, and as somebody who has models of the same names.
+fn policy(provider: &Provider) -> String {
+    let root = format!("http://{}/v1", provider.address());
+    format!(
+        "[providers.openai]\nbase_url = \"{root}\"\nspeaks = [\"chat\"]\n\
+         [providers.other]\nbase_url = \"{root}\"\n\
+         [retries]\nattempts = 1\n"
+    )
+}
+
+fn messages(model: &str) -> Value {
+    json!({"model": model, "messages": [{"role": "user", "content": SAID}]})
+}
+
+fn gemini() -> Value {
+    json!({"contents": [{"role": "user", "parts": [{"text": SAID}]}]})
+}
+
+fn responses(model: &str) -> Value {
+    json!({"model": model, "input": SAID})
+}
+
+/// Asks for a count in each dialect; what was told, and how it was come by.
+fn counts(client: &mut Client, model: &str) -> Vec<(u64, String)> {
+    let gemini_path = format!("/v1beta/models/{model}:countTokens");
+    let told = |answer: &Answer, member: &str| {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let how = answer.header("x-faregate-count").unwrap_or_default().to_owned();
+        (answer.json()[member].as_u64().unwrap(), how)
+    };
+    let answer = client.post("/v1/responses/input_tokens", &responses(model));
+    assert_eq!(answer.json()["object"], "response.input_tokens", "{answer:?}");
+    vec![
+        told(&answer, "input_tokens"),
+        told(&client.post("/v1/messages/count_tokens", &messages(model)), "input_tokens"),
+        told(&client.post(&gemini_path, &gemini()), "totalTokens"),
+    ]
+}
+
+#[test]
+fn a_count_says_whether_it_is_exact() {
+    let provider = simulator();
+    let gateway = Launch::new(policy(&provider)).start();
+    let mut client = gateway.client("");
+    for (tokens, how) in counts(&mut client, "openai/gpt-4o") {
+        assert_eq!((tokens, &*how), (3 + 1 + 6 + 3, "exact"));
+    }
+    for (tokens, how) in counts(&mut client, "openai/gpt-5") {
+        assert!(how == "upper-bound" && (13..40).contains(&tokens), "{tokens} {how}");
+    }
+    // Whoever calls a model like OpenAI's need not have OpenAI's.
+    let bytes = [
+        responses("other/gpt-4o").to_string().len(),
+        messages("other/gpt-4o").to_string().len(),
+        gemini().to_string().len(),
+    ];
+    for ((tokens, how), bytes) in counts(&mut client, "other/gpt-4o").iter().zip(bytes) {
+        assert_eq!((*tokens, &**how), (bytes as u64, "upper-bound"));
+    }
+    assert_eq!(provider.counters().requests(), 0, "nobody was asked");
+}
+
+#[test]
+fn what_no_size_bounds_is_an_estimate() {
+    let provider = simulator();
+    let gateway = Launch::new(policy(&provider)).start();
+    for model in ["openai/gpt-4o", "other/m"] {
+        let body = json!({"model": model, "messages": [{"role": "user", "content": [
+            {"type": "image", "source": {"type": "url", "url": "https://example.com/i.png"}}]}]});
+        let answer = gateway.client("").post("/v1/messages/count_tokens", &body);
+        assert_eq!(answer.header("x-faregate-count"), Some("estimate"), "{answer:?}");
+        assert!(answer.json()["input_tokens"].as_u64() > Some(500), "{answer:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_counted_is_refused() {
+    let provider = simulator();
+    let gateway = Launch::new(policy(&provider)).start();
+    let mut client = gateway.client("");
+    let body = json!({"model": "openai/gpt-4o", "input": "hi", "previous_response_id": "resp_1"});
+    let answer = client.post("/v1/responses/input_tokens", &body);
+    assert_eq!(answer.status, 400, "{answer:?}");
+    assert!(answer.text().contains("previous_response_id"), "{answer:?}");
+    let body = json!({"model": "openai/gpt-4o", "messages": 7});
+    assert_eq!(client.post("/v1/messages/count_tokens", &body).status, 400);
+}
+
+#[test]
+fn a_long_prompt_is_counted_and_a_longer_one_bounded() {
+    let provider = simulator();
+    let gateway = Launch::new(policy(&provider)).start();
+    let mut client = gateway.client("");
+    let mut count = |words: usize| {
+        let content = "word ".repeat(words);
+        let body =
+            json!({"model": "openai/gpt-4o", "messages": [{"role": "user", "content": content}]});
+        let answer = client.post("/v1/messages/count_tokens", &body);
+        let how = answer.header("x-faregate-count").unwrap().to_owned();
+        (answer.json()["input_tokens"].as_u64().unwrap(), how)
+    };
+    assert_eq!(count(100_000), (100_000 + 1 + 7, "exact".to_owned()));
+    let (tokens, how) = count(300_000);
+    assert!(how == "upper-bound" && tokens > 1_500_000, "{tokens} {how}");
+}
