@@ -1,6 +1,6 @@
 //! Tokens that the gateway counts by itself: how many, and how it says that it knows.
 
-use faregate_tests::{Answer, Client, Launch, Provider};
+use faregate_tests::{Answer, Client, Launch, Provider, key};
 use serde_json::{Value, json};
 
 use crate::dialects::simulator;
@@ -111,4 +111,53 @@ fn a_long_prompt_is_counted_and_a_longer_one_bounded() {
     assert_eq!(count(100_000), (100_000 + 1 + 7, "exact".to_owned()));
     let (tokens, how) = count(300_000);
     assert!(how == "upper-bound" && tokens > 1_500_000, "{tokens} {how}");
+}
+
+/// A key that may use 4,000 tokens a day, and models of one vocabulary and of several.
+fn limited(provider: &Provider) -> Launch {
+    let models = "[models.known]\ntargets = [\"openai/gpt-4o\", \"openai/gpt-5\"]\n\
+        [models.mixed]\ntargets = [\"openai/gpt-4o\", \"openai/gpt-4\"]\n\
+        [models.unknown]\ntargets = [\"openai/gpt-4o\", \"other/gpt-4o\"]\n";
+    let key = key::row("one", "limits = [\"4000 tokens/day\"]");
+    Launch::new(format!("{}{models}{key}", policy(provider)))
+}
+
+fn long(model: &str) -> Value {
+    // 8,000 bytes and 2,000 tokens.
+    json!({"model": model, "max_tokens": 10,
+        "messages": [{"role": "user", "content": "word word word wo".repeat(470)}]})
+}
+
+#[test]
+fn what_bytes_say_does_not_fit_is_counted_before_it_is_refused() {
+    let provider = simulator();
+    let gateway = limited(&provider).start();
+    let mut client = gateway.client(&key::named("one"));
+    for model in ["mixed", "unknown"] {
+        let answer = client.post("/v1/chat/completions", &long(model));
+        assert_eq!(answer.code(), "request_exceeds_limit", "{model}: {answer:?}");
+        assert!(answer.json()["error"]["asked"].as_u64() > Some(7990), "{answer:?}");
+    }
+    let answer = client.post("/v1/chat/completions", &long("known"));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let used = answer.json()["usage"]["total_tokens"].as_u64().unwrap();
+    let mut again = long("known");
+    again["max_tokens"] = 3500.into();
+    let refused = client.post("/v1/chat/completions", &again);
+    assert_eq!(refused.code(), "request_exceeds_limit", "{refused:?}");
+    let asked = refused.json()["error"]["asked"].as_u64().unwrap();
+    assert!((3500 + 1500..3500 + 2500).contains(&asked), "{asked} where {used} were used");
+}
+
+#[test]
+fn a_picture_is_not_counted_as_text() {
+    let provider = simulator();
+    let gateway = limited(&provider).start();
+    let mut body = long("known");
+    body["messages"][0]["content"] = json!([
+        {"type": "text", "text": "word ".repeat(1500)},
+        {"type": "image_url", "image_url": {"url": "https://example.com/i.png"}}]);
+    let refused = gateway.client(&key::named("one")).post("/v1/chat/completions", &body);
+    assert_eq!(refused.code(), "request_exceeds_limit", "{refused:?}");
+    assert!(refused.json()["error"]["asked"].as_u64() > Some(7500), "{refused:?}");
 }

@@ -66,6 +66,12 @@ impl Tokenizer {
         let _ = self.vocabulary();
     }
 
+    /// Whether both count a text alike.
+    #[must_use]
+    pub fn counts_like(self, other: Self) -> bool {
+        self.encoding == other.encoding
+    }
+
     pub(super) fn vocabulary(self) -> &'static CoreBPE {
         match self.encoding {
             Encoding::Cl100k => tiktoken_rs::cl100k_base_singleton(),

@@ -2,9 +2,9 @@
 
 use faregate_adapters::{
     dialect::{Form, responses},
-    tokens::{self, Count, Tokenizer},
+    tokens::{self, Count, How, Tokenizer},
 };
-use faregate_policy::{exchange::Refusal, policy::Provider};
+use faregate_policy::{Nanos, exchange::Refusal, fault::Fault, policy::Provider};
 
 use super::{Walk, read::Body, write};
 use crate::{
@@ -45,6 +45,41 @@ impl Walk {
             None => None,
         };
         Ok(counted.unwrap_or(sizes))
+    }
+
+    /// Reserves after all where less is needed than the body's bytes say: what a limit refused is counted.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, or a new one, when it stays.
+    pub(super) async fn reserve_closer(
+        &mut self,
+        core: &Core,
+        body: &Body,
+        refusal: Refusal,
+    ) -> Result<(), Refusal> {
+        let is_for_tokens = matches!(refusal.fault, Fault::TokenRate | Fault::RequestExceedsLimit);
+        let tokenizer = self.common_tokenizer().filter(|_| is_for_tokens);
+        let pending = tokenizer
+            .and_then(|tokenizer| core.shared.counter.ask(self.job(Wish::Bound, tokenizer, body)));
+        let Some(pending) = pending else { return Err(refusal) };
+        match pending.wait(core).await {
+            Some(Count { tokens, how: How::Exact | How::UpperBound }) => {
+                self.exchange.reserve_closer(tokens, Nanos(core.now().nanos()))
+            }
+            Some(Count { how: How::Estimate, .. }) | None => Err(refusal),
+        }
+    }
+
+    /// The tokenizer of every model that the request may go to. A bound by one vocabulary is none by another.
+    fn common_tokenizer(&self) -> Option<Tokenizer> {
+        self.surface.form()?;
+        let mut tokenizers = self
+            .exchange
+            .candidates()
+            .map(|(target, model)| tokenizer(&self.live.policy.providers[target.provider], &model));
+        let first = tokenizers.next()??;
+        tokenizers.all(|other| other.is_some_and(|other| other.counts_like(first))).then_some(first)
     }
 
     fn job(&self, wish: Wish, tokenizer: Tokenizer, body: &Body) -> Job {

@@ -66,7 +66,11 @@ impl Walk {
         if matches!(self.surface, Surface::Models | Surface::Model) && !self.asks_for_models() {
             return Ok(None);
         }
-        self.decide(&body, connection.core.now()).map_err(Stop::Refused)?;
+        if let Err(refusal) = self.decide(&body, connection.core.now()) {
+            let core = Rc::clone(&connection.core);
+            let reserved = Box::pin(self.reserve_closer(&core, &body, refusal)).await;
+            reserved.map_err(Stop::Refused)?;
+        }
         let obtained = self.obtain(connection, &body, end_of(self)).await;
         body.release();
         self.forwarded = Vec::new();

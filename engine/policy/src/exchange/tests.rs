@@ -236,6 +236,25 @@ fn more_than_a_limit_ever_holds_is_refused_for_good() {
 }
 
 #[test]
+fn a_closer_bound_may_fit_where_the_first_did_not() {
+    let world = world();
+    let mut exchange = world.admitted(ms(0));
+    let wanted = Wanted { input_tokens_bound: 10_001, choices: 2, ..chat("two") };
+    let wanted = Wanted { output_tokens_max: Some(100), ..wanted };
+    assert_eq!(exchange.decide(&wanted, ms(0)).unwrap_err().fault, Fault::RequestExceedsLimit);
+    let models: Vec<_> = exchange.candidates().map(|(_, model)| model).collect();
+    assert_eq!(models, ["x", "y"]);
+    let refusal = exchange.reserve_closer(9_801, ms(0)).unwrap_err();
+    assert_eq!((refusal.fault, world.tokens_left(ms(0))), (Fault::RequestExceedsLimit, 10_000));
+    exchange.reserve_closer(9_800, ms(0)).unwrap();
+    assert_eq!((exchange.reserved(), exchange.phase()), (10_000, Phase::Write));
+    assert_eq!(sent_to(&mut exchange, ms(0)), "a/x");
+    exchange.report(answered(200), ms(1));
+    exchange.settle(used(700), ms(2));
+    assert_eq!(world.tokens_left(ms(2)), 9_300);
+}
+
+#[test]
 fn without_a_bound_a_slice_is_reserved_that_fits() {
     let world = world();
     let reserved = |input, choices| {
