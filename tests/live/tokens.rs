@@ -1,6 +1,6 @@
 //! Tokens that the gateway counts by itself: how many, and how it says that it knows.
 
-use faregate_tests::{Answer, Client, Launch, Provider, key};
+use faregate_tests::{Answer, Client, Launch, Provider, key, wait};
 use serde_json::{Value, json};
 
 use crate::dialects::simulator;
@@ -160,4 +160,56 @@ fn a_picture_is_not_counted_as_text() {
     let refused = gateway.client(&key::named("one")).post("/v1/chat/completions", &body);
     assert_eq!(refused.code(), "request_exceeds_limit", "{refused:?}");
     assert!(refused.json()["error"]["asked"].as_u64() > Some(7500), "{refused:?}");
+}
+
+/// The data of a stream's events, by their type.
+fn streamed(client: &mut Client, model: &str) -> (Answer, Value, Value) {
+    let mut body = messages(model);
+    body["messages"][0]["content"] = "word ".repeat(40).into();
+    body["max_tokens"] = 100.into();
+    body["stream"] = true.into();
+    let answer = client.post("/v1/messages", &body);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let text = answer.text();
+    let event = |kind: &str| -> Value {
+        let mut data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+        let found = data.find(|data| data.contains(&format!("\"type\":\"{kind}\"")));
+        serde_json::from_str(found.unwrap_or_else(|| panic!("no {kind} in {text}"))).unwrap()
+    };
+    let (start, delta) = (event("message_start"), event("message_delta"));
+    (answer, start["message"]["usage"].clone(), delta["usage"].clone())
+}
+
+#[test]
+fn a_stream_begins_with_its_input_tokens_where_the_provider_tells_them_last() {
+    let provider = simulator();
+    let gateway = Launch::new(policy(&provider)).start();
+    let mut client = gateway.client("");
+    let (answer, start, end) = streamed(&mut client, "other/gpt-4o");
+    assert_eq!(answer.header("x-faregate-count"), Some("estimate"));
+    // Two hundred bytes of text, four of a role, and what frames them.
+    assert_eq!(start["input_tokens"], 50 + 1 + 3 + 3);
+    let told = end["input_tokens"].as_u64().unwrap();
+    assert!(told > 0 && told != 3 + 1 + 41 + 3, "the provider's count is another: {end}");
+    let line = gateway.access_line(answer.header("x-faregate-request-id").unwrap());
+    assert_eq!((&line["usage"], &line["input_tokens"]), (&json!("provider"), &json!(told)));
+    assert!(end["output_tokens"].as_u64() > Some(0), "{end}");
+    // The vocabulary is loaded beside the first requests, which need not wait for it.
+    let counted = wait::until("an exact count", || {
+        let (answer, start, end) = streamed(&mut client, "openai/gpt-4o");
+        assert_eq!(end["input_tokens"], told);
+        (answer.header("x-faregate-count") == Some("exact")).then_some(start)
+    });
+    assert_eq!(counted["input_tokens"], 3 + 1 + 41 + 3);
+}
+
+#[test]
+fn what_the_provider_tells_first_is_not_counted() {
+    let provider = simulator();
+    let gateway = Launch::new(crate::dialects::policy(&provider))
+        .variable("PROVIDER_KEY", "provider-key")
+        .start();
+    let (answer, start, end) = streamed(&mut gateway.client(""), "at-anthropic");
+    assert_eq!(answer.header("x-faregate-count"), None);
+    assert_eq!(start["input_tokens"], end["input_tokens"]);
 }

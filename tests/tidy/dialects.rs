@@ -121,6 +121,10 @@ fn counts(text: &mut String) {
          - `upper-bound`: there are no more. Texts are counted where the vocabulary is known (`gpt-4.1`, `gpt-5`, `o1`, \
          `o3`, `o4-mini` too); all else, and everything for other models and in bodies over 1 MiB, is a token a byte.\n\
          - `estimate`: the request holds an image, sound or a file, which no size bounds. There may be more.\n\n\
+         A stream of Anthropic's dialect begins with its input tokens. Where it is translated, the provider may tell them \
+         last: until then the number in `message_start` is Faregate's, `x-faregate-count` says whether it is `exact` or an \
+         `estimate` (by sizes: of all but known texts, and while a vocabulary is being loaded), and `message_delta` has the \
+         provider's at the end.\n\n\
          What a provider adds unseen, such as instructions of its own, is in none of them. A request that refers to what a \
          provider has stored is refused.\n",
     );

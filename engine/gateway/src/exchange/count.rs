@@ -1,6 +1,7 @@
 //! Tokens that the gateway counts by itself, because no provider does or none has yet.
 
 use faregate_adapters::{
+    chat::Request,
     dialect::{Form, responses},
     tokens::{self, Count, How, Tokenizer},
 };
@@ -8,7 +9,7 @@ use faregate_policy::{Nanos, exchange::Refusal, fault::Fault, policy::Provider};
 
 use super::{Walk, read::Body, write};
 use crate::{
-    counter::{self, Job, Wish},
+    counter::{self, Job, Pending, Wish},
     worker::Core,
 };
 
@@ -82,9 +83,41 @@ impl Walk {
         tokenizers.all(|other| other.is_some_and(|other| other.counts_like(first))).then_some(first)
     }
 
+    /// Estimates the input of a request that is translated, and has it counted where the client is told it first.
+    pub(super) fn look_ahead(
+        &self,
+        core: &Core,
+        body: &Body,
+        request: &Request<'_>,
+        provider: &Provider,
+    ) -> Early {
+        let model = self.exchange.upstream_model();
+        let tokenizer = tokenizer(provider, model).filter(|_| self.tells_input_first());
+        let ask = |tokenizer| core.shared.counter.ask(self.job(Wish::Display, tokenizer, body));
+        Early { pending: tokenizer.and_then(ask), estimate: tokens::estimate(None, request) }
+    }
+
+    /// Whether the client's stream begins with the number of input tokens.
+    pub(super) fn tells_input_first(&self) -> bool {
+        self.streams && self.form() == Form::Messages
+    }
+
     fn job(&self, wish: Wish, tokenizer: Tokenizer, body: &Body) -> Job {
         let (surface, form) = (self.surface, self.form());
         Job { wish, surface, form, tokenizer, body: body.bytes().into() }
+    }
+}
+
+/// The input of a request, before its provider has told.
+pub(crate) struct Early {
+    pending: Option<Pending>,
+    estimate: Count,
+}
+
+impl Early {
+    /// What is known now: the count when it is there, else the estimate.
+    pub(crate) fn count(&self) -> Count {
+        self.pending.as_ref().and_then(Pending::now).unwrap_or(self.estimate)
     }
 }
 

@@ -13,6 +13,7 @@ use faregate_wire::{JsonWriter, Method};
 
 use super::{
     Refused, Rest, Walk,
+    count::Early,
     obtain::{Obtained, end_of},
     read::Stop,
     write::Crossing,
@@ -95,10 +96,12 @@ impl Walk {
         let plan = self.plan(&answer.info);
         let provider = &live.policy.providers[live.policy.targets[target].provider];
         let crossed = crossing.as_ref().map(|crossing| crossing.target);
-        let translator =
-            crossing.map(|crossing| self.translator(&core, crossing, provider, &answer.info));
+        let early = self.early.take();
+        let input = early.as_ref().map(Early::count);
+        let translator = crossing
+            .map(|crossing| self.translator(&core, crossing, provider, &answer.info, input));
         let close = !self.keep_alive || plan.downstream == Downstream::Close || core.is_draining();
-        self.write_fields(&mut answer.out, &answer.info, close);
+        self.write_fields(&mut answer.out, &answer.info, close, input);
         connection.answered = true;
         let info = answer.info.clone();
         let pace = self.pace(place, plan.events, end_of(&self));
@@ -141,7 +144,7 @@ impl Walk {
         let Obtained { mut answer, .. } = obtained;
         let core = Rc::clone(&connection.core);
         answer.out.extend_from_slice(b"connection: Upgrade\r\nupgrade: websocket\r\n");
-        self.write_fields(&mut answer.out, &answer.info, false);
+        self.write_fields(&mut answer.out, &answer.info, false, None);
         connection.answered = true;
         connection.arm(self.live.policy.server.deadlines.stall);
         let mut ended = Ended { end: End::ClientGone, usage: None, bytes: 0 };
@@ -180,6 +183,7 @@ impl Walk {
         crossing: Crossing,
         provider: &Provider,
         info: &Info,
+        input: Option<Count>,
     ) -> Box<Translator> {
         let coming = match info.status {
             200..300 if info.events || info.frames => Coming::Stream,
@@ -201,7 +205,7 @@ impl Walk {
                 include_usage: !self.adds_usage,
                 request_id: &self.id,
                 created: core.wall() / 1_000_000_000,
-                input_estimate: None,
+                input_estimate: input.map(|count| count.tokens),
                 json_array: self.wants_array(),
             },
         };
@@ -219,11 +223,12 @@ impl Walk {
         }
     }
 
-    fn write_fields(&self, out: &mut Vec<u8>, info: &Info, close: bool) {
+    fn write_fields(&self, out: &mut Vec<u8>, info: &Info, close: bool, input: Option<Count>) {
         let spent = self.exchange.attempts() > 1 && (info.status >= 500 || info.status == 429);
         if spent {
             reply::write_field(out, b"x-should-retry", b"false");
         }
+        let count = input.filter(|_| info.status < 300 && self.tells_input_first());
         let route = self.exchange.target().map(|t| &*t.name).unwrap_or_default();
         forward::write_own_fields(
             out,
@@ -236,6 +241,7 @@ impl Walk {
                 events: info.events,
                 close,
                 lost: self.lost.as_deref(),
+                count: count.map(|count| count.how.name()),
                 is_http10: !self.http11,
             },
         );

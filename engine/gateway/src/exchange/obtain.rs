@@ -152,7 +152,7 @@ impl Walk {
 
     /// Writes the request for a provider, or ends the walk.
     fn written(&mut self, core: &Core, body: &Body, provider: &Provider) -> Result<Written, Stop> {
-        self.write(body, provider, &core.shared.memory).map_err(|refusal| {
+        self.write(body, provider, core).map_err(|refusal| {
             self.exchange.report(Outcome::Failed(refusal.fault), now_of(core));
             Stop::Refused(refusal)
         })
