@@ -57,6 +57,14 @@ pub const fn estimated(bytes: u64) -> u64 {
     bytes.div_ceil(BYTES_PER_TOKEN)
 }
 
+/// About how many tokens an answer has, of which so many pieces with content have come and so many bytes of text, as far as
+/// they were told apart: a piece is a token at least.
+#[must_use]
+pub const fn estimated_output(pieces: u64, text_bytes: u64) -> u64 {
+    let by_size = estimated(text_bytes);
+    if pieces > by_size { pieces } else { by_size }
+}
+
 /// The most tokens that the text in a request body of this many bytes can make: one a byte.
 ///
 /// A byte-level BPE vocabulary (the tiktoken families, Llama 3, Qwen, DeepSeek, Mistral's Tekken) splits text into tokens
@@ -76,6 +84,13 @@ pub const fn input_upper_bound(body_bytes: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_piece_of_an_answer_is_a_token_at_least() {
+        assert_eq!(estimated_output(0, 0), 0);
+        assert_eq!(estimated_output(3, 9), 3);
+        assert_eq!(estimated_output(3, 40), 10);
+    }
 
     #[test]
     fn the_bound_is_the_number_of_bytes() {

@@ -3,7 +3,10 @@
 use faregate_tests::{Answer, Client, Launch, Provider, key, wait};
 use serde_json::{Value, json};
 
-use crate::dialects::simulator;
+use crate::dialects::{
+    each, simulator,
+    speak::{Ask, Tongue},
+};
 
 const SAID: &str = "tiktoken is great!";
 
@@ -212,4 +215,44 @@ fn what_the_provider_tells_first_is_not_counted() {
     let (answer, start, end) = streamed(&mut gateway.client(""), "at-anthropic");
     assert_eq!(answer.header("x-faregate-count"), None);
     assert_eq!(start["input_tokens"], end["input_tokens"]);
+}
+
+#[test]
+fn what_no_provider_tells_is_estimated_and_marked() {
+    each(|cell, stream| {
+        let model = format!("{}-usage=none-tokens=40", cell.target);
+        let ask = Ask { stream, ..cell.said(&"hi ".repeat(40)) };
+        let answer = cell.tongue.send(&mut cell.client, &model, &ask);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let heard = cell.tongue.hear(&answer, stream);
+        let line = cell.gateway.access_line(answer.header("x-faregate-request-id").unwrap());
+        if cell.tongue == Tongue::GeminiArray && cell.is_own() && stream {
+            return assert_eq!(line["usage"], "absent", "{line}");
+        }
+        assert_eq!(line["usage"], "estimated", "{line}");
+        let [input, output] = ["input_tokens", "output_tokens"].map(|n| line[n].as_u64().unwrap());
+        assert!((30..300).contains(&input), "{line}");
+        assert!((40..400).contains(&output), "{line}");
+        let told = (heard.input, heard.output);
+        if cell.is_own() {
+            assert_eq!(told, (0, 0), "what passes stays as it is: {heard:?}");
+        } else if cell.tongue == Tongue::Chat && !stream {
+            assert_eq!(told, (0, 0), "nothing asks for it: {heard:?}");
+        } else {
+            assert_eq!(told, (input, output), "{heard:?}");
+        }
+    });
+}
+
+#[test]
+fn estimates_are_no_tokens_in_the_metrics() {
+    let provider = simulator();
+    let gateway = crate::dialects::launch(&provider).start();
+    let body = json!({"model": "chat-usage=none", "messages": [{"role": "user", "content": "hi"}]});
+    assert_eq!(gateway.client("").post("/v1/chat/completions", &body).status, 200);
+    let metrics = wait::until("the request is counted", || {
+        let metrics = gateway.metrics();
+        (metrics.sum("faregate_unmetered_requests_total", &[]) == 1.0).then_some(metrics)
+    });
+    assert_eq!(metrics.sum("faregate_tokens_total", &[]), 0.0);
 }

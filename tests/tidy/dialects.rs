@@ -125,6 +125,12 @@ fn counts(text: &mut String) {
          last: until then the number in `message_start` is Faregate's, `x-faregate-count` says whether it is `exact` or an \
          `estimate` (by sizes: of all but known texts, and while a vocabulary is being loaded), and `message_delta` has the \
          provider's at the end.\n\n\
+         An answer whose provider tells no usage at all is estimated: its input as above, its output by the pieces and the \
+         bytes of text that have passed, of a whole answer that passes by its bytes. The access log then has `usage` \
+         `estimated` (`counted` where the input was counted and nothing came, `absent` where there is nothing to go by; \
+         else it is `provider`), and so has what is settled. Limits charge all that was set aside for such a request, or \
+         what came of a broken stream. Where an answer is translated, a client is told the estimate if its dialect tells \
+         usage in any case, or, in a stream of chats, if it asked; metrics count providers' tokens alone.\n\n\
          What a provider adds unseen, such as instructions of its own, is in none of them. A request that refers to what a \
          provider has stored is refused.\n",
     );

@@ -23,7 +23,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use faregate_adapters::chat::Usage;
+use faregate_adapters::chat::{Usage, UsageSource};
 
 pub use crate::fault::Refusal;
 use crate::{
@@ -113,6 +113,11 @@ struct Last {
 pub struct Settlement {
     /// What the provider says was used.
     pub usage: Option<Usage>,
+    /// How it is known what was used: [`UsageSource::Provider`] with `usage`, [`UsageSource::Counted`] or
+    /// [`UsageSource::Estimated`] with `estimate`.
+    pub usage_source: UsageSource,
+    /// What stands for the usage where the provider gave none. Limits do not go by it: it may be too little.
+    pub estimate: Option<Usage>,
     /// A provider has worked for the request and its answer was passed on, in part at least.
     pub delivered: bool,
     /// Events with content that came, as a stand-in for tokens of output; `None` where the answer was no stream.

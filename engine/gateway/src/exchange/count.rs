@@ -1,8 +1,9 @@
 //! Tokens that the gateway counts by itself, because no provider does or none has yet.
 
 use faregate_adapters::{
-    chat::Request,
+    chat::{Request, Usage, UsageSource},
     dialect::{Form, responses},
+    surface::Surface,
     tokens::{self, Count, How, Tokenizer},
 };
 use faregate_policy::{Nanos, exchange::Refusal, fault::Fault, policy::Provider};
@@ -10,6 +11,7 @@ use faregate_policy::{Nanos, exchange::Refusal, fault::Fault, policy::Provider};
 use super::{Walk, read::Body, write};
 use crate::{
     counter::{self, Job, Pending, Wish},
+    relay::{Learned, Plan},
     worker::Core,
 };
 
@@ -105,6 +107,31 @@ impl Walk {
     fn job(&self, wish: Wish, tokenizer: Tokenizer, body: &Body) -> Job {
         let (surface, form) = (self.surface, self.form());
         Job { wish, surface, form, tokenizer, body: body.bytes().into() }
+    }
+}
+
+/// What stands for the usage of an answer whose provider has told none, and how good that is.
+pub(super) struct StandIn {
+    /// The tokens.
+    pub(super) usage: Usage,
+    /// Where they come from.
+    pub(super) source: UsageSource,
+}
+
+impl StandIn {
+    /// Made of what has passed. `input` is what the gateway knows of the request.
+    pub(super) fn of(learned: &Learned, plan: &Plan, surface: Surface, input: Count) -> Self {
+        let output = match surface {
+            Surface::Embeddings | Surface::EmbedContent => 0,
+            // A whole answer that passes is not looked into.
+            _ if !plan.events && learned.content_events == 0 => tokens::estimated(learned.bytes),
+            _ => tokens::estimated_output(learned.content_events, learned.content_bytes),
+        };
+        let source = match input.how {
+            How::Exact if output == 0 => UsageSource::Counted,
+            How::Exact | How::UpperBound | How::Estimate => UsageSource::Estimated,
+        };
+        Self { usage: Usage { input: input.tokens, output, ..Usage::default() }, source }
     }
 }
 

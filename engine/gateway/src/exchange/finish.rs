@@ -1,8 +1,13 @@
 //! The end of a walk: the answer goes to the client, what it cost is settled, what happened is recorded.
 
-use std::rc::Rc;
+use std::{cell::OnceCell, rc::Rc};
 
-use faregate_adapters::{dialect::AnswerTerms, surface::Surface, tokens::Count};
+use faregate_adapters::{
+    chat::{Usage, UsageSource},
+    dialect::{AnswerTerms, Form},
+    surface::Surface,
+    tokens::{self, Count, How},
+};
 use faregate_policy::{
     Nanos,
     exchange::{Exchange, Refusal, Settlement},
@@ -13,7 +18,7 @@ use faregate_wire::{JsonWriter, Method};
 
 use super::{
     Refused, Rest, Walk,
-    count::Early,
+    count::{Early, StandIn},
     obtain::{Obtained, end_of},
     read::Stop,
     write::Crossing,
@@ -110,10 +115,27 @@ impl Walk {
         let walk = &mut *self;
         let (exchange, request_id) = (&mut walk.exchange, &*walk.id);
         let (family, generation) = (walk.family, live.generation);
-        let counts_events = plan.events;
+        let (surface, body_bytes) = (walk.surface, walk.body_bytes);
+        // A stream that passes as one array is more JSON than text, and what is ranked makes no tokens.
+        let is_array = walk.streams && !plan.events && crossed.is_none();
+        let is_estimated = plan.metered && surface != Surface::Rerank && !is_array;
+        let known = OnceCell::new(); // settled and recorded is the same
+        let stand_in = |learned: &Learned| {
+            let by_size = Count { tokens: tokens::estimated(body_bytes), how: How::Estimate };
+            let input = *known.get_or_init(|| early.as_ref().map_or(by_size, Early::count));
+            (is_estimated && learned.usage.is_none())
+                .then(|| StandIn::of(learned, &plan, surface, input))
+        };
         let mut settle = |learned: &Learned, fault: Option<Fault>| {
-            let output_estimate = counts_events.then_some(learned.content_events);
-            let settlement = Settlement { usage: learned.usage, delivered, output_estimate, fault };
+            let stand_in = stand_in(learned);
+            let settlement = Settlement {
+                usage: learned.usage,
+                usage_source: source(learned.usage.as_ref(), stand_in.as_ref()),
+                estimate: stand_in.map(|stand_in| stand_in.usage),
+                delivered,
+                output_estimate: plan.events.then_some(learned.content_events),
+                fault,
+            };
             settle(exchange, &core, settlement);
         };
         let settle = &mut settle;
@@ -126,7 +148,8 @@ impl Walk {
             let caller = self.exchange.caller().map_or("", |caller| &caller.key);
             core.shared.memory.keep(caller, form, carried);
         }
-        self.record_answer(&core, &info, &forwarded);
+        let stand_in = stand_in(&forwarded.learned);
+        self.record_answer(&core, &info, &forwarded, stand_in.as_ref());
         match (forwarded.reusable, close) {
             (true, false) => {
                 connection.client.consume(0);
@@ -156,12 +179,21 @@ impl Walk {
                 Box::pin(realtime::pass(&core, client, &mut answer.stream, received, idle)).await;
         }
         let fault = ended.end.fault();
-        let settlement =
-            Settlement { usage: ended.usage, delivered: true, output_estimate: Some(0), fault };
+        let usage_source = source(ended.usage.as_ref(), None);
+        let settlement = Settlement {
+            usage: ended.usage,
+            usage_source,
+            delivered: true,
+            output_estimate: Some(0),
+            fault,
+            ..Settlement::default()
+        };
         settle(&mut self.exchange, &core, settlement);
         let code = fault.map_or("", Fault::code);
         let (usage, bytes) = (ended.usage.as_ref(), ended.bytes);
-        record::record(&core, &self, &Ending { status: 101, code, usage, bytes, delivered: true });
+        let source = usage_source;
+        let ending = Ending { status: 101, code, usage, source, bytes, delivered: true };
+        record::record(&core, &self, &ending);
         if ended.end == End::ClientGone { Next::Close } else { Next::Finish }
     }
 
@@ -198,6 +230,7 @@ impl Walk {
             streams: self.streams,
             names: crossing.names,
             customs: crossing.customs,
+            input: input.map(|count| count.tokens).filter(|_| self.says_usage()),
             vectors: crossing.vectors,
             seed: core.random.next(),
             terms: AnswerTerms {
@@ -247,7 +280,18 @@ impl Walk {
         );
     }
 
-    fn record_answer(&mut self, core: &Core, info: &Info, forwarded: &Forwarded) {
+    /// Whether the client is told usage in any case, in its dialect or as it asked for.
+    fn says_usage(&self) -> bool {
+        self.form() != Form::Chat || self.streams && !self.adds_usage
+    }
+
+    fn record_answer(
+        &mut self,
+        core: &Core,
+        info: &Info,
+        forwarded: &Forwarded,
+        stand_in: Option<&StandIn>,
+    ) {
         let learned = &forwarded.learned;
         self.times.first_content = forwarded.first_content;
         let fault = forwarded.end.fault();
@@ -262,11 +306,10 @@ impl Walk {
             None => "",
         };
         let usage = learned.usage.as_ref();
-        record::record(
-            core,
-            self,
-            &Ending { status, code, usage, bytes: learned.bytes, delivered },
-        );
+        let source = source(usage, stand_in);
+        let usage = usage.or(stand_in.map(|stand_in| &stand_in.usage));
+        let bytes = learned.bytes;
+        record::record(core, self, &Ending { status, code, usage, source, bytes, delivered });
     }
 
     fn settle_unanswered(&mut self, core: &Core, fault: Option<Fault>) {
@@ -320,7 +363,8 @@ impl Walk {
     }
 
     fn record_stop(&self, core: &Core, status: u16, code: &'static str, bytes: usize) {
-        let ending = Ending { status, code, usage: None, bytes: bytes as u64, delivered: false };
+        let (usage, source, bytes) = (None, UsageSource::Absent, bytes as u64);
+        let ending = Ending { status, code, usage, source, bytes, delivered: false };
         record::record(core, self, &ending);
     }
 
@@ -362,6 +406,14 @@ impl Walk {
         local::write_json_answer(&mut out, &body, &self.id, rest.closes(), head_only);
         self.record_stop(&core, 200, "", body.len());
         rest.answer(connection, &out).await
+    }
+}
+
+fn source(usage: Option<&Usage>, stand_in: Option<&StandIn>) -> UsageSource {
+    match (usage, stand_in) {
+        (Some(_), _) => UsageSource::Provider,
+        (None, Some(stand_in)) => stand_in.source,
+        (None, None) => UsageSource::Absent,
     }
 }
 

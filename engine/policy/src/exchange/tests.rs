@@ -78,7 +78,8 @@ fn answered(status: u16) -> Outcome {
 
 fn used(tokens: u64) -> Settlement {
     let usage = Usage { input: tokens, ..Usage::default() };
-    Settlement { usage: Some(usage), delivered: true, ..Settlement::default() }
+    let usage_source = UsageSource::Provider;
+    Settlement { usage: Some(usage), usage_source, delivered: true, ..Settlement::default() }
 }
 
 impl World {
@@ -467,6 +468,9 @@ fn absent_usage_is_never_free() {
     };
     let delivered = Settlement { delivered: true, ..Settlement::default() };
     assert_eq!(charged(delivered.clone()), 1500);
+    let estimate = Some(Usage { output: 1, ..Usage::default() });
+    let usage_source = UsageSource::Estimated;
+    assert_eq!(charged(Settlement { estimate, usage_source, ..delivered.clone() }), 1500);
     let cut = Settlement { fault: Some(Fault::UpstreamCut), ..delivered };
     assert_eq!(charged(cut.clone()), 1500);
     let came = |events| Settlement { output_estimate: Some(events), ..cut.clone() };
