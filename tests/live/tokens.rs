@@ -1,6 +1,6 @@
 //! Tokens that the gateway counts by itself: how many, and how it says that it knows.
 
-use faregate_tests::{Answer, Client, Launch, Provider, key, wait};
+use faregate_tests::{Act, Answer, Client, Launch, Provider, Upstream, key, upstream, wait};
 use serde_json::{Value, json};
 
 use crate::dialects::{
@@ -242,6 +242,30 @@ fn what_no_provider_tells_is_estimated_and_marked() {
             assert_eq!(told, (input, output), "{heard:?}");
         }
     });
+}
+
+#[test]
+fn audio_is_a_class_of_its_own_in_log_and_metrics() {
+    let answer = r#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],
+        "usage":{"prompt_tokens":30,"completion_tokens":20,"total_tokens":50,
+        "prompt_tokens_details":{"cached_tokens":0,"audio_tokens":25},
+        "completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":16}}}"#;
+    let upstream = Upstream::start(move |_| vec![Act::Send(upstream::json(answer))]);
+    let policy = format!("[providers.p]\nbase_url = \"{}/v1\"\n", upstream.base_url());
+    let gateway = Launch::new(policy).start();
+    let body = json!({"model": "p/m", "messages": [{"role": "user", "content": "hi"}]});
+    let answer = gateway.client("").post("/v1/chat/completions", &body);
+    let line = gateway.access_line(answer.header("x-faregate-request-id").unwrap());
+    let classes = ["input_tokens", "audio_input_tokens", "output_tokens", "audio_output_tokens"];
+    assert_eq!(classes.map(|name| line[name].as_u64()), [Some(5), Some(25), Some(4), Some(16)]);
+    let metrics = wait::until("the request is counted", || {
+        let metrics = gateway.metrics();
+        (metrics.sum("faregate_tokens_total", &[]) == 50.0).then_some(metrics)
+    });
+    let of = |class: &str| {
+        metrics.sum("faregate_tokens_total", &[&format!("gen_ai_token_type=\"{class}\"")])
+    };
+    assert_eq!(["input", "audio_input", "output", "audio_output"].map(of), [5.0, 25.0, 4.0, 16.0]);
 }
 
 #[test]

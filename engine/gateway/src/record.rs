@@ -127,6 +127,8 @@ fn tokens(usage: &Usage) -> Tokens {
         cached: usage.cache_read,
         output: usage.output,
         reasoning: usage.reasoning,
+        audio_input: usage.audio_input,
+        audio_output: usage.audio_output,
     }
 }
 
@@ -205,4 +207,6 @@ fn write_usage(line: &mut Vec<u8>, ending: &Ending<'_>) {
     number(line, ",\"cache_write_tokens\":", usage.total_cache_write());
     number(line, ",\"output_tokens\":", usage.output);
     number(line, ",\"reasoning_tokens\":", usage.reasoning);
+    number(line, ",\"audio_input_tokens\":", usage.audio_input);
+    number(line, ",\"audio_output_tokens\":", usage.audio_output);
 }

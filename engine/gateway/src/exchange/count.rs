@@ -152,3 +152,49 @@ impl Early {
 fn tokenizer(provider: &Provider, model: &str) -> Option<Tokenizer> {
     Tokenizer::of(model).filter(|_| provider.quirks.runs_openai_models)
 }
+
+#[cfg(test)]
+mod tests {
+    use faregate_wire::Framing;
+
+    use super::*;
+    use crate::relay::Downstream;
+
+    fn plan(events: bool) -> Plan {
+        Plan {
+            upstream: Framing::Chunked,
+            downstream: Downstream::Chunked,
+            events,
+            drop_usage_chunk: false,
+            metered: true,
+            form: Form::Chat,
+        }
+    }
+
+    #[test]
+    fn what_stands_for_usage_says_how_good_it_is() {
+        let check = |learned: &Learned, events, how, expected: (u64, UsageSource)| {
+            let input = Count { tokens: 7, how };
+            let stand_in = StandIn::of(learned, &plan(events), Surface::ChatCompletions, input);
+            assert_eq!(stand_in.usage.input, 7);
+            assert_eq!((stand_in.usage.output, stand_in.source), expected, "{learned:?}");
+        };
+        let nothing = Learned::default();
+        check(&nothing, true, How::Exact, (0, UsageSource::Counted));
+        check(&nothing, true, How::UpperBound, (0, UsageSource::Estimated));
+        let pieces = Learned { content_events: 5, bytes: 4000, ..Learned::default() };
+        check(&pieces, true, How::Exact, (5, UsageSource::Estimated));
+        let texts = Learned { content_events: 2, content_bytes: 80, ..Learned::default() };
+        check(&texts, false, How::Exact, (20, UsageSource::Estimated));
+        let whole = Learned { bytes: 400, ..Learned::default() };
+        check(&whole, false, How::Exact, (100, UsageSource::Estimated));
+    }
+
+    #[test]
+    fn vectors_have_no_output() {
+        let learned = Learned { bytes: 40_000, ..Learned::default() };
+        let input = Count { tokens: 7, how: How::Estimate };
+        let stand_in = StandIn::of(&learned, &plan(false), Surface::Embeddings, input);
+        assert_eq!((stand_in.usage.output, stand_in.source), (0, UsageSource::Estimated));
+    }
+}
