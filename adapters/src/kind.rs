@@ -4,7 +4,11 @@
 
 use std::borrow::Cow;
 
-use crate::{dialect::Form, quirks::Quirks, surface::Family};
+use crate::{
+    dialect::Form,
+    quirks::{self, Quirks},
+    surface::Family,
+};
 
 /// A kind of provider.
 #[derive(Debug)]
@@ -54,14 +58,17 @@ enum Paths {
 /// All kinds.
 pub const ALL: &[Kind] = &[
     kind("openai", &[Form::Chat], Auth::Bearer, Family::OpenAi, "/v1", Paths::Own),
-    kind(
-        "azure",
-        &[Form::Chat, Form::Responses],
-        Auth::Field("api-key"),
-        Family::OpenAi,
-        "/openai/v1",
-        Paths::Own,
-    ),
+    Kind {
+        quirks: quirks::OPENAI,
+        ..kind(
+            "azure",
+            &[Form::Chat, Form::Responses],
+            Auth::Field("api-key"),
+            Family::OpenAi,
+            "/openai/v1",
+            Paths::Own,
+        )
+    },
     kind(
         "anthropic",
         &[Form::Messages],

@@ -40,6 +40,8 @@ pub struct Quirks {
     pub reasoning_with_calls: bool,
     /// Put into the body in place of the model's name (Anthropic's dialect on Vertex and Bedrock).
     pub version_in_body: Option<&'static str>,
+    /// Models that have names of OpenAI's are OpenAI's: their tokens can be counted.
+    pub runs_openai_models: bool,
 }
 
 impl Quirks {
@@ -58,6 +60,7 @@ impl Quirks {
         joins_text: false,
         reasoning_with_calls: false,
         version_in_body: None,
+        runs_openai_models: false,
     };
 
     /// Whether a member must not be sent.
@@ -85,6 +88,9 @@ pub fn find(name: &str) -> Quirks {
     let named = ALL.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
     named.map_or(Quirks::NONE, |(_, quirks)| *quirks)
 }
+
+/// OpenAI itself.
+pub(crate) const OPENAI: Quirks = Quirks { runs_openai_models: true, ..Quirks::NONE };
 
 /// Members that only OpenAI itself has, and others.
 macro_rules! openais_and {
@@ -115,13 +121,13 @@ const ENGINE: Quirks = Quirks {
 
 /// The providers that are known by name. A reason stands behind what is not plain.
 pub const ALL: &[(&str, Quirks)] = &[
-    ("openai", Quirks::NONE),
+    ("openai", OPENAI),
     (
         "azure",
         Quirks {
             // comes later there; the rest is OpenAI's own
             refuses: &["prompt_cache_breakpoint", "prompt_cache_options", "moderation"],
-            ..Quirks::NONE
+            ..OPENAI
         },
     ),
     (
@@ -221,7 +227,7 @@ pub const ALL: &[(&str, Quirks)] = &[
             output_max_name: Some("max_tokens"),
             reasoning_name: "reasoning",
             takes_reasoning: true,
-            ..Quirks::NONE
+            ..OPENAI // under openai/
         },
     ),
     (

@@ -29,6 +29,8 @@ pub enum Surface {
     Embeddings,
     /// `POST /responses`
     Responses,
+    /// `POST /responses/input_tokens`
+    CountResponse,
     /// `GET`, `DELETE` and the rest of `/responses/{id}`
     StoredResponse,
     /// `POST /messages`
@@ -144,7 +146,7 @@ impl Surface {
             Self::Responses => "responses",
             Self::StoredResponse => "stored_response",
             Self::Messages => "messages",
-            Self::CountTokens | Self::CountContent => "count_tokens",
+            Self::CountTokens | Self::CountContent | Self::CountResponse => "count_tokens",
             Self::GenerateContent => "generate_content",
             Self::Converse => "converse",
             Self::Rerank => "rerank",
@@ -159,7 +161,7 @@ impl Surface {
     pub const fn form(self) -> Option<Form> {
         match self {
             Self::ChatCompletions => Some(Form::Chat),
-            Self::Responses => Some(Form::Responses),
+            Self::Responses | Self::CountResponse => Some(Form::Responses),
             Self::Messages | Self::CountTokens => Some(Form::Messages),
             Self::GenerateContent | Self::CountContent => Some(Form::Gemini),
             Self::Converse => Some(Form::Converse),
@@ -185,7 +187,7 @@ impl Surface {
     /// Whether only tokens are counted, and nothing is made.
     #[must_use]
     pub const fn counts_tokens(self) -> bool {
-        matches!(self, Self::CountTokens | Self::CountContent)
+        matches!(self, Self::CountTokens | Self::CountContent | Self::CountResponse)
     }
 
     /// Whether an answer can be a stream of events that tell usage.

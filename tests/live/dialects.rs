@@ -48,12 +48,12 @@ pub(crate) fn simulator() -> Provider {
 }
 
 /// What a check looks at.
-struct Cell<'a> {
-    tongue: Tongue,
-    target: &'static str,
+pub(crate) struct Cell<'a> {
+    pub(crate) tongue: Tongue,
+    pub(crate) target: &'static str,
     provider: &'a Provider,
-    gateway: &'a Gateway,
-    client: Client,
+    pub(crate) gateway: &'a Gateway,
+    pub(crate) client: Client,
 }
 
 impl Cell<'_> {
@@ -80,13 +80,25 @@ impl Cell<'_> {
         })
     }
 
-    fn said(&self, said: &str) -> Ask {
+    /// Whether the target speaks what the client speaks, so that bytes pass.
+    pub(crate) fn is_own(&self) -> bool {
+        let own = match self.tongue {
+            Tongue::Chat => "chat",
+            Tongue::Responses => "responses",
+            Tongue::Messages => "anthropic",
+            Tongue::Gemini | Tongue::GeminiArray => "gemini",
+            Tongue::Converse => "bedrock",
+        };
+        self.target == own
+    }
+
+    pub(crate) fn said(&self, said: &str) -> Ask {
         Ask { turns: vec![self.tongue.user(said, false)], ..Ask::default() }
     }
 }
 
 /// Does `act` for every client, target and way of asking, and tells all that went wrong.
-fn each(act: impl Fn(&mut Cell<'_>, bool)) {
+pub(crate) fn each(act: impl Fn(&mut Cell<'_>, bool)) {
     let provider = simulator();
     let gateway = launch(&provider).start();
     let mut wrong = Vec::new();

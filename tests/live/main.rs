@@ -23,4 +23,5 @@ mod stored;
 mod streams;
 mod telemetry;
 mod tls;
+mod tokens;
 mod uploads;

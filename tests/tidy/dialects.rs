@@ -17,11 +17,12 @@ use super::{
 };
 
 /// Paths that clients call, for the table of surfaces.
-const PATHS: [(Method, &str); 32] = [
+const PATHS: [(Method, &str); 33] = [
     (Method::Post, "/v1/chat/completions"),
     (Method::Post, "/openai/v1/chat/completions"),
     (Method::Post, "/openai/deployments/MODEL/chat/completions"),
     (Method::Post, "/v1/responses"),
+    (Method::Post, "/v1/responses/input_tokens"),
     (Method::Get, "/v1/responses/ID"),
     (Method::Post, "/v1/completions"),
     (Method::Post, "/v1/embeddings"),
@@ -64,6 +65,7 @@ fn the_page_of_dialects_is_the_codes() {
     );
     paths(&mut text);
     keys(&mut text);
+    counts(&mut text);
     streams(&mut text);
     kinds(&mut text);
     text.push_str(
@@ -105,6 +107,32 @@ fn keys(text: &mut String) {
          KEY`, `x-goog-api-key: KEY`, the query `key=KEY`, or the access key id of an AWS signature (the signature \
          itself is not checked: the id is the key). Several at once are served when they say the same, and refused when \
          they do not. None of them reaches a provider.\n",
+    );
+}
+
+fn counts(text: &mut String) {
+    text.push_str(
+        "\n## Counts of tokens\n\n\
+         A request to count tokens goes to the target's provider where that speaks the client's dialect. Where it does \
+         not, Faregate answers, and the header `x-faregate-count` says how the number was come by:\n\n\
+         - `exact`: the model is one of OpenAI's whose framing of messages is published (`gpt-3.5-turbo`, `gpt-4`, \
+         `gpt-4o` and their versions), at a provider that runs those (`openai`, `azure`, `openrouter`, or `like` one of \
+         them), and the request is plain texts of a part each. Counted by the model's own vocabulary.\n\
+         - `upper-bound`: there are no more. Texts are counted where the vocabulary is known (`gpt-4.1`, `gpt-5`, `o1`, \
+         `o3`, `o4-mini` too); all else, and everything for other models and in bodies over 1 MiB, is a token a byte.\n\
+         - `estimate`: the request holds an image, sound or a file, which no size bounds. There may be more.\n\n\
+         A stream of Anthropic's dialect begins with its input tokens. Where it is translated, the provider may tell them \
+         last: until then the number in `message_start` is Faregate's, `x-faregate-count` says whether it is `exact` or an \
+         `estimate` (by sizes: of all but known texts, and while a vocabulary is being loaded), and `message_delta` has the \
+         provider's at the end.\n\n\
+         An answer whose provider tells no usage at all is estimated: its input as above, its output by the pieces and the \
+         bytes of text that have passed, of a whole answer that passes by its bytes. The access log then has `usage` \
+         `estimated` (`counted` where the input was counted and nothing came, `absent` where there is nothing to go by; \
+         else it is `provider`), and so has what is settled. Limits charge all that was set aside for such a request, or \
+         what came of a broken stream. Where an answer is translated, a client is told the estimate if its dialect tells \
+         usage in any case, or, in a stream of chats, if it asked; metrics count providers' tokens alone.\n\n\
+         What a provider adds unseen, such as instructions of its own, is in none of them. A request that refers to what a \
+         provider has stored is refused.\n",
     );
 }
 

@@ -26,4 +26,4 @@ pub use request::{
     CacheMark, Effort, Format, Media, MediaKind, Message, Part, PartBody, Reasoning, ReasoningPart,
     Request, Role, Sampling, Source, Tier, Tool, ToolChoice, ToolKind,
 };
-pub use usage::Usage;
+pub use usage::{Usage, UsageSource};

@@ -24,6 +24,33 @@ pub struct Usage {
     pub audio_output: u64,
 }
 
+/// How it is known what an answer took, the surest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UsageSource {
+    /// The provider has told it.
+    Provider,
+    /// The provider has told nothing; what there is was counted by the model's own tokenizer.
+    Counted,
+    /// The provider has told nothing; it was made from the sizes of what has passed.
+    Estimated,
+    /// It is not known, which is not zero.
+    #[default]
+    Absent,
+}
+
+impl UsageSource {
+    /// Its name in the access log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Counted => "counted",
+            Self::Estimated => "estimated",
+            Self::Absent => "absent",
+        }
+    }
+}
+
 impl Usage {
     /// All input tokens.
     #[must_use]

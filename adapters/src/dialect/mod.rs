@@ -246,8 +246,8 @@ pub struct AnswerTerms<'a> {
     pub request_id: &'a str,
     /// Now, in seconds since 1970.
     pub created: u64,
-    /// An upper bound of the input tokens, for dialects that tell the input before a provider has: marked as such nowhere,
-    /// replaced by the real count at the end.
+    /// The input tokens as the gateway counts or estimates them, for dialects that tell the input before a provider has:
+    /// replaced by the provider's count at the end.
     pub input_estimate: Option<u64>,
     /// Whether the stream is one JSON array instead of events (Gemini without `alt=sse`).
     pub json_array: bool,

@@ -7,11 +7,12 @@ use faregate_wire::Method;
 use super::{Called, Family, Surface, stored};
 
 /// The surfaces of OpenAI's API that have a path of their own.
-const OPENAI: [(&str, Surface); 6] = [
+const OPENAI: [(&str, Surface); 7] = [
     ("/chat/completions", Surface::ChatCompletions),
     ("/completions", Surface::Completions),
     ("/embeddings", Surface::Embeddings),
     ("/responses", Surface::Responses),
+    ("/responses/input_tokens", Surface::CountResponse),
     ("/models", Surface::Models),
     ("/realtime", Surface::Realtime),
 ];

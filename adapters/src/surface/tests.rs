@@ -199,6 +199,10 @@ fn other_apis_are_called_by_their_own_paths() {
     for path in ["/v1/responses", "/responses", "/openai/v1/responses/"] {
         check_post(path, (Surface::Responses, OpenAi, "/responses", None, None));
     }
+    for path in ["/v1/responses/input_tokens", "/responses/input_tokens/"] {
+        let expected = (Surface::CountResponse, OpenAi, "/responses/input_tokens", None, None);
+        check_post(path, expected);
+    }
     for path in ["/rerank", "/v1/rerank", "/v2/rerank"] {
         check_post(path, (Surface::Rerank, OpenAi, "/rerank", None, None));
     }

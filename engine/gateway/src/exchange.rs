@@ -4,6 +4,7 @@
 //! and tell it what happened. Every way out settles the exchange, or drops it, which gives back what it holds.
 
 mod back;
+mod count;
 mod finish;
 mod obtain;
 mod read;
@@ -145,6 +146,8 @@ pub(crate) struct Walk {
     pub(crate) body_bytes: u64,
     /// What the dialect of the latest target cannot say, where there is such a thing.
     pub(crate) lost: Option<Box<str>>,
+    /// Its input as the gateway counts it, where it was translated for the latest target.
+    early: Option<count::Early>,
 }
 
 /// Reads the head of a request from what has been received. `None` when it is not complete.
@@ -259,6 +262,7 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         form_field: head.content_type.and_then(|kind| FormScanner::of(kind, "model")),
         body_bytes: 0,
         lost: None,
+        early: None,
         live: Rc::clone(live),
     }))
 }

@@ -420,6 +420,11 @@ pub(crate) fn write_own_fields(out: &mut Vec<u8>, own: &OwnFields<'_>) {
         out.extend_from_slice(lost.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
+    if let Some(how) = own.count {
+        out.extend_from_slice(b"x-faregate-count: ");
+        out.extend_from_slice(how.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
     if own.events {
         out.extend_from_slice(b"x-accel-buffering: no\r\n");
     }
@@ -445,6 +450,8 @@ pub(crate) struct OwnFields<'a> {
     pub(crate) generation: u64,
     /// What could not be told to the provider.
     pub(crate) lost: Option<&'a str>,
+    /// How the gateway has counted the input, where the client is told it before the provider has.
+    pub(crate) count: Option<&'a str>,
     /// Whether the answer is a stream.
     pub(crate) events: bool,
     /// Whether the connection ends with this answer.

@@ -111,8 +111,26 @@ pub(crate) fn write_json_answer(
     close: bool,
     head_only: bool,
 ) {
+    write_answer(out, body, id, None, [close, head_only]);
+}
+
+/// Appends a number of tokens, and says how it was come by.
+pub(crate) fn write_count(out: &mut Vec<u8>, body: &[u8], id: &RequestId, how: &str, close: bool) {
+    write_answer(out, body, id, Some(how), [close, false]);
+}
+
+fn write_answer(
+    out: &mut Vec<u8>,
+    body: &[u8],
+    id: &RequestId,
+    count: Option<&str>,
+    [close, head_only]: [bool; 2],
+) {
     let mut fields = Vec::with_capacity(96);
     crate::reply::write_field(&mut fields, b"x-request-id", id.as_bytes());
+    if let Some(how) = count {
+        crate::reply::write_field(&mut fields, b"x-faregate-count", how.as_bytes());
+    }
     Answer {
         status: 200,
         content_type: "application/json",

@@ -11,6 +11,7 @@ mod cli;
 mod client;
 mod clock;
 mod connection;
+mod counter;
 mod credentials;
 mod exchange;
 mod forward;

@@ -110,6 +110,8 @@ struct Series {
     cached_tokens: Cell,
     output_tokens: Cell,
     reasoning_tokens: Cell,
+    audio_input_tokens: Cell,
+    audio_output_tokens: Cell,
     unmetered: Cell,
     duration: Histogram<14>,
     ttft: Histogram<16>,
@@ -148,14 +150,18 @@ pub(crate) struct Sample<'a> {
 /// Tokens of one request, in disjoint classes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tokens {
-    /// Input that was not cached.
+    /// Input that was not cached, but for audio.
     pub(crate) input: u64,
     /// Input read from the provider's cache.
     pub(crate) cached: u64,
-    /// Output but for reasoning.
+    /// Output but for reasoning and audio.
     pub(crate) output: u64,
     /// Reasoning.
     pub(crate) reasoning: u64,
+    /// Audio in the input.
+    pub(crate) audio_input: u64,
+    /// Audio in the output.
+    pub(crate) audio_output: u64,
 }
 
 /// One core's counters.
@@ -226,6 +232,8 @@ impl CoreMetrics {
                 series.cached_tokens.add(tokens.cached);
                 series.output_tokens.add(tokens.output);
                 series.reasoning_tokens.add(tokens.reasoning);
+                series.audio_input_tokens.add(tokens.audio_input);
+                series.audio_output_tokens.add(tokens.audio_output);
             }
             None if sample.metered => series.unmetered.add(1),
             None => {}
@@ -274,6 +282,8 @@ impl CoreMetrics {
             cached_tokens: Cell::default(),
             output_tokens: Cell::default(),
             reasoning_tokens: Cell::default(),
+            audio_input_tokens: Cell::default(),
+            audio_output_tokens: Cell::default(),
             unmetered: Cell::default(),
             duration: Histogram::default(),
             ttft: Histogram::default(),
@@ -346,11 +356,13 @@ impl Scraper {
 
     fn tokens(&self, out: &mut String) {
         type Read = fn(&Series) -> u64;
-        let classes: [(&str, Read); 4] = [
+        let classes: [(&str, Read); 6] = [
             ("input", |s| s.input_tokens.get()),
             ("cached_input", |s| s.cached_tokens.get()),
             ("output", |s| s.output_tokens.get()),
             ("reasoning", |s| s.reasoning_tokens.get()),
+            ("audio_input", |s| s.audio_input_tokens.get()),
+            ("audio_output", |s| s.audio_output_tokens.get()),
         ];
         let name = "faregate_tokens_total";
         head(out, name, "counter", "Tokens, in disjoint classes.");

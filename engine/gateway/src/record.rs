@@ -3,7 +3,7 @@
 //! In: the walk, the answer, the moments. Out: nothing; both sinks are off the request path. Prompts, keys and query
 //! strings never get here.
 
-use faregate_adapters::chat::Usage;
+use faregate_adapters::chat::{Usage, UsageSource};
 use faregate_policy::exchange::{Exchange, Refusal};
 
 use crate::{
@@ -44,8 +44,10 @@ pub(crate) struct Ending<'a> {
     pub(crate) status: u16,
     /// The fault's code, or nothing.
     pub(crate) code: &'static str,
-    /// Usage, when the provider gave it.
+    /// Usage, or what stands for it.
     pub(crate) usage: Option<&'a Usage>,
+    /// How it is known.
+    pub(crate) source: UsageSource,
     /// Bytes of the answer's body.
     pub(crate) bytes: u64,
     /// The provider's own id of the answer.
@@ -110,7 +112,7 @@ pub(crate) fn record(core: &Core, walk: &Walk, ending: &Ending<'_>) {
         status: ending.status,
         code: ending.code,
         attempts: u64::from(walk.exchange.attempts()),
-        tokens: ending.usage.map(tokens),
+        tokens: ending.usage.filter(|_| ending.source == UsageSource::Provider).map(tokens),
         metered: walk.surface.is_metered() && ending.delivered,
         duration_nanos: now.since(times.started),
         ttft_nanos: times.first_content.filter(|_| walk.streams).map(|at| at.since(times.started)),
@@ -125,6 +127,8 @@ fn tokens(usage: &Usage) -> Tokens {
         cached: usage.cache_read,
         output: usage.output,
         reasoning: usage.reasoning,
+        audio_input: usage.audio_input,
+        audio_output: usage.audio_output,
     }
 }
 
@@ -194,15 +198,15 @@ fn clip(name: &str) -> &str {
 }
 
 fn write_usage(line: &mut Vec<u8>, ending: &Ending<'_>) {
-    let Some(usage) = ending.usage else {
-        if ending.delivered {
-            line.extend_from_slice(b",\"usage\":\"absent\"");
-        }
-        return;
-    };
-    number(line, ",\"usage\":\"provider\",\"input_tokens\":", usage.input);
+    if ending.usage.is_some() || ending.delivered {
+        plain(line, ",\"usage\":\"", ending.source.name());
+    }
+    let Some(usage) = ending.usage else { return };
+    number(line, ",\"input_tokens\":", usage.input);
     number(line, ",\"cache_read_tokens\":", usage.cache_read);
     number(line, ",\"cache_write_tokens\":", usage.total_cache_write());
     number(line, ",\"output_tokens\":", usage.output);
     number(line, ",\"reasoning_tokens\":", usage.reasoning);
+    number(line, ",\"audio_input_tokens\":", usage.audio_input);
+    number(line, ",\"audio_output_tokens\":", usage.audio_output);
 }

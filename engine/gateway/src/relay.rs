@@ -97,6 +97,8 @@ pub(crate) struct Learned {
     pub(crate) events: u64,
     /// Events that carried content: a floor for the tokens of an answer without usage.
     pub(crate) content_events: u64,
+    /// Bytes of the texts in them, where the answer is translated.
+    pub(crate) content_bytes: u64,
     /// Bytes of the body, without framing.
     pub(crate) bytes: u64,
     /// Whether the id of a response is looked for.
@@ -540,6 +542,7 @@ impl Learned {
         self.error |= seen.error;
         self.events += seen.events;
         self.content_events += seen.content_events;
+        self.content_bytes += seen.content_bytes;
         self.bytes += seen.bytes;
         self.wants_id = seen.wants_id;
         self.id = seen.id.or(self.id.take());

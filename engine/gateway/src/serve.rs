@@ -25,6 +25,7 @@ use faregate_policy::{
 use crate::{
     admin,
     clock::Clock,
+    counter::Counter,
     credentials::Keeper,
     io::{self, Driver, Listener, Wake},
     live::{Builder, Live},
@@ -109,7 +110,6 @@ pub(crate) fn start(source: Source) -> Result<Running, String> {
     for warning in &policy.warnings {
         tracing::warn!("{warning}");
     }
-    let via = via();
     let resolver = Resolver::start().map_err(|e| format!("resolver: {e}"))?;
     let keeper = Keeper::start().map_err(|e| format!("credentials: {e}"))?;
     let builder = Builder::new(resolver, keeper, cells);
@@ -127,8 +127,9 @@ pub(crate) fn start(source: Source) -> Result<Running, String> {
         wakes.push(wake);
     }
     let log = open_log(&server.access_log)?;
-    let shared =
-        Arc::new(shared(live, desks, driver, log.as_ref().map(|(sink, _)| Arc::clone(sink)), via));
+    let counter = Counter::start().map_err(|e| format!("counter: {e}"))?;
+    let sink = log.as_ref().map(|(sink, _)| Arc::clone(sink));
+    let shared = Arc::new(shared(live, desks, driver, sink, counter));
     let reloads = Arc::new(Reloads::default());
     let admin = server
         .admin
@@ -164,7 +165,7 @@ fn shared(
     cores: Vec<CachePadded<CoreDesk>>,
     driver: Driver,
     log: Option<Arc<Sink>>,
-    via: String,
+    counter: Counter,
 ) -> Shared {
     Shared {
         clock: Clock::start(),
@@ -172,13 +173,14 @@ fn shared(
         live: ArcSwap::from_pointee(live),
         draining: AtomicBool::new(false),
         forced: AtomicBool::new(false),
-        via,
+        via: via(),
         cores,
         log,
         metrics: Registry::default(),
         driver,
         memory: crate::carry::Memory::new(),
         stored: crate::stored::Stored::new(),
+        counter,
     }
 }
 

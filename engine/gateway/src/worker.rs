@@ -73,6 +73,8 @@ pub(crate) struct Shared {
     pub(crate) memory: crate::carry::Memory,
     /// Whose the responses are that providers store.
     pub(crate) stored: crate::stored::Stored,
+    /// Counts tokens.
+    pub(crate) counter: crate::counter::Counter,
 }
 
 /// What others may leave for a core, and read of it.

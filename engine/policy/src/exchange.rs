@@ -14,15 +14,16 @@
 //!
 //! # Tokens
 //!
-//! Set aside is the bound of the input plus, for each choice, the output asked for, or [`OUTPUT_TOKENS_SLICE`] when the
-//! client asks for no bound. Charged is what the provider says was used, whatever was set aside: the rest returns, and an
+//! Set aside is the bound of the input (a closer one, where the first does not fit:
+//! [`reserve_closer`](Exchange::reserve_closer)) plus, for each choice, the output asked for, or [`OUTPUT_TOKENS_SLICE`]
+//! when the client asks for no bound. Charged is what the provider says was used, whatever was set aside: the rest returns, and an
 //! excess is owed to the limit, which gives nothing until it is refilled. So a limit is exceeded by requests without a bound
 //! alone, by at most what each of those under way generates beyond its slice. An answer without usage is never free: see
 //! [`Settlement`].
 
 use std::{rc::Rc, sync::Arc};
 
-use faregate_adapters::chat::Usage;
+use faregate_adapters::chat::{Usage, UsageSource};
 
 pub use crate::fault::Refusal;
 use crate::{
@@ -67,6 +68,8 @@ pub struct Exchange {
     reserved: u64,
     /// How many of them are for the input.
     input_bound: u64,
+    /// What may be made: tokens of a choice, where the client bounds them, and choices.
+    output: (Option<u64>, u64),
     /// The policy's name for the model, and behind it what `*` in a target's model stands for.
     names: Box<str>,
     name_len: usize,
@@ -110,6 +113,11 @@ struct Last {
 pub struct Settlement {
     /// What the provider says was used.
     pub usage: Option<Usage>,
+    /// How it is known what was used: [`UsageSource::Provider`] with `usage`, [`UsageSource::Counted`] or
+    /// [`UsageSource::Estimated`] with `estimate`.
+    pub usage_source: UsageSource,
+    /// What stands for the usage where the provider gave none. Limits do not go by it: it may be too little.
+    pub estimate: Option<Usage>,
     /// A provider has worked for the request and its answer was passed on, in part at least.
     pub delivered: bool,
     /// Events with content that came, as a stand-in for tokens of output; `None` where the answer was no stream.
@@ -152,6 +160,7 @@ impl Exchange {
             admitted: false,
             reserved: 0,
             input_bound: 0,
+            output: (None, 1),
             names: Box::default(),
             name_len: 0,
             route: Route::default(),
@@ -274,6 +283,12 @@ impl Exchange {
             (None, "*") => self.asked(),
             (None, model) => model,
         }
+    }
+
+    /// Where the request may go, and the model's name there.
+    pub fn candidates(&self) -> impl Iterator<Item = (&Target, std::borrow::Cow<'_, str>)> {
+        let targets = self.route.candidates().iter().map(|index| &self.policy.targets[*index]);
+        targets.map(|target| (target, target.model_for(self.asked())))
     }
 
     /// Why the latest attempt went where it went.

@@ -68,14 +68,7 @@ fn streams_that_break_end_with_an_error() {
 #[test]
 fn a_whole_answer_that_breaks_is_an_error_from_its_head_on_where_it_is_translated() {
     each(|cell, stream| {
-        let own = match cell.tongue {
-            Tongue::Chat => "chat",
-            Tongue::Responses => "responses",
-            Tongue::Messages => "anthropic",
-            Tongue::Gemini | Tongue::GeminiArray => "gemini",
-            Tongue::Converse => "bedrock",
-        };
-        if stream || cell.target == own {
+        if stream || cell.is_own() {
             return;
         }
         for fault in ["tokens=400-close_at=900", "tokens=400-reset_at=900"] {

@@ -30,7 +30,9 @@ impl Walk {
                 Some(id) => (id, Fault::ResponseUnknown),
                 None => return Ok(()),
             },
-            Surface::Responses | Surface::Other if may_go_on(&self.path) => {
+            Surface::Responses | Surface::CountResponse | Surface::Other
+                if may_go_on(&self.path) =>
+            {
                 match self.member(body, PREVIOUS) {
                     Some(id) => (id.str().ok_or_else(no_text)?, Fault::PreviousUnknown),
                     None => return Ok(()),

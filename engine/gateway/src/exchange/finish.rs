@@ -1,8 +1,13 @@
 //! The end of a walk: the answer goes to the client, what it cost is settled, what happened is recorded.
 
-use std::rc::Rc;
+use std::{cell::OnceCell, rc::Rc};
 
-use faregate_adapters::{dialect::AnswerTerms, surface::Surface};
+use faregate_adapters::{
+    chat::{Usage, UsageSource},
+    dialect::{AnswerTerms, Form},
+    surface::Surface,
+    tokens::{self, Count, How},
+};
 use faregate_policy::{
     Nanos,
     exchange::{Exchange, Refusal, Settlement},
@@ -13,6 +18,7 @@ use faregate_wire::{JsonWriter, Method};
 
 use super::{
     Refused, Rest, Walk,
+    count::{Early, StandIn},
     obtain::{Obtained, end_of},
     read::Stop,
     write::Crossing,
@@ -67,7 +73,11 @@ impl Walk {
             return Ok(None);
         }
         self.go_back(&connection.core.shared.stored, &body).map_err(Stop::Refused)?;
-        self.decide(&body, connection.core.now()).map_err(Stop::Refused)?;
+        if let Err(refusal) = self.decide(&body, connection.core.now()) {
+            let core = Rc::clone(&connection.core);
+            let reserved = Box::pin(self.reserve_closer(&core, &body, refusal)).await;
+            reserved.map_err(Stop::Refused)?;
+        }
         let obtained = self.obtain(connection, &body, end_of(self)).await;
         body.release();
         self.forwarded = Vec::new();
@@ -92,8 +102,10 @@ impl Walk {
         let plan = self.plan(&answer.info);
         let provider = &live.policy.providers[live.policy.targets[target].provider];
         let crossed = crossing.as_ref().map(|crossing| crossing.target);
-        let translator =
-            crossing.map(|crossing| self.translator(&core, crossing, provider, &answer.info));
+        let early = self.early.take();
+        let input = early.as_ref().map(Early::count);
+        let translator = crossing
+            .map(|crossing| self.translator(&core, crossing, provider, &answer.info, input));
         let delivered = (200..300).contains(&answer.info.status);
         let named = &live.policy.targets[target].name;
         let maker = self.maker(&provider.name, named, &place.upstreams[replica]);
@@ -102,7 +114,7 @@ impl Walk {
             self.forget(&core.shared.stored);
         }
         let close = !self.keep_alive || plan.downstream == Downstream::Close || core.is_draining();
-        self.write_fields(&mut answer.out, &answer.info, close);
+        self.write_fields(&mut answer.out, &answer.info, close, input);
         connection.answered = true;
         let info = answer.info.clone();
         let pace = self.pace(place, plan.events, end_of(&self));
@@ -110,10 +122,27 @@ impl Walk {
         let walk = &mut *self;
         let (exchange, request_id) = (&mut walk.exchange, &*walk.id);
         let (family, generation) = (walk.family, live.generation);
-        let counts_events = plan.events;
+        let (surface, body_bytes) = (walk.surface, walk.body_bytes);
+        // A stream that passes as one array is more JSON than text, and what is ranked makes no tokens.
+        let is_array = walk.streams && !plan.events && crossed.is_none();
+        let is_estimated = plan.metered && surface != Surface::Rerank && !is_array;
+        let known = OnceCell::new(); // settled and recorded is the same
+        let stand_in = |learned: &Learned| {
+            let by_size = Count { tokens: tokens::estimated(body_bytes), how: How::Estimate };
+            let input = *known.get_or_init(|| early.as_ref().map_or(by_size, Early::count));
+            (is_estimated && learned.usage.is_none())
+                .then(|| StandIn::of(learned, &plan, surface, input))
+        };
         let mut settle = |learned: &Learned, fault: Option<Fault>| {
-            let output_estimate = counts_events.then_some(learned.content_events);
-            let settlement = Settlement { usage: learned.usage, delivered, output_estimate, fault };
+            let stand_in = stand_in(learned);
+            let settlement = Settlement {
+                usage: learned.usage,
+                usage_source: source(learned.usage.as_ref(), stand_in.as_ref()),
+                estimate: stand_in.map(|stand_in| stand_in.usage),
+                delivered,
+                output_estimate: plan.events.then_some(learned.content_events),
+                fault,
+            };
             settle(exchange, &core, settlement);
         };
         let settle = &mut settle;
@@ -127,7 +156,8 @@ impl Walk {
             let caller = self.exchange.caller().map_or("", |caller| &caller.key);
             core.shared.memory.keep(caller, form, carried);
         }
-        self.record_answer(&core, &info, &forwarded);
+        let stand_in = stand_in(&forwarded.learned);
+        self.record_answer(&core, &info, &forwarded, stand_in.as_ref());
         match (forwarded.reusable, close) {
             (true, false) => {
                 connection.client.consume(0);
@@ -145,7 +175,7 @@ impl Walk {
         let Obtained { mut answer, .. } = obtained;
         let core = Rc::clone(&connection.core);
         answer.out.extend_from_slice(b"connection: Upgrade\r\nupgrade: websocket\r\n");
-        self.write_fields(&mut answer.out, &answer.info, false);
+        self.write_fields(&mut answer.out, &answer.info, false, None);
         connection.answered = true;
         connection.arm(self.live.policy.server.deadlines.stall);
         let mut ended = Ended { end: End::ClientGone, usage: None, bytes: 0 };
@@ -157,12 +187,21 @@ impl Walk {
                 Box::pin(realtime::pass(&core, client, &mut answer.stream, received, idle)).await;
         }
         let fault = ended.end.fault();
-        let settlement =
-            Settlement { usage: ended.usage, delivered: true, output_estimate: Some(0), fault };
+        let usage_source = source(ended.usage.as_ref(), None);
+        let settlement = Settlement {
+            usage: ended.usage,
+            usage_source,
+            delivered: true,
+            output_estimate: Some(0),
+            fault,
+            ..Settlement::default()
+        };
         settle(&mut self.exchange, &core, settlement);
         let code = fault.map_or("", Fault::code);
         let (usage, bytes) = (ended.usage.as_ref(), ended.bytes);
-        record::record(&core, &self, &Ending { status: 101, code, usage, bytes, delivered: true });
+        let source = usage_source;
+        let ending = Ending { status: 101, code, usage, source, bytes, delivered: true };
+        record::record(&core, &self, &ending);
         if ended.end == End::ClientGone { Next::Close } else { Next::Finish }
     }
 
@@ -184,6 +223,7 @@ impl Walk {
         crossing: Crossing,
         provider: &Provider,
         info: &Info,
+        input: Option<Count>,
     ) -> Box<Translator> {
         let coming = match info.status {
             200..300 if info.events || info.frames => Coming::Stream,
@@ -198,6 +238,7 @@ impl Walk {
             streams: self.streams,
             names: crossing.names,
             customs: crossing.customs,
+            input: input.map(|count| count.tokens).filter(|_| self.says_usage()),
             vectors: crossing.vectors,
             seed: core.random.next(),
             terms: AnswerTerms {
@@ -205,7 +246,7 @@ impl Walk {
                 include_usage: !self.adds_usage,
                 request_id: &self.id,
                 created: core.wall() / 1_000_000_000,
-                input_estimate: None,
+                input_estimate: input.map(|count| count.tokens),
                 json_array: self.wants_array(),
             },
         };
@@ -223,11 +264,12 @@ impl Walk {
         }
     }
 
-    fn write_fields(&self, out: &mut Vec<u8>, info: &Info, close: bool) {
+    fn write_fields(&self, out: &mut Vec<u8>, info: &Info, close: bool, input: Option<Count>) {
         let spent = self.exchange.attempts() > 1 && (info.status >= 500 || info.status == 429);
         if spent {
             reply::write_field(out, b"x-should-retry", b"false");
         }
+        let count = input.filter(|_| info.status < 300 && self.tells_input_first());
         let route = self.exchange.target().map(|t| &*t.name).unwrap_or_default();
         forward::write_own_fields(
             out,
@@ -240,12 +282,24 @@ impl Walk {
                 events: info.events,
                 close,
                 lost: self.lost.as_deref(),
+                count: count.map(|count| count.how.name()),
                 is_http10: !self.http11,
             },
         );
     }
 
-    fn record_answer(&mut self, core: &Core, info: &Info, forwarded: &Forwarded) {
+    /// Whether the client is told usage in any case, in its dialect or as it asked for.
+    fn says_usage(&self) -> bool {
+        self.form() != Form::Chat || self.streams && !self.adds_usage
+    }
+
+    fn record_answer(
+        &mut self,
+        core: &Core,
+        info: &Info,
+        forwarded: &Forwarded,
+        stand_in: Option<&StandIn>,
+    ) {
         let learned = &forwarded.learned;
         self.times.first_content = forwarded.first_content;
         let fault = forwarded.end.fault();
@@ -260,11 +314,10 @@ impl Walk {
             None => "",
         };
         let usage = learned.usage.as_ref();
-        record::record(
-            core,
-            self,
-            &Ending { status, code, usage, bytes: learned.bytes, delivered },
-        );
+        let source = source(usage, stand_in);
+        let usage = usage.or(stand_in.map(|stand_in| &stand_in.usage));
+        let bytes = learned.bytes;
+        record::record(core, self, &Ending { status, code, usage, source, bytes, delivered });
     }
 
     fn settle_unanswered(&mut self, core: &Core, fault: Option<Fault>) {
@@ -280,7 +333,7 @@ impl Walk {
                 self.record_stop(&core, 499, Fault::ClientGone.code(), 0);
                 Next::Close
             }
-            Stop::Counted(tokens) => self.tell_count(connection, tokens).await,
+            Stop::Counted(count) => self.tell_count(connection, count).await,
             Stop::Refused(refusal) => {
                 let rest = Rest::none(!self.keep_alive || core.is_draining());
                 self.refuse(connection, &refusal, rest).await
@@ -318,23 +371,29 @@ impl Walk {
     }
 
     fn record_stop(&self, core: &Core, status: u16, code: &'static str, bytes: usize) {
-        let ending = Ending { status, code, usage: None, bytes: bytes as u64, delivered: false };
+        let (usage, source, bytes) = (None, UsageSource::Absent, bytes as u64);
+        let ending = Ending { status, code, usage, source, bytes, delivered: false };
         record::record(core, self, &ending);
     }
 
     /// Answers a request whose tokens were to be counted, where no provider can.
-    async fn tell_count(&mut self, connection: &mut Connection, tokens: u64) -> Next {
+    async fn tell_count(&mut self, connection: &mut Connection, count: Count) -> Next {
         let core = Rc::clone(&connection.core);
         self.settle_unanswered(&core, None);
         let mut body = Vec::with_capacity(64);
-        let member = match self.surface {
-            Surface::CountContent => "totalTokens",
-            _ => "input_tokens",
+        let mut json = JsonWriter::new(&mut body);
+        json.object();
+        match self.surface {
+            Surface::CountContent => json.member_u64("totalTokens", count.tokens),
+            Surface::CountResponse => json
+                .member_str("object", "response.input_tokens")
+                .member_u64("input_tokens", count.tokens),
+            _ => json.member_u64("input_tokens", count.tokens),
         };
-        JsonWriter::new(&mut body).object().member_u64(member, tokens).end();
+        json.end();
         let mut rest = Rest::none(!self.keep_alive || core.is_draining());
         let mut out = Vec::with_capacity(256);
-        local::write_json_answer(&mut out, &body, &self.id, rest.closes(), false);
+        local::write_count(&mut out, &body, &self.id, count.how.name(), rest.closes());
         self.record_stop(&core, 200, "", body.len());
         rest.answer(connection, &out).await
     }
@@ -355,6 +414,14 @@ impl Walk {
         local::write_json_answer(&mut out, &body, &self.id, rest.closes(), head_only);
         self.record_stop(&core, 200, "", body.len());
         rest.answer(connection, &out).await
+    }
+}
+
+fn source(usage: Option<&Usage>, stand_in: Option<&StandIn>) -> UsageSource {
+    match (usage, stand_in) {
+        (Some(_), _) => UsageSource::Provider,
+        (None, Some(stand_in)) => stand_in.source,
+        (None, None) => UsageSource::Absent,
     }
 }
 

@@ -110,6 +110,9 @@ impl Walk {
                         tried.add(replica);
                     }
                     let provider = &live.policy.providers[live.policy.targets[target].provider];
+                    if self.surface.counts_tokens() && !self.form_is_spoken(provider) {
+                        return Err(Box::pin(self.count_here(&core, body, provider)).await);
+                    }
                     let mut written = Box::new(self.written(&core, body, provider)?);
                     let crossing = written.crossing.take();
                     let way = Way { written: &written, target: place, upstream, end };
@@ -152,16 +155,17 @@ impl Walk {
 
     /// Writes the request for a provider, or ends the walk.
     fn written(&mut self, core: &Core, body: &Body, provider: &Provider) -> Result<Written, Stop> {
-        if self.surface.counts_tokens() && !self.form_is_spoken(provider) {
-            self.exchange.report(Outcome::Failed(Fault::Untranslatable), now_of(core));
-            return Err(Stop::Counted(faregate_adapters::tokens::input_upper_bound(
-                self.body_bytes,
-            )));
-        }
-        self.write(body, provider, &core.shared.memory).map_err(|refusal| {
+        self.write(body, provider, core).map_err(|refusal| {
             self.exchange.report(Outcome::Failed(refusal.fault), now_of(core));
             Stop::Refused(refusal)
         })
+    }
+
+    /// Counts tokens for a provider that cannot.
+    async fn count_here(&mut self, core: &Core, body: &Body, provider: &Provider) -> Stop {
+        let counted = self.count(core, body, provider).await;
+        self.exchange.report(Outcome::Failed(Fault::Untranslatable), now_of(core));
+        counted.map_or_else(Stop::Refused, Stop::Counted)
     }
 
     fn form_is_spoken(&self, provider: &Provider) -> bool {

@@ -3,7 +3,7 @@
 //! In: the connection. Out: a [`Body`], and what the scan of a JSON body found. The scan runs over what has arrived while
 //! the rest is still on its way.
 
-use faregate_adapters::dialect::openai;
+use faregate_adapters::{dialect::openai, tokens::Count};
 use faregate_policy::{exchange::Refusal, fault::Fault};
 use faregate_wire::{BodyReader, FormField, Framing, Method, Peek, Scanner, json::JsonError};
 
@@ -43,8 +43,8 @@ impl Body {
 pub(super) enum Stop {
     /// It is refused; the request was read to its end.
     Refused(Refusal),
-    /// Only its tokens were to be counted: so many at most.
-    Counted(u64),
+    /// Only its tokens were to be counted.
+    Counted(Count),
     /// It is refused while some of the body is unread.
     Unread(Refusal),
     /// The client has gone.

@@ -13,11 +13,7 @@ use faregate_policy::{exchange::Refusal, fault::Fault, policy::Provider};
 use faregate_wire::Patch;
 
 use super::{Walk, read::Body};
-use crate::{
-    carry::{Memory, Tag},
-    relay::translate::Vectors,
-    reply,
-};
+use crate::{carry::Tag, relay::translate::Vectors, reply, worker::Core};
 
 /// The bound of output that a dialect must have where the client gave none.
 const OUTPUT_TOKENS_DEFAULT: u64 = 8192;
@@ -117,11 +113,12 @@ impl Walk {
         &mut self,
         body: &Body,
         provider: &Provider,
-        memory: &Memory,
+        core: &Core,
     ) -> Result<Written, Refusal> {
+        self.early = None;
         match self.surface.form() {
             Some(form) if !provider.forms.contains(&form) => {
-                self.translate(body, form, provider, memory)
+                self.translate(body, form, provider, core)
             }
             Some(_) => Ok(self.pass(body, provider)),
             None if is_offered(self.surface, provider.kind) => Ok(self.pass(body, provider)),
@@ -334,7 +331,7 @@ impl Walk {
         body: &Body,
         client: Form,
         provider: &Provider,
-        memory: &Memory,
+        core: &Core,
     ) -> Result<Written, Refusal> {
         let target = *provider.forms.first().unwrap_or(&Form::Chat);
         let mut loss = Loss::default();
@@ -353,13 +350,14 @@ impl Walk {
         if let Some(invalid) = stored {
             return Err(refusal(&invalid));
         }
+        self.early = Some(self.look_ahead(core, body, &request, provider));
         request.stream = stream;
         if stream {
             request.include_usage = true; // the gateway counts; the client's writer asks again
         }
         let caller = self.exchange.caller().map_or("", |caller| &caller.key);
         Tag::take_off(client, target, &mut request);
-        memory.restore(caller, target, &mut request);
+        core.shared.memory.restore(caller, target, &mut request);
         let outbound = target.outbound();
         let has_customs = match target {
             Form::Chat => !provider.quirks.refuses("custom"),

@@ -236,6 +236,7 @@ fn translator(streams: bool, coming: Coming) -> Box<Translator> {
         vectors: None,
         names: Names::default(),
         customs: None,
+        input: None,
         seed: 7,
         terms,
     };

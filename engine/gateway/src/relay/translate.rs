@@ -15,6 +15,7 @@ use faregate_adapters::{
     },
     embed::{self, Encoding},
     quirks::Quirks,
+    tokens,
 };
 use faregate_wire::{Cutter, Frame, FrameCutter};
 
@@ -47,6 +48,9 @@ pub(crate) struct Pair<'a> {
     pub(crate) customs: Option<Customs>,
     /// Different for every request.
     pub(crate) seed: u64,
+    /// The input tokens, for a client whose dialect tells usage in any case: said with an estimate of the output where the
+    /// provider tells nothing.
+    pub(crate) input: Option<u64>,
     /// What the client's writer is told.
     pub(crate) terms: AnswerTerms<'a>,
 }
@@ -107,7 +111,9 @@ struct Told {
     id_rule: IdRule,
     tag: Tag,
     usage: Option<Usage>,
+    input: Option<u64>,
     content: u64,
+    content_bytes: u64,
     done: bool,
     failed: bool,
     carried: Carried,
@@ -158,7 +164,9 @@ impl Translator {
                 id_rule: pair.client.outbound().id_rule(),
                 tag: Tag::of(pair.target),
                 usage: None,
+                input: pair.input,
                 content: 0,
+                content_bytes: 0,
                 done: false,
                 failed: false,
                 carried: Carried::default(),
@@ -429,6 +437,15 @@ fn frame_event(
     }
 }
 
+impl Sink {
+    fn take(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) {
+        match self {
+            Self::Stream(writer) => writer.write(&delta, out),
+            Self::Whole { assembler, .. } => assembler.push(delta),
+        }
+    }
+}
+
 impl Told {
     /// Passes a delta on, and keeps what is wanted of it.
     fn tell(&mut self, sink: &mut Sink, mut delta: Delta<'_>, out: &mut Vec<u8>) {
@@ -451,16 +468,27 @@ impl Told {
             | Delta::Signature { .. }
             | Delta::Citation { .. }
             | Delta::Logprobs { .. } => {}
-            Delta::Text { .. }
-            | Delta::Reasoning { .. }
-            | Delta::ToolStart { .. }
-            | Delta::ToolArguments { .. }
-            | Delta::Refusal { .. }
-            | Delta::Media { .. } => self.content += 1,
+            Delta::Text { text, .. }
+            | Delta::Reasoning { text, .. }
+            | Delta::Refusal { text, .. }
+            | Delta::ToolStart { name: text, .. }
+            | Delta::ToolArguments { fragment: text, .. } => {
+                self.content += 1;
+                self.content_bytes += text.len() as u64;
+            }
+            Delta::Media { .. } => self.content += 1,
         }
-        match sink {
-            Sink::Stream(writer) => writer.write(&delta, out),
-            Sink::Whole { assembler, .. } => assembler.push(delta),
+        if self.done && self.usage.is_none() {
+            self.tell_estimate(sink, out);
+        }
+        sink.take(delta, out);
+    }
+
+    /// Says what the answer took, about, before it ends without the provider's word.
+    fn tell_estimate(&mut self, sink: &mut Sink, out: &mut Vec<u8>) {
+        if let Some(input) = self.input.take() {
+            let output = tokens::estimated_output(self.content, self.content_bytes);
+            sink.take(Delta::Usage(Usage { input, output, ..Usage::default() }), out);
         }
     }
 
@@ -469,6 +497,7 @@ impl Told {
         learned.content_now |= self.content > learned.content_events;
         learned.content |= self.content > 0;
         learned.content_events = self.content;
+        learned.content_bytes = self.content_bytes;
         learned.done |= self.done;
         learned.error |= self.failed;
     }

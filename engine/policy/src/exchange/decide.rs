@@ -65,8 +65,23 @@ impl Exchange {
         self.find_way(wanted)?;
         self.phase = Phase::Reserve;
         if wanted.metered {
-            self.reserve(wanted, now)?;
+            self.output = (wanted.output_tokens_max, wanted.choices.max(1));
+            self.reserve(wanted.input_tokens_bound, now)?;
         }
+        self.phase = Phase::Write;
+        Ok(())
+    }
+
+    /// Reserves after all, with a bound that is closer than the one that did not fit. The bound must hold at each of the
+    /// [`candidates`](Self::candidates).
+    ///
+    /// # Errors
+    ///
+    /// `TokenRate`, `RequestExceedsLimit`.
+    pub fn reserve_closer(&mut self, input_tokens_bound: u64, now: Nanos) -> Result<(), Refusal> {
+        assert_eq!(self.phase, Phase::Reserve, "only a reservation that was refused is made again");
+        self.see(now);
+        self.reserve(input_tokens_bound, now)?;
         self.phase = Phase::Write;
         Ok(())
     }
@@ -183,12 +198,11 @@ impl Exchange {
     }
 
     /// Sets aside what the request may use, in every limit on tokens or in none.
-    fn reserve(&mut self, wanted: &Wanted<'_>, now: Nanos) -> Result<(), Refusal> {
+    fn reserve(&mut self, input: u64, now: Nanos) -> Result<(), Refusal> {
         let limits = self.limits();
         let Some(tokens_max) = limits.tokens_max() else { return Ok(()) };
-        let input = wanted.input_tokens_bound;
-        let choices = wanted.choices.max(1);
-        let output = match wanted.output_tokens_max {
+        let (output_max, choices) = self.output;
+        let output = match output_max {
             Some(output) => output.saturating_mul(choices),
             // No bound was asked for: the slice must not be what makes the request impossible.
             None => {

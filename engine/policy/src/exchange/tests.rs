@@ -80,7 +80,8 @@ fn answered(status: u16) -> Outcome {
 
 fn used(tokens: u64) -> Settlement {
     let usage = Usage { input: tokens, ..Usage::default() };
-    Settlement { usage: Some(usage), delivered: true, ..Settlement::default() }
+    let usage_source = UsageSource::Provider;
+    Settlement { usage: Some(usage), usage_source, delivered: true, ..Settlement::default() }
 }
 
 impl World {
@@ -235,6 +236,25 @@ fn more_than_a_limit_ever_holds_is_refused_for_good() {
     assert_eq!((refusal.fault, refusal.retry_after), (Fault::RequestExceedsLimit, None));
     assert_eq!(refusal.should_retry, Some(false));
     assert!(refusal.message.contains("10k tokens/min"), "{}", refusal.message);
+}
+
+#[test]
+fn a_closer_bound_may_fit_where_the_first_did_not() {
+    let world = world();
+    let mut exchange = world.admitted(ms(0));
+    let wanted = Wanted { input_tokens_bound: 10_001, choices: 2, ..chat("two") };
+    let wanted = Wanted { output_tokens_max: Some(100), ..wanted };
+    assert_eq!(exchange.decide(&wanted, ms(0)).unwrap_err().fault, Fault::RequestExceedsLimit);
+    let models: Vec<_> = exchange.candidates().map(|(_, model)| model).collect();
+    assert_eq!(models, ["x", "y"]);
+    let refusal = exchange.reserve_closer(9_801, ms(0)).unwrap_err();
+    assert_eq!((refusal.fault, world.tokens_left(ms(0))), (Fault::RequestExceedsLimit, 10_000));
+    exchange.reserve_closer(9_800, ms(0)).unwrap();
+    assert_eq!((exchange.reserved(), exchange.phase()), (10_000, Phase::Write));
+    assert_eq!(sent_to(&mut exchange, ms(0)), "a/x");
+    exchange.report(answered(200), ms(1));
+    exchange.settle(used(700), ms(2));
+    assert_eq!(world.tokens_left(ms(2)), 9_300);
 }
 
 #[test]
@@ -450,6 +470,9 @@ fn absent_usage_is_never_free() {
     };
     let delivered = Settlement { delivered: true, ..Settlement::default() };
     assert_eq!(charged(delivered.clone()), 1500);
+    let estimate = Some(Usage { output: 1, ..Usage::default() });
+    let usage_source = UsageSource::Estimated;
+    assert_eq!(charged(Settlement { estimate, usage_source, ..delivered.clone() }), 1500);
     let cut = Settlement { fault: Some(Fault::UpstreamCut), ..delivered };
     assert_eq!(charged(cut.clone()), 1500);
     let came = |events| Settlement { output_estimate: Some(events), ..cut.clone() };

@@ -88,7 +88,15 @@ impl Request {
             metered: true,
             ..Wanted::default()
         };
-        if let Err(refusal) = self.exchange.decide(&wanted, Nanos(world.now)) {
+        let decided = self.exchange.decide(&wanted, Nanos(world.now));
+        let counted = decided.or_else(|refusal| match refusal.fault {
+            Fault::TokenRate | Fault::RequestExceedsLimit if world.below(2) == 0 => {
+                let closer = wanted.input_tokens_bound / 4;
+                self.exchange.reserve_closer(closer, Nanos(world.now))
+            }
+            _ => Err(refusal),
+        });
+        if let Err(refusal) = counted {
             return self.refused(world, &refusal);
         }
         self.reserved = self.exchange.reserved();
