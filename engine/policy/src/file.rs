@@ -5,6 +5,7 @@
 //! together.
 //! Format: <https://toml.io/en/v1.1.0>
 
+mod attribution;
 mod callers;
 mod limits;
 mod models;
@@ -122,6 +123,7 @@ fn read(
     };
     Policy {
         server,
+        attribution: attribution::read(reader, &root.table("attribution")),
         providers,
         targets,
         models,
