@@ -4,8 +4,8 @@
 //! from what is, and is never cheaper than what may be charged:
 //!
 //! - cached input and audio cost what input costs, reasoning and audio that is made what output costs;
-//! - input that is written to a cache costs what input costs, and for an hour or more twice that, or what the usual time
-//!   costs, whichever is more: twice is what all who sell it take;
+//! - input that is written to a cache costs what input costs, and for an hour or more two and a half times that, or what the
+//!   usual time costs, whichever is more: it is the most that anybody takes for it;
 //! - a discount (batch, flex) costs no more than the standard service, so what it does not say is taken from there;
 //! - what a dearer service, or a longer input, does not say keeps its proportion to input or output, rounded up; but cached
 //!   input then costs what input costs.
@@ -195,7 +195,7 @@ fn filled(written: &Written, input: u64, output: u64, unsaid: impl Fn(Class, u64
     let get =
         |class: Class, chain: u64| written[class as usize].unwrap_or_else(|| unsaid(class, chain));
     let cache_write = get(Class::CacheWrite, input);
-    let long = cache_write.max(input.saturating_mul(2));
+    let long = cache_write.max(input.saturating_mul(5).div_ceil(2));
     Class::ALL.map(|class| match class {
         Class::Input => input,
         Class::Output => output,
