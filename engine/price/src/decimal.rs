@@ -92,7 +92,7 @@ impl Decimal {
     /// The number with its point moved to the right by `places`.
     #[must_use]
     pub fn shifted(self, places: i32) -> Self {
-        Self { exponent: self.exponent.saturating_add(places), ..self }
+        Self { exponent: self.exponent.saturating_add(places), ..self }.trimmed()
     }
 
     /// The number that was meant where `self` is how a program spells a binary fraction: with sixteen digits or more, the

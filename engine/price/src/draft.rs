@@ -184,7 +184,7 @@ fn raised(written: &Written, reference: &Tier, growth: Option<(&Tier, &Tier)>) -
         Class::CacheWrite | Class::CacheWriteLong | Class::AudioInput
             if reference.is_own(class) =>
         {
-            chain.max(in_proportion(rate(class), input, rate(Class::Input)))
+            in_proportion(rate(class), input, rate(Class::Input)).max(input)
         }
         _ => chain,
     })

@@ -111,6 +111,7 @@ pub fn read(text: &[u8]) -> Result<(List, Vec<Entry>), NotAList> {
     } else {
         return Err(NotAList::UnknownShape);
     };
+    entries.iter_mut().for_each(|entry| disbelieve(&mut entry.draft));
     unify(&mut entries);
     if entries.is_empty() { Err(NotAList::Empty) } else { Ok((list, entries)) }
 }
@@ -125,6 +126,17 @@ pub fn unify(entries: &mut Vec<Entry>) {
         (&a.name, a.list).cmp(&(&b.name, b.list)).then_with(|| dearness(a).cmp(&dearness(b)))
     });
     entries.dedup_by(|later, first| later.name == first.name);
+}
+
+/// Takes out what cannot be: input that is written to a cache has been read, and does not cost less for it.
+fn disbelieve(draft: &mut Draft) {
+    for tier in &mut draft.tiers {
+        let input = tier.rates[Class::Input as usize];
+        for class in [Class::CacheWrite, Class::CacheWriteLong] {
+            let rate = &mut tier.rates[class as usize];
+            *rate = rate.filter(|rate| Some(*rate) >= input);
+        }
+    }
 }
 
 /// A name as the catalogue has it; `None` where it cannot have it.

@@ -147,7 +147,23 @@ fn draft(model: Json<'_>) -> Draft {
         // Moderation is the one thing that is known to be free where it says so.
         draft.set((Service::Standard, 0), Class::Input, 0);
     }
-    without_half_prices(draft, &mode)
+    if model.get("output_cost_per_image_token").is_some() {
+        draft.units[Unit::Image as usize] = None;
+    }
+    without_double_prices(without_half_prices(draft, &mode), &mode)
+}
+
+/// Where tokens are priced, seconds, characters and images that are read are the same thing in another measure; but for
+/// embeddings, which take their toll of images beside tokens.
+fn without_double_prices(mut draft: Draft, mode: &str) -> Draft {
+    if !draft.tiers.is_empty() {
+        draft.units[Unit::Second as usize] = None;
+        draft.units[Unit::Character as usize] = None;
+        if mode != "embedding" {
+            draft.units[Unit::ImageInput as usize] = None;
+        }
+    }
+    draft
 }
 
 /// What talks must have a price of what it says: where there is none, the price of its input is a fee of somebody else.
