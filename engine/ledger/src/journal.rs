@@ -4,12 +4,16 @@
 //! between calls: the dictionary of the open segment and the balances so far. The format and the rules are in
 //! `docs/journal.md`.
 
+pub mod balances;
 pub(crate) mod bytes;
 pub(crate) mod decode;
 pub(crate) mod dictionary;
+pub mod disk;
 pub(crate) mod encode;
+pub(crate) mod numbers;
 pub mod record;
 
+pub use balances::Balances;
 pub use bytes::Malformed;
 pub use encode::{SCOPES_MAX, TAGS_MAX, TEXT_BYTES_MAX, fits};
 pub use record::{Boot, Grant, Part, QUARTER_NS, Record, Unfit, Window};

@@ -33,7 +33,8 @@ pub(crate) fn decode(
         }
         encode::BOOT => {
             let id = dictionary.id(reader)?;
-            Record::Boot(Boot { node: id.node, boot: id.boot, at: reader.number("a start")? })
+            let at = reader.number("a start")?;
+            Record::Boot(Boot { node: id.node, boot: id.boot, at, taken: id.number })
         }
         encode::CLOSE => Record::Close { at: reader.number("an end")? },
         kind => Record::Part(part(kind, reader, dictionary)?),
@@ -49,6 +50,7 @@ fn part(kind: u8, reader: &mut Reader<'_>, dictionary: &mut Dictionary) -> Resul
             quarter: reader.small("a quarter of an hour")?.checked_sub(1),
             sum: reader.signed("a sum")?,
         }),
+        encode::SINCE => Ok(Part::Since(reader.small("a quarter of an hour")?)),
         encode::CHARGED => Ok(Part::Charged {
             scope: dictionary.text(reader, "a scope")?,
             window: window(reader)?,

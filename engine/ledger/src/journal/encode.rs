@@ -32,6 +32,7 @@ pub(crate) const QUARTER: u8 = 32;
 pub(crate) const CHARGED: u8 = 33;
 pub(crate) const LOST_ROW: u8 = 34;
 pub(crate) const SETTLED: u8 = 35;
+pub(crate) const SINCE: u8 = 36;
 
 pub(crate) const IS_CREDIT: u8 = 0b0001_0000;
 pub(crate) const CORRECTS: u8 = 0b0010_0000;
@@ -79,9 +80,9 @@ pub(crate) fn encode(record: &Record, dictionary: &mut Dictionary, out: &mut Vec
             put_row(LOST, row, dictionary, out);
             put_window(window, out);
         }
-        Record::Boot(Boot { node, boot, at }) => {
+        Record::Boot(Boot { node, boot, at, taken }) => {
             out.push(BOOT);
-            dictionary.put_id(out, RowId { node: *node, boot: *boot, number: 0 });
+            dictionary.put_id(out, RowId { node: *node, boot: *boot, number: *taken });
             put(out, *at);
         }
         Record::Close { at } => {
@@ -113,6 +114,10 @@ fn put_part(part: &Part, dictionary: &mut Dictionary, out: &mut Vec<u8>) {
             dictionary.put_text(out, scope);
             put(out, quarter.map_or(0, |quarter| u64::from(quarter) + 1));
             put_signed(out, *sum);
+        }
+        Part::Since(quarter) => {
+            out.push(SINCE);
+            put(out, u64::from(*quarter));
         }
         Part::Charged { scope, window, sum } => {
             out.push(CHARGED);

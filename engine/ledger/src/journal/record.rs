@@ -56,6 +56,8 @@ pub struct Boot {
     pub boot: u64,
     /// When, in nanoseconds since 1970 UTC.
     pub at: u64,
+    /// How many numbers of rows it has used already, for rows of lost money: its first request is the one after.
+    pub taken: u64,
 }
 
 /// One statement of the journal.
@@ -102,6 +104,8 @@ pub enum Part {
         /// Nano-dollars, credits taken off.
         sum: i128,
     },
+    /// The first quarter of an hour, counted since 1970 UTC, that is kept apart from those before it.
+    Since(u32),
     /// What was lost in one window of a scope.
     Charged {
         /// The scope.

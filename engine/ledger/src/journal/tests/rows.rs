@@ -89,7 +89,7 @@ pub(crate) fn one_of_each() -> Vec<Record> {
     let intent =
         Row { kind: RowKind::Unsettled, usage_source: UsageSource::Estimated, ..typical(4) };
     vec![
-        Record::Boot(Boot { node: 1, boot: 2, at: NOON }),
+        Record::Boot(Boot { node: 1, boot: 2, at: NOON, taken: 300 }),
         Record::Row(Box::default()),
         Record::Row(Box::new(typical(1))),
         Record::Row(Box::new(typical(2))),
@@ -102,6 +102,7 @@ pub(crate) fn one_of_each() -> Vec<Record> {
         Record::Lost { row: Box::new(lost), window: HOUR },
         Record::Part(Part::Quarter { scope: Arc::clone(&scope), quarter: None, sum: -7 }),
         Record::Part(Part::Quarter { scope: Arc::clone(&scope), quarter: Some(0), sum: 1 << 100 }),
+        Record::Part(Part::Since(12)),
         Record::Part(Part::Charged { scope, window: HOUR, sum: 12 }),
         Record::Part(Part::LostRow { id: other, window: Window::ALL }),
         Record::Part(Part::Settled { first: 1, last: 9 }),
