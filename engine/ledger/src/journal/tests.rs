@@ -1,5 +1,6 @@
 //! Records as bytes and back; the journal on a disk that fails.
 
+mod crash;
 mod rows;
 
 use super::{bytes::Reader, decode::decode, dictionary::Dictionary, encode::encode, *};
