@@ -1,6 +1,7 @@
 //! Records as bytes and back; the journal on a disk that fails.
 
 mod crash;
+mod gateway;
 mod rows;
 
 use super::{bytes::Reader, decode::decode, dictionary::Dictionary, encode::encode, *};

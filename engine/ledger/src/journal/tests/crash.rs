@@ -1,50 +1,20 @@
-//! Every point at which the power can go.
+//! Every point at which the power can go, or the disk fail.
 //!
 //! A script is run on a simulated disk again and again; each time the power goes at another operation, and what was not
 //! durable is lost, kept or torn. Then the journal is opened, also with the power going at every operation of that, and
 //! what it says is held against what was acknowledged.
 
-use std::{cell::Cell, collections::BTreeMap, sync::Arc};
-
 use faregate_price::NanoUsd;
 use proptest::prelude::*;
 
-use super::rows::{HOUR, NOON};
-use crate::{
-    journal::{
-        AppendError, Grant, Journal, Record, Settings, Start, Window,
-        check::everything,
-        disk::simulated::{Failure, Fate, Simulated},
-    },
-    row::{Row, RowId, RowKind},
+use super::{
+    gateway::{DAY, Gateway, SCOPES, Step, settings},
+    rows::{HOUR, NOON},
 };
-
-const DAY: Window = Window { start: NOON - 12 * 3_600_000_000_000, end: NOON + 43_200_000_000_000 };
-const LIMIT: u64 = 1_000;
-const SCOPES: [&str; 2] = ["team/a", "key/b"];
-
-/// One step of a gateway.
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    /// Raises what scope and window may spend.
-    Grant(usize, bool, u64),
-    /// Settles a request of both scopes, as far as they may.
-    Row(u64),
-    /// Begins a request of both scopes that lasts.
-    Begin(u64),
-    /// Settles the oldest of those.
-    Finish,
-    /// Gives back a part of the first row.
-    Credit(u64),
-    /// Lowers the grant to what is spent or held.
-    Return(usize, bool),
-    /// Makes everything so far durable.
-    Commit,
-    /// Lets the journal remove what it can.
-    Retain,
-    /// Ends as it should, and starts again.
-    Restart,
-}
+use crate::journal::{
+    Journal, Start,
+    disk::simulated::{Failure, Fate, Simulated},
+};
 
 const SCRIPT: [Step; 26] = [
     Step::Grant(0, false, 100),
@@ -74,238 +44,6 @@ const SCRIPT: [Step; 26] = [
     Step::Retain,
     Step::Commit,
 ];
-
-/// A window of a scope, as the gateway knows it.
-#[derive(Clone, Debug, Default)]
-struct Pool {
-    /// What rows, sent or not, and requests under way have taken since the start of the window.
-    spent: u64,
-    /// What is durable of the grants: the gateway spends no more.
-    granted: u64,
-    /// The least that may be found charged after a crash.
-    floor: u64,
-}
-
-/// A gateway, and what it remembers of what it was told.
-#[derive(Default)]
-struct Gateway {
-    pools: BTreeMap<(usize, bool), Pool>,
-    pending: Vec<Record>,
-    under_way: Vec<(RowId, u64)>,
-    sent: BTreeMap<RowId, Row>,
-    acknowledged: BTreeMap<RowId, Row>,
-    folded: BTreeMap<RowId, Row>,
-    boot: u64,
-    number: u64,
-}
-
-fn window(is_day: bool) -> Window {
-    if is_day { DAY } else { HOUR }
-}
-
-fn settings() -> Settings {
-    // A segment holds two or three batches, so that a short script begins several.
-    Settings { segment_bytes: 400, ..Settings::default() }
-}
-
-impl Gateway {
-    fn start(&mut self, disk: &Simulated) -> Option<Journal<Simulated>> {
-        self.boot += 1;
-        let start = Start { node: 7, boot: self.boot, at: NOON + self.boot };
-        let (journal, recovery) = match Journal::open(disk.clone(), settings(), start) {
-            Ok(opened) => opened,
-            Err(error) => {
-                assert!(disk.is_off(), "{error}");
-                return None;
-            }
-        };
-        self.number = recovery.first_row - 1;
-        for (scope, is_day) in [(0, false), (0, true), (1, false), (1, true)] {
-            let spent = journal.balances().spent(SCOPES[scope], window(is_day)).0;
-            self.pools.insert((scope, is_day), Pool { spent, granted: 0, floor: spent });
-        }
-        Some(journal)
-    }
-
-    fn name(&mut self) -> RowId {
-        self.number += 1;
-        RowId { node: 7, boot: self.boot, number: self.number }
-    }
-
-    /// Runs the script until the disk stops it. The journal, if it is still open.
-    fn run(&mut self, disk: &Simulated, script: &[Step]) -> Option<Journal<Simulated>> {
-        let mut journal = self.start(disk)?;
-        for step in script {
-            match *step {
-                Step::Grant(scope, is_day, more) => self.grant(scope, is_day, more),
-                Step::Row(cost) => {
-                    let id = self.name();
-                    if self.take(cost) {
-                        self.settle(id, cost);
-                    }
-                }
-                Step::Begin(reserved) => self.begin(reserved),
-                Step::Finish if self.under_way.is_empty() => {}
-                Step::Finish => {
-                    let (id, reserved) = self.under_way.remove(0);
-                    self.give_back(reserved / 2);
-                    self.settle(id, reserved - reserved / 2);
-                }
-                Step::Credit(cost) => self.credit(cost),
-                Step::Return(scope, is_day) => self.lower(scope, is_day),
-                Step::Commit => self.commit(&mut journal)?,
-                Step::Retain => self.retain(disk, &mut journal)?,
-                Step::Restart => {
-                    self.commit(&mut journal)?;
-                    for (scope, is_day) in [(0, false), (0, true), (1, false), (1, true)] {
-                        self.lower(scope, is_day);
-                    }
-                    self.commit(&mut journal)?;
-                    journal.close(NOON).ok()?;
-                    journal = self.start(disk)?;
-                    self.under_way.clear();
-                }
-            }
-        }
-        Some(journal)
-    }
-
-    fn grant(&mut self, scope: usize, is_day: bool, more: u64) {
-        let pool = self.pools.entry((scope, is_day)).or_default();
-        let total = (pool.spent.max(pool.granted) + more).min(LIMIT);
-        let grant =
-            Grant { scope: SCOPES[scope].into(), window: window(is_day), total: NanoUsd(total) };
-        self.pending.push(Record::Grant(grant));
-    }
-
-    fn lower(&mut self, scope: usize, is_day: bool) {
-        let pool = self.pools.entry((scope, is_day)).or_default();
-        pool.granted = pool.spent;
-        // From here on the gateway spends no more than it says now.
-        pool.floor = pool.floor.min(pool.spent);
-        let total = NanoUsd(pool.spent);
-        let grant = Grant { scope: SCOPES[scope].into(), window: window(is_day), total };
-        self.pending.push(Record::Return(grant));
-    }
-
-    /// Takes money in every window that is limited, or in none.
-    fn take(&mut self, cost: u64) -> bool {
-        let fits = |pool: &Pool| pool.spent + cost <= pool.granted;
-        let may = self.pools.iter().filter(|((_, is_day), _)| !is_day).all(|(_, pool)| fits(pool));
-        if may {
-            self.pools.values_mut().for_each(|pool| pool.spent += cost);
-        }
-        may
-    }
-
-    fn give_back(&mut self, cost: u64) {
-        self.pools.values_mut().for_each(|pool| pool.spent = pool.spent.saturating_sub(cost));
-    }
-
-    fn row(id: RowId, cost: u64) -> Row {
-        Row {
-            id,
-            cost: NanoUsd(cost),
-            reserved: NanoUsd(cost),
-            reserved_at: NOON + 5,
-            scopes: SCOPES.map(String::from).to_vec(),
-            ..Row::default()
-        }
-    }
-
-    fn settle(&mut self, id: RowId, cost: u64) {
-        let row = Self::row(id, cost);
-        self.sent.insert(id, row.clone());
-        self.pending.push(Record::Row(Box::new(row)));
-    }
-
-    fn begin(&mut self, reserved: u64) {
-        let id = self.name();
-        if self.take(reserved) {
-            self.under_way.push((id, reserved));
-            self.pending.push(Record::Intent(Box::new(Self::row(id, reserved))));
-        }
-    }
-
-    fn credit(&mut self, cost: u64) {
-        let Some(corrects) = self.sent.keys().next().copied() else { return };
-        let id = self.name();
-        let row = Row {
-            kind: RowKind::Correction,
-            corrects: Some(corrects),
-            is_credit: true,
-            ..Self::row(id, cost)
-        };
-        self.give_back(cost);
-        self.sent.insert(id, row.clone());
-        self.pending.push(Record::Row(Box::new(row)));
-    }
-
-    /// Appends what is pending. `None` when the disk has had enough.
-    fn commit(&mut self, journal: &mut Journal<Simulated>) -> Option<()> {
-        while !self.pending.is_empty() {
-            let appended = match journal.append(&self.pending) {
-                Ok(appended) => appended,
-                // One failure a run: the second attempt finds room.
-                Err(AppendError::NoSpace(_)) => journal.append(&self.pending).ok()?,
-                Err(AppendError::Broken(_)) => return None,
-            };
-            assert_eq!(appended.refused, []);
-            for record in self.pending.drain(..appended.taken) {
-                match record {
-                    Record::Row(row) => {
-                        self.acknowledged.insert(row.id, *row);
-                    }
-                    Record::Grant(grant) => {
-                        let scope = SCOPES.iter().position(|name| **name == *grant.scope);
-                        let key = (scope.expect("a scope of ours"), grant.window == DAY);
-                        let pool = self.pools.entry(key).or_default();
-                        pool.granted = grant.total.0.max(pool.granted);
-                        // Everything that is granted could have been spent, without a trace.
-                        pool.floor = grant.total.0.max(pool.floor);
-                    }
-                    _ => {}
-                }
-            }
-        }
-        Some(())
-    }
-
-    /// A store reads everything, then what it has read may go.
-    fn retain(&mut self, disk: &Simulated, journal: &mut Journal<Simulated>) -> Option<()> {
-        self.commit(journal)?;
-        for record in everything(disk, journal.durable()) {
-            if let Record::Row(row) | Record::Lost { row, .. } = record {
-                self.folded.insert(row.id, *row);
-            }
-        }
-        journal.retain(u64::MAX).ok().map(drop)
-    }
-
-    /// Holds a recovered journal against what was acknowledged.
-    fn check(&self, disk: &Simulated, journal: &Journal<Simulated>) {
-        let mut found = BTreeMap::new();
-        for record in everything(disk, journal.durable()) {
-            if let Record::Row(row) | Record::Lost { row, .. } = record {
-                assert_eq!(found.insert(row.id, *row.clone()), None, "{:?} is there twice", row.id);
-            }
-        }
-        for (id, row) in &self.acknowledged {
-            let there = found.get(id).or_else(|| self.folded.get(id));
-            assert_eq!(there, Some(row), "a row that was acknowledged");
-        }
-        for (id, row) in found.iter().filter(|(_, row)| row.kind == RowKind::Request) {
-            assert_eq!(self.sent.get(id), Some(row), "a row that nobody sent");
-        }
-        for ((scope, is_day), pool) in &self.pools {
-            let spent = journal.balances().spent(SCOPES[*scope], window(*is_day)).0;
-            let (name, floor) = (SCOPES[*scope], pool.floor);
-            assert!(spent >= floor, "{name}, day {is_day}: {spent} of {floor} are charged");
-            assert!(spent <= LIMIT, "{name}, day {is_day}: {spent} are over the limit");
-        }
-        assert_eq!(journal.balances().intents().count(), 0, "a request is still under way");
-    }
-}
 
 const FATES: [Fate; 8] = [
     Fate::Nothing,
@@ -350,35 +88,94 @@ fn balances(journal: &Journal<Simulated>) -> Vec<NanoUsd> {
     both.map(|(scope, window)| journal.balances().spent(scope, window)).collect()
 }
 
-/// Runs the script with `failure` at every operation.
+/// Runs the script with `failure` at every operation. How many recoveries were tried.
 fn fail_everywhere(script: &[Step], failure: Failure, fates: &[Fate]) -> u64 {
     let whole = Simulated::default();
-    let mut gateway = Gateway::default();
-    assert!(gateway.run(&whole, script).is_some(), "without a failure it goes through");
+    let ran = Gateway::default().run(&whole, script);
+    assert!(ran.is_some(), "without a failure it goes through");
     let mut opened = 0;
     for operation in 0..whole.operations() {
         let (disk, mut gateway) = (Simulated::default(), Gateway::default());
         disk.fail(operation, failure);
-        let ran = std::panic::AssertUnwindSafe(|| gateway.run_or_refuse(&disk, script));
-        (ran)();
+        drop(gateway.run(&disk, script));
         opened += recover_everywhere(&gateway, &disk, fates);
+        if failure != Failure::Power {
+            opened += start_again(&gateway, &disk);
+        }
     }
     opened
 }
 
-impl Gateway {
-    /// Runs the script; a start that fails for another reason than the power ends it too.
-    fn run_or_refuse(&mut self, disk: &Simulated, script: &[Step]) {
-        if disk.lock().is_ok() {
-            drop(self.run(disk, script));
-        }
+/// The process ends and the power stays; the next one starts, and then the power goes.
+fn start_again(gateway: &Gateway, disk: &Simulated) -> u64 {
+    let start = Start { node: 7, boot: 1_000, at: NOON + 1_000 };
+    for disk in [disk.clone(), disk.after_power_cut(Fate::Nothing)] {
+        let opened = Journal::open(disk.clone(), settings(), start);
+        let (journal, _) = opened.unwrap_or_else(|error| unreachable!("{error}"));
+        gateway.check(&disk, &journal);
+        let expected = balances(&journal);
+        drop(journal);
+        let after = disk.after_power_cut(Fate::Nothing);
+        let opened = Journal::open(after.clone(), settings(), Start { boot: 1_001, ..start });
+        let (journal, _) = opened.unwrap_or_else(|error| unreachable!("{error}"));
+        gateway.check(&after, &journal);
+        assert_eq!(balances(&journal), expected, "what one process saw, the next one does not");
     }
+    2
 }
-
-use crate::journal::disk::Disk;
 
 #[test]
 fn no_power_cut_costs_a_row_or_a_budget_its_limit() {
     let opened = fail_everywhere(&SCRIPT, Failure::Power, &FATES);
     assert!(opened > 1_000, "only {opened} recoveries were tried");
+}
+
+#[test]
+fn no_failure_of_the_disk_costs_a_row_or_a_budget_its_limit() {
+    for failure in [Failure::Broken, Failure::Full, Failure::Half] {
+        let opened = fail_everywhere(&SCRIPT, failure, &FATES[..3]);
+        assert!(opened > 500, "{failure:?}: only {opened} recoveries were tried");
+    }
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (0..2usize, any::<bool>(), 1..60u64).prop_map(|(scope, is_day, more)| Step::Grant(scope, is_day, more)),
+        4 => (1..30u64).prop_map(Step::Row),
+        2 => (1..30u64).prop_map(Step::Begin),
+        2 => Just(Step::Finish),
+        1 => (1..3u64).prop_map(Step::Credit),
+        1 => (0..2usize, any::<bool>()).prop_map(|(scope, is_day)| Step::Return(scope, is_day)),
+        4 => Just(Step::Commit),
+        1 => Just(Step::Retain),
+        1 => Just(Step::Restart),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_script_finds_a_point_that_costs_anything(
+        steps in proptest::collection::vec(step(), 1..24),
+        operation in any::<u64>(),
+        failure in prop_oneof![
+            3 => Just(Failure::Power),
+            1 => Just(Failure::Broken),
+            1 => Just(Failure::Full),
+            1 => Just(Failure::Half),
+        ],
+        seed in any::<u64>(),
+    ) {
+        let script = [&[Step::Grant(0, false, 100), Step::Grant(1, false, 90), Step::Commit], &steps[..]].concat();
+        let whole = Simulated::default();
+        drop(Gateway::default().run(&whole, &script));
+        let (disk, mut gateway) = (Simulated::default(), Gateway::default());
+        disk.fail(operation % whole.operations(), failure);
+        drop(gateway.run(&disk, &script));
+        recover_everywhere(&gateway, &disk, &[Fate::Nothing, Fate::Everything, Fate::Dice(seed)]);
+        if failure != Failure::Power {
+            start_again(&gateway, &disk);
+        }
+    }
 }
