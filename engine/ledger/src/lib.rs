@@ -3,6 +3,7 @@
 //! In: one [`Row`] for each request that has cost something or could have. Out: durable rows, balances, reports.
 #![forbid(unsafe_code)]
 
+pub mod journal;
 pub mod row;
 pub mod store;
 
