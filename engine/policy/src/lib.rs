@@ -8,6 +8,7 @@
 #![cfg_attr(test, expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking"))]
 
 mod atomic;
+pub mod budget;
 pub mod caller;
 pub mod environment;
 pub mod exchange;
@@ -43,4 +44,4 @@ pub use pattern::Pattern;
 pub use phase::Phase;
 pub use policy::{Limit, LimitKind, Policy, Provider, Scope, Target};
 pub use problem::{Problem, Problems};
-pub use time::Nanos;
+pub use time::{Nanos, Wall};

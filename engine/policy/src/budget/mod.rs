@@ -1,0 +1,5 @@
+//! Budgets: how much money, how many tokens or requests a scope may use in a window of the calendar, or at all.
+
+pub mod window;
+
+pub use window::{Calendar, Period, Window};
