@@ -9,6 +9,7 @@
 
 mod atomic;
 pub mod attribution;
+pub mod budget;
 pub mod caller;
 pub mod environment;
 pub mod exchange;
@@ -44,4 +45,4 @@ pub use pattern::Pattern;
 pub use phase::Phase;
 pub use policy::{Limit, LimitKind, Policy, Provider, Scope, Target};
 pub use problem::{Problem, Problems};
-pub use time::Nanos;
+pub use time::{Nanos, Wall};
