@@ -81,6 +81,8 @@ pub struct Fund {
     overdrawn: AtomicU64,
     /// Units used beyond what was held, since the fund was made.
     overrun: AtomicU64,
+    /// The window and share that was last told of.
+    told: AtomicU64,
     cells: Box<[CachePadded<Cell>]>,
 }
 
@@ -110,6 +112,21 @@ pub struct Lot {
     number: u64,
     /// Units.
     pub amount: u64,
+}
+
+impl Lot {
+    /// Both in one; `None` when they are of different windows.
+    pub(super) fn join(self, other: Self) -> Option<Self> {
+        let amount = self.amount.saturating_add(other.amount);
+        (self.number == other.number).then_some(Self { number: self.number, amount })
+    }
+
+    /// Keeps `keep` units; the others, if there are any, are another lot.
+    pub(super) fn split(&mut self, keep: u64) -> Option<Self> {
+        let amount = self.amount.checked_sub(keep).filter(|rest| *rest > 0)?;
+        self.amount = keep;
+        Some(Self { number: self.number, amount })
+    }
 }
 
 /// Why there is nothing to take.
@@ -162,6 +179,7 @@ impl Fund {
             durable: grant::Durable::new(journaled),
             overdrawn: AtomicU64::new(0),
             overrun: AtomicU64::new(0),
+            told: AtomicU64::new(0),
             cells: (0..cores.max(1)).map(|_| CachePadded::new(Cell::default())).collect(),
         }
     }

@@ -1,6 +1,6 @@
 //! A look at a fund, for refusals, headers and figures.
 
-use super::{CLAIMS, Fund, grant::before};
+use super::{CLAIMS, Fund, TURN, grant::before};
 use crate::{
     atomic::Ordering,
     budget::window::{Calendar, Window},
@@ -67,6 +67,12 @@ impl Fund {
     #[must_use]
     pub fn left(&self, now: Wall, calendar: &Calendar) -> u64 {
         self.level(now, calendar).left()
+    }
+
+    /// Whether no share as high as `share`, in percent, has been told of in the window; notes it.
+    pub(in crate::budget) fn tell_once(&self, share: u64, now: Wall, calendar: &Calendar) -> bool {
+        let told = TURN.pack(self.turn(now, calendar).number, share.min(TURN.max()));
+        self.told.fetch_max(told, Ordering::AcqRel) < told
     }
 
     /// How long what is used counts.
