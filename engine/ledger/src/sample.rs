@@ -116,8 +116,8 @@ impl Sample {
     }
 
     fn payer(&mut self) -> Payer {
-        let (team, project, agent) = TEAMS[self.index(TEAMS.len())];
         let user = self.index(self.users);
+        let (team, project, agent) = TEAMS[user % TEAMS.len()];
         Payer {
             organisation: "acme".into(),
             team: team.into(),
@@ -126,9 +126,9 @@ impl Sample {
             key: if team.is_empty() { String::new() } else { format!("{team}-{}", user % 3) },
             user: format!("user-{user}"),
             session: format!("session-{}", self.below(1_000)),
-            tags: match self.below(3) {
-                0 => vec![("env".into(), "prod".into())],
-                1 => vec![("cost-centre".into(), "4711".into()), ("env".into(), "dev".into())],
+            tags: match user % 5 {
+                0 | 1 => vec![("env".into(), "prod".into())],
+                2 => vec![("cost-centre".into(), "4711".into()), ("env".into(), "dev".into())],
                 _ => Vec::new(),
             },
         }

@@ -22,7 +22,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 pub use close::{Closed, Verdict};
 pub use compact::Compacted;
 pub use fold::Folded;
+pub(crate) use fold::SUMS;
 pub use stored::canonical;
+pub(crate) use stored::tags_of;
 
 use crate::{month::Month, row::RowId};
 use names::Names;
