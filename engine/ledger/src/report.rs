@@ -8,9 +8,10 @@ mod export;
 mod gather;
 pub mod money;
 mod period;
+pub mod statement;
 mod terminal;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use dimension::Dimension;
 pub use export::{csv, csv_field, json};

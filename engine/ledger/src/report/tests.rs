@@ -16,7 +16,7 @@ use crate::{
 const NOVEMBER: u64 = 1_793_491_200_000_000_000;
 
 /// Rows of every kind, at least one of each; some give back.
-pub(super) fn rows(seed: u64, count: usize, step: u64) -> Vec<Row> {
+pub(crate) fn rows(seed: u64, count: usize, step: u64) -> Vec<Row> {
     let mut sample = Sample::new(seed, NOVEMBER, step, 16);
     let mut rows: Vec<Row> = (0..count).map(|_| sample.row()).collect();
     for (at, row) in rows.iter_mut().enumerate() {
@@ -34,7 +34,7 @@ pub(super) fn rows(seed: u64, count: usize, step: u64) -> Vec<Row> {
     rows
 }
 
-pub(super) fn store(rows: &[Row]) -> Store {
+pub(crate) fn store(rows: &[Row]) -> Store {
     let mut store = Store::in_memory().unwrap();
     for batch in rows.chunks(333) {
         store.fold(batch, None).unwrap();

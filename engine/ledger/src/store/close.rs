@@ -83,6 +83,15 @@ impl Store {
         Ok(closed)
     }
 
+    /// What was noted when the month was closed; `None` when it is open.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn closing(&self, month: Month) -> Result<Option<Closed>, StoreError> {
+        find(&self.connection, month)
+    }
+
     /// Compares a closed month with what was closed; `None` when it is open.
     ///
     /// # Errors
