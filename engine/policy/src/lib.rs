@@ -27,6 +27,7 @@ pub mod rate;
 pub mod reference;
 pub mod retry;
 pub mod route;
+pub mod rule;
 mod starter;
 pub mod summary;
 #[cfg(all(test, not(loom)))]
