@@ -77,6 +77,8 @@ pub struct Exchange {
     waits: u32,
     not_before: Nanos,
     under_way: Option<Sent>,
+    /// The target that is busy with it: index into the policy's.
+    busy: Option<usize>,
     last: Option<Last>,
     cause: Option<Cause>,
     ended: Option<Fault>,
@@ -89,6 +91,7 @@ pub struct Exchange {
 struct Sent {
     place: usize,
     pass: Pass,
+    at: Nanos,
 }
 
 /// The latest attempt.
@@ -160,6 +163,7 @@ impl Exchange {
             waits: 0,
             not_before: Nanos(0),
             under_way: None,
+            busy: None,
             last: None,
             cause: None,
             ended: None,
@@ -345,7 +349,15 @@ impl Exchange {
         self.input_bound.saturating_add(output).min(self.reserved)
     }
 
+    /// No target is busy with it any more.
+    fn land(&mut self) {
+        if let Some(target) = self.busy.take() {
+            self.policy.targets[target].gauge.end();
+        }
+    }
+
     fn let_go(&mut self, used: u64) {
+        self.land();
         if let Some(sent) = self.under_way.take() {
             self.policy.targets[self.route.target(sent.place)].breaker.cancel(sent.pass);
         }

@@ -39,7 +39,7 @@ pub use caller::Caller;
 pub use exchange::Exchange;
 pub use fault::{Fault, Refusal};
 pub use key::KeyHash;
-pub use models::{Model, Models, Resolved, Strategy};
+pub use models::{Model, Models, Resolved, Sticky, Strategy};
 pub use pattern::Pattern;
 pub use phase::Phase;
 pub use policy::{Limit, LimitKind, Policy, Provider, Scope, Target};

@@ -18,6 +18,37 @@ pub enum Strategy {
     Order,
     /// By lot, as their weights say; the others follow when it fails.
     Weighted,
+    /// The one whose answers begin soonest, requests under way counted in.
+    Latency,
+    /// The one with the fewest requests under way.
+    Load,
+    /// The one that costs least.
+    Cost,
+}
+
+impl Strategy {
+    /// The word for it in the policy and in reasons.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Order => "order",
+            Self::Weighted => "weighted",
+            Self::Latency => "latency",
+            Self::Load => "load",
+            Self::Cost => "cost",
+        }
+    }
+}
+
+/// Who is drawn the same target every time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sticky {
+    /// The client's own user.
+    User,
+    /// The client's session.
+    Session,
+    /// The caller's key.
+    Key,
 }
 
 /// A name of the policy.

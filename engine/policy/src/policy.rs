@@ -14,6 +14,7 @@ use crate::{
     problem::{Problem, Problems},
     rate::Pool,
     retry::RetryBudget,
+    route::Gauge,
 };
 
 /// A whole policy, as every core sees it until the next one takes its place.
@@ -271,6 +272,11 @@ pub struct Target {
     pub name: Box<str>,
     /// Whether it is failing. Targets of one name share it.
     pub breaker: Arc<Breaker>,
+    /// How busy and how slow it is. Targets of one name share it.
+    pub gauge: Arc<Gauge>,
+    /// What a million tokens cost there, in nano-dollars, input and output as they usually come; `None` when that is not
+    /// known.
+    pub cost: Option<u64>,
     /// Its part of the requests, beside the weights of the model's other targets. At least 1.
     pub weight: u32,
 }

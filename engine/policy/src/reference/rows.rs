@@ -371,11 +371,12 @@ pub const SECTIONS: &[Section] = &[
             rows("targets", "where its requests go"),
             key(
                 "strategy",
-                Kind::Choice(&["order", "weighted"]),
+                Kind::Choice(&["order", "weight", "weighted", "latency", "load", "cost"]),
                 "order",
-                "\"order\"",
-                "order: the first target that can answer; weighted: by lot, the others follow when \
-                 it fails",
+                "\"latency\"",
+                "order: the first target that can answer; weight (or weighted): by lot; latency: whose \
+                 answers begin soonest; load: with the fewest requests under way; cost: the cheapest, where \
+                 all have prices; the others follow when it fails",
             ),
         ],
     },
