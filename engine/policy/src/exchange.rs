@@ -36,13 +36,17 @@ use crate::{
 
 mod attempt;
 mod decide;
+mod facts;
 mod hold;
 mod say;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod way;
 
 pub use attempt::{Outcome, Step, Verdict};
 pub use decide::{OUTPUT_TOKENS_SLICE, Pin, Wanted};
+pub use facts::Asks;
+pub use way::{DEFAULT, Instead, Turn, Way};
 
 use hold::Limits;
 
@@ -71,6 +75,7 @@ pub struct Exchange {
     names: Box<str>,
     name_len: usize,
     route: Route,
+    way: Way,
     attempts: u32,
     /// Attempts that ended without an answer though the provider may have worked.
     ambiguous: u32,
@@ -158,6 +163,7 @@ impl Exchange {
             names: Box::default(),
             name_len: 0,
             route: Route::default(),
+            way: Way::default(),
             attempts: 0,
             ambiguous: 0,
             waits: 0,
@@ -289,7 +295,12 @@ impl Exchange {
     /// [`reason`](Self::reason) in a few words; empty before the first attempt.
     #[must_use]
     pub fn route_reason(&self) -> std::borrow::Cow<'static, str> {
-        self.reason().map_or_else(Default::default, |reason| reason.text(&self.policy.targets))
+        let Some(reason) = self.reason() else { return Default::default() };
+        let text = reason.text(&self.policy.targets);
+        if self.way == Way::default() {
+            return text;
+        }
+        (self.way.text(&self.policy, self.wanted_name()) + &text).into()
     }
 
     /// The policy that the request sees from its first byte to its settlement.

@@ -15,6 +15,7 @@ use crate::{
     rate::Pool,
     retry::RetryBudget,
     route::Gauge,
+    rule::Watch,
 };
 
 /// A whole policy, as every core sees it until the next one takes its place.
@@ -29,6 +30,8 @@ pub struct Policy {
     pub targets: Vec<Target>,
     /// Names that clients ask for.
     pub models: Models,
+    /// What the rules of the models look at.
+    pub watch: Watch,
     /// Who may call.
     pub keys: Keys,
     /// Everything that has limits.

@@ -15,9 +15,11 @@ use crate::{
     policy::Target,
 };
 
+mod difficulty;
 mod gauge;
 mod reason;
 
+pub use difficulty::{BIAS, Difficulty, FEATURES, FEATURES_COUNT, Feature};
 pub use gauge::{FADE, Gauge};
 pub use reason::{Cause, RouteReason, Score, Why};
 

@@ -264,7 +264,8 @@ impl Exchange {
         refusal
     }
 
-    fn wanted_name(&self) -> &str {
+    /// The policy's name for the model, or `model` of `provider/model`.
+    pub(super) fn wanted_name(&self) -> &str {
         if self.model().is_empty() { self.asked() } else { self.model() }
     }
 

@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use super::{
     Reader, Word,
     providers::did_you_mean,
+    route::{self, Pending},
     section::{Entry, Section},
 };
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
     models::{Model, Models, Strategy},
     policy::{Policy, Provider, Target},
     route::Gauge,
+    rule::Watch,
 };
 
 /// Bytes of a model's name.
@@ -35,16 +37,20 @@ pub(super) fn read(
     providers: &[Provider],
     settings: BreakerSettings,
     previous: Option<&Policy>,
-) -> (Models, Vec<Target>) {
+) -> (Models, Vec<Target>, Watch) {
     let before = previous.map_or(&[][..], |policy| &policy.targets);
     let state = |target: &Target| (Arc::clone(&target.breaker), Arc::clone(&target.gauge));
     let states = before.iter().map(|target| (target.name.clone(), state(target))).collect();
     let mut targets = Targets { list: Vec::new(), settings, states, providers };
     let mut models = Models::default();
+    let mut pending = Vec::new();
     for (name, section) in root.named("models") {
         check_name(reader, &name, providers);
         let model = model(reader, &name, &section, &mut targets);
-        models.add(model); // without targets it has been noted, and the policy is refused
+        if section.given("route").is_some() {
+            pending.push(Pending { model: models.list().len(), section });
+        }
+        models.add(model); // without targets or rules it has been noted, and the policy is refused
     }
     for (index, provider) in providers.iter().enumerate() {
         let any = targets.add(index, "*", 1);
@@ -61,7 +67,8 @@ pub(super) fn read(
         models.add_provider(provider, any, named);
     }
     models.finish(targets.list.len());
-    (models, targets.list)
+    let watch = route::read(reader, &pending, &mut models, &targets.list);
+    (models, targets.list, watch)
 }
 
 fn model(
@@ -72,6 +79,7 @@ fn model(
 ) -> Model {
     let strategy = strategy(section);
     match section.given("targets") {
+        None if section.given("route").is_some() => {}
         None => {
             let help = "for example: targets = [\"openai/gpt-5-mini\"]";
             reader.wrong(&section.span, format!("{} has no targets", section.called()), help);
@@ -112,7 +120,14 @@ fn model(
         let reason = format!("there is no price for `{}`", targets.list[*unpriced].name);
         reader.clash(&span, reason, "put the cheapest first, and take strategy out");
     }
-    Model { name: name.text.into(), strategy, targets: indices }
+    Model {
+        name: name.text.into(),
+        strategy,
+        targets: indices,
+        sticky: route::sticky(reader, section, strategy),
+        allow_override: section.flag("allow_override").unwrap_or(false),
+        branches: Vec::new(),
+    }
 }
 
 fn strategy(section: &Section<'_, '_>) -> Strategy {

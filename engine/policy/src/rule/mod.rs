@@ -58,6 +58,17 @@ pub struct Known<'p> {
     pub tags: Vec<Box<str>>,
 }
 
+/// What a policy's conditions look at in a request: the gateway finds it before they are asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Watch {
+    /// Fields of the head, lower case, by their places.
+    pub headers: Vec<Box<str>>,
+    /// Tags, by their places.
+    pub tags: Vec<Box<str>>,
+    /// What has to be found in the body.
+    pub needs: Needs,
+}
+
 /// What is wrong with a condition, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
