@@ -29,6 +29,7 @@ pub mod rate;
 pub mod reference;
 pub mod retry;
 pub mod route;
+pub mod rule;
 mod starter;
 pub mod summary;
 #[cfg(all(test, not(loom)))]
@@ -40,7 +41,7 @@ pub use caller::Caller;
 pub use exchange::Exchange;
 pub use fault::{Fault, Refusal};
 pub use key::KeyHash;
-pub use models::{Model, Models, Resolved, Strategy};
+pub use models::{Model, Models, Resolved, Sticky, Strategy};
 pub use pattern::Pattern;
 pub use phase::Phase;
 pub use policy::{Limit, LimitKind, Policy, Provider, Scope, Target};

@@ -249,7 +249,6 @@ pub(crate) const LATER: &[&str] = &[
     "prices",
     "residency",
     "roles",
-    "route",
     "semantic",
     "store",
     "tags",
