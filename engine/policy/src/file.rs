@@ -5,6 +5,7 @@
 //! together.
 //! Format: <https://toml.io/en/v1.1.0>
 
+mod cache;
 mod callers;
 mod limits;
 mod models;

@@ -5,7 +5,7 @@
 
 use hashbrown::HashMap;
 
-use crate::{caller::Caller, pattern::Pattern, policy::Provider};
+use crate::{cache::PromptCache, caller::Caller, pattern::Pattern, policy::Provider};
 
 /// Who owns the names of the policy in `GET /v1/models`.
 pub const OWNER: &str = "faregate";
@@ -30,6 +30,8 @@ pub struct Model {
     /// Indices into [`Policy::targets`](crate::Policy::targets), in the order of the file. Never
     /// empty.
     pub targets: Vec<usize>,
+    /// What is done about prompt caches; `None`: what each provider says.
+    pub cache: Option<PromptCache>,
 }
 
 /// What a requested name means.
@@ -127,6 +129,14 @@ impl Models {
             .iter()
             .map(|(id, owner)| (&**id, &**owner))
             .filter(move |(id, _)| caller.is_none_or(|caller| caller.may_use(id)))
+    }
+
+    /// The model with this name, as it is written in the policy.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Model> {
+        let plain = self.names.get(name).map(|index| &self.list[*index]);
+        let pattern = || self.patterns.iter().find(|(pattern, _)| pattern.as_str() == name);
+        plain.or_else(|| pattern().map(|(_, index)| &self.list[*index]))
     }
 
     /// Every name without `*`, whoever asks.

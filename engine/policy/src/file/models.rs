@@ -106,7 +106,8 @@ fn model(
         }
         indices.push(targets.add(provider, asked, weight));
     }
-    Model { name: name.text.into(), strategy, targets: indices }
+    let cache = super::cache::read(reader, section);
+    Model { name: name.text.into(), strategy, targets: indices, cache }
 }
 
 fn weight(reader: &Reader<'_>, table: &Section<'_, '_>, strategy: Strategy) -> u32 {
