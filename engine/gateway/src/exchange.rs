@@ -19,6 +19,7 @@ use faregate_adapters::{
 };
 use faregate_policy::{
     Nanos,
+    attribution::Labels,
     caller::ANONYMOUS,
     exchange::{Exchange, Refusal},
     fault::Fault,
@@ -126,6 +127,8 @@ pub(crate) struct Walk {
     pub(crate) id: RequestId,
     /// When its head was complete, and what followed.
     pub(crate) times: Timeline,
+    /// Whom and what it is for, as the client says.
+    pub(crate) labels: Labels,
     /// The model asked for.
     pub(crate) model: Option<Box<str>>,
     /// Who had the response made that the request goes back to, and where.
@@ -251,6 +254,7 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         trace: Trace::continue_from(head.traceparent, &core.random),
         id,
         times: Timeline::new(started),
+        labels: live.policy.attribution.of_head(head.all_fields()),
         model: None,
         made: None,
         stores: false,

@@ -5,6 +5,7 @@
 //! together.
 //! Format: <https://toml.io/en/v1.1.0>
 
+mod attribution;
 mod cache;
 mod callers;
 mod limits;
@@ -123,6 +124,7 @@ fn read(
     };
     Policy {
         server,
+        attribution: attribution::read(reader, &root.table("attribution")),
         providers,
         targets,
         models,

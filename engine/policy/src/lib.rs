@@ -8,6 +8,7 @@
 #![cfg_attr(test, expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking"))]
 
 mod atomic;
+pub mod attribution;
 pub mod cache;
 pub mod caller;
 pub mod environment;

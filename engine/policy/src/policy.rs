@@ -6,6 +6,7 @@ use std::{borrow::Cow, fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Dur
 use faregate_adapters::{dialect::Form, kind::Kind, quirks::Quirks, surface::Family};
 
 use crate::{
+    attribution::Attribution,
     cache::PromptCache,
     caller::{Caller, Keys},
     health::{Breaker, BreakerSettings},
@@ -22,6 +23,8 @@ use crate::{
 pub struct Policy {
     /// The process itself: where it listens and what it allows a client.
     pub server: Server,
+    /// Where users, sessions and tags of requests are read from.
+    pub attribution: Attribution,
     /// Who is spoken to, in the order of the file.
     pub providers: Vec<Provider>,
     /// Every place a request may go: those of the models, and one of each provider for

@@ -72,6 +72,7 @@ impl Walk {
         if matches!(self.surface, Surface::Models | Surface::Model) && !self.asks_for_models() {
             return Ok(None);
         }
+        self.hear_labels(&body);
         self.go_back(&connection.core.shared.stored, &body).map_err(Stop::Refused)?;
         if let Err(refusal) = self.decide(&body, connection.core.now()) {
             let core = Rc::clone(&connection.core);

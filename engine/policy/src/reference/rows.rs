@@ -72,6 +72,45 @@ pub const SECTIONS: &[Section] = &[
             table("organisation", "everybody together"),
             named("teams", "who pays"),
             rows("keys", "who may call"),
+            table("attribution", "whom and what a request is for, as its client says"),
+        ],
+    },
+    Section {
+        path: "attribution",
+        help: "whom and what a request is for, as its client says",
+        keys: &[
+            key(
+                "user",
+                Kind::Texts,
+                "",
+                "[\"header:x-user\", \"body:user\"]",
+                "where the end user's name is read: header:NAME or body:MEMBER.MEMBER, the first that \
+                 says something; left out: the head fields of Faregate, LiteLLM and Helicone, then \
+                 safety_identifier, user and metadata.user_id of the body",
+            ),
+            key(
+                "session",
+                Kind::Texts,
+                "",
+                "\"header:x-session-id\"",
+                "where the session's name is read; left out: the head fields of Faregate, LiteLLM, \
+                 Bifrost, Helicone, Claude Code and Codex, session_id and prompt_cache_key of the body",
+            ),
+            key(
+                "tags",
+                Kind::TextsByName,
+                "",
+                "{ feature = \"header:x-feature\", env = \"body:metadata.env\" }",
+                "tags and where each is read",
+            ),
+            key(
+                "conventions",
+                Kind::Flag,
+                "true",
+                "false",
+                "whether x-faregate-tags, x-litellm-tags, x-bf-dim-*, helicone-property-*, \
+                 x-portkey-metadata, cf-aig-metadata and the members of metadata make tags, too",
+            ),
         ],
     },
     Section {
