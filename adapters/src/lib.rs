@@ -7,6 +7,7 @@
 
 pub mod auth;
 pub mod base64;
+pub mod cache;
 pub mod chat;
 #[cfg(any(test, feature = "check"))]
 pub mod check;

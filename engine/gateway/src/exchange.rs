@@ -6,6 +6,7 @@
 mod back;
 mod count;
 mod finish;
+mod mark;
 mod obtain;
 mod read;
 mod rest;
@@ -149,6 +150,8 @@ pub(crate) struct Walk {
     pub(crate) body_bytes: u64,
     /// What the dialect of the latest target cannot say, where there is such a thing.
     pub(crate) lost: Option<Box<str>>,
+    /// Marks for the latest target's prompt cache were put in.
+    pub(crate) is_marked: bool,
     /// Its input as the gateway counts it, where it was translated for the latest target.
     early: Option<count::Early>,
 }
@@ -266,6 +269,7 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         form_field: head.content_type.and_then(|kind| FormScanner::of(kind, "model")),
         body_bytes: 0,
         lost: None,
+        is_marked: false,
         early: None,
         live: Rc::clone(live),
     }))

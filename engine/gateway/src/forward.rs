@@ -425,6 +425,9 @@ pub(crate) fn write_own_fields(out: &mut Vec<u8>, own: &OwnFields<'_>) {
         out.extend_from_slice(how.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
+    if own.is_marked {
+        out.extend_from_slice(b"x-faregate-cache: injected\r\n");
+    }
     if own.events {
         out.extend_from_slice(b"x-accel-buffering: no\r\n");
     }
@@ -452,6 +455,8 @@ pub(crate) struct OwnFields<'a> {
     pub(crate) lost: Option<&'a str>,
     /// How the gateway has counted the input, where the client is told it before the provider has.
     pub(crate) count: Option<&'a str>,
+    /// Whether the prompt was marked for the provider's cache.
+    pub(crate) is_marked: bool,
     /// Whether the answer is a stream.
     pub(crate) events: bool,
     /// Whether the connection ends with this answer.

@@ -181,6 +181,9 @@ fn write_line(line: &mut Vec<u8>, core: &Core, walk: &Walk, ending: &Ending<'_>,
     if let Some(at) = times.first_content {
         number(line, ",\"first_content_us\":", micros(at));
     }
+    if walk.is_marked {
+        line.extend_from_slice(b",\"cache\":\"injected\"");
+    }
     write_usage(line, ending);
     number(line, ",\"generation\":", walk.live.generation);
     number(line, ",\"core\":", core.index as u64);

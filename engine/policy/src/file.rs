@@ -6,6 +6,7 @@
 //! Format: <https://toml.io/en/v1.1.0>
 
 mod attribution;
+mod cache;
 mod callers;
 mod limits;
 mod models;

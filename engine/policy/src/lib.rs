@@ -10,6 +10,7 @@
 mod atomic;
 pub mod attribution;
 pub mod budget;
+pub mod cache;
 pub mod caller;
 pub mod environment;
 pub mod exchange;

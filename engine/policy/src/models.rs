@@ -5,7 +5,7 @@
 
 use hashbrown::HashMap;
 
-use crate::{caller::Caller, pattern::Pattern, policy::Provider, rule::Rule};
+use crate::{cache::PromptCache, caller::Caller, pattern::Pattern, policy::Provider, rule::Rule};
 
 /// How many models a rule may lead through, one after the other.
 pub const LEADS_MAX: usize = 8;
@@ -70,6 +70,8 @@ pub struct Model {
     pub allow_override: bool,
     /// Rules that lead to other models. Empty where there are targets; the last one holds always.
     pub branches: Vec<Branch>,
+    /// What is done about prompt caches; `None`: what each provider says.
+    pub cache: Option<PromptCache>,
 }
 
 /// A rule of a model.
@@ -196,6 +198,14 @@ impl Models {
             .iter()
             .map(|(id, owner)| (&**id, &**owner))
             .filter(move |(id, _)| caller.is_none_or(|caller| caller.may_use(id)))
+    }
+
+    /// The model with this name, as it is written in the policy.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Model> {
+        let plain = self.names.get(name).map(|index| &self.list[*index]);
+        let pattern = || self.patterns.iter().find(|(pattern, _)| pattern.as_str() == name);
+        plain.or_else(|| pattern().map(|(_, index)| &self.list[*index]))
     }
 
     /// Every name without `*`, whoever asks.

@@ -7,6 +7,7 @@ use faregate_adapters::{dialect::Form, kind::Kind, quirks::Quirks, surface::Fami
 
 use crate::{
     attribution::Attribution,
+    cache::PromptCache,
     caller::{Caller, Keys},
     health::{Breaker, BreakerSettings},
     key,
@@ -206,6 +207,8 @@ pub struct Provider {
     pub insecure_skip_verify: bool,
     /// How long it may take.
     pub deadlines: TargetDeadlines,
+    /// What is done about its prompt cache, where the model does not say.
+    pub cache: Option<PromptCache>,
     /// The models that `provider/model` reaches; those without `*` are offered by `GET /v1/models`.
     pub models: Vec<Pattern>,
     /// Whether paths that Faregate does not know are passed to it.

@@ -237,7 +237,6 @@ pub(crate) const LATER: &[&str] = &[
     "audit",
     "budget",
     "budgets",
-    "cache",
     "evals",
     "guards",
     "hedge",

@@ -129,7 +129,10 @@ impl Desk {
         now: Nanos,
     ) -> Reply {
         let is_marked = matches!(route.dialect, Dialect::Anthropic | Dialect::Converse);
-        let used = question.look_up(&mut self.prefixes, &script, is_marked);
+        let used = match is_marked {
+            true => question.look_up_marked(&mut self.prefixes, &script),
+            false => question.look_up(&mut self.prefixes, &script),
+        };
         if route.service != Service::Answer {
             let body = match route.service {
                 Service::Count => route.count(used),

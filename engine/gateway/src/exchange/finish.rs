@@ -285,6 +285,7 @@ impl Walk {
                 close,
                 lost: self.lost.as_deref(),
                 count: count.map(|count| count.how.name()),
+                is_marked: self.is_marked,
                 is_http10: !self.http11,
             },
         );

@@ -116,6 +116,7 @@ impl Walk {
         core: &Core,
     ) -> Result<Written, Refusal> {
         self.early = None;
+        self.is_marked = false;
         match self.surface.form() {
             Some(form) if !provider.forms.contains(&form) => {
                 self.translate(body, form, provider, core)
@@ -163,11 +164,13 @@ impl Walk {
             fields.clear();
             reply::write_all_but(&mut fields, &self.forwarded, &names);
         }
+        let mut patch = self.edits(body, kind);
+        self.is_marked = self.mark_passing(body, provider, &mut patch);
         Written {
             path: self.path_to(kind),
             keeps_query: true,
             fields,
-            body: WrittenBody::Edited(self.edits(body, kind)),
+            body: WrittenBody::Edited(patch),
             crossing: None,
         }
     }
@@ -371,6 +374,7 @@ impl Walk {
             output_max: OUTPUT_TOKENS_DEFAULT,
             quirks: &provider.quirks,
         };
+        self.is_marked = self.mark_crossing(target, provider, &mut request);
         outbound.write_request(&mut out, &request, &terms, &mut loss).map_err(|e| refusal(&e))?;
         if target == Form::Messages
             && let Some(betas) = self.betas_for(provider.kind, bytes)

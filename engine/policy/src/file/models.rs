@@ -127,6 +127,7 @@ fn model(
         sticky: route::sticky(reader, section, strategy),
         allow_override: section.flag("allow_override").unwrap_or(false),
         branches: Vec::new(),
+        cache: super::cache::read(reader, section),
     }
 }
 

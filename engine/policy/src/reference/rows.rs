@@ -40,6 +40,33 @@ const DEFAULT_MODEL: Key = key(
      level counts",
 );
 
+const CACHE: Key = table("cache", "what is done about providers' prompt caches");
+
+const CACHE_KEYS: &[Key] = &[
+    key(
+        "prompt",
+        Kind::Choice(&["off", "auto"]),
+        "off",
+        "\"auto\"",
+        "auto: prompts are marked for Anthropic's and Bedrock's caches and get an OpenAI cache key, unless the client \
+         marks anything itself; what is written to a cache may cost more than what is not",
+    ),
+    key(
+        "ttl",
+        Kind::Choice(&["5m", "1h"]),
+        "5m",
+        "\"1h\"",
+        "how long what is marked is kept, where the provider lets one choose; an hour costs more",
+    ),
+    key(
+        "tokens_min",
+        Kind::Count(0, 1_000_000),
+        "",
+        "2048",
+        "shorter prefixes are not marked; left out: what the model's maker says",
+    ),
+];
+
 /// Every table.
 pub const SECTIONS: &[Section] = &[
     Section {
@@ -387,8 +414,14 @@ pub const SECTIONS: &[Section] = &[
                 "true",
                 "pass paths that Faregate does not know on to it",
             ),
+            CACHE,
             table("deadlines", "how long it may take"),
         ],
+    },
+    Section {
+        path: "providers.*.cache",
+        help: "what is done about the provider's prompt cache; a model's table goes before it",
+        keys: CACHE_KEYS,
     },
     Section {
         path: "providers.*.deadlines",
@@ -416,6 +449,7 @@ pub const SECTIONS: &[Section] = &[
         path: "models.*",
         help: "a name that clients ask for; * in it stands for any characters",
         keys: &[
+            CACHE,
             rows("targets", "where its requests go"),
             rows("route", "rules that lead to other models, in place of targets"),
             key(
@@ -443,6 +477,11 @@ pub const SECTIONS: &[Section] = &[
                  hard it is",
             ),
         ],
+    },
+    Section {
+        path: "models.*.cache",
+        help: "what is done about the prompt caches of the model's providers",
+        keys: CACHE_KEYS,
     },
     Section {
         path: "models.*.targets[]",

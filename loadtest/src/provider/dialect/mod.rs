@@ -10,6 +10,7 @@ pub(crate) mod chat;
 pub(crate) mod converse;
 pub(crate) mod frame;
 pub(crate) mod gemini;
+mod marked;
 pub(crate) mod plan;
 pub(crate) mod responses;
 mod sample;

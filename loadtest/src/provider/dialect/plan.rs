@@ -7,6 +7,7 @@
 
 use serde_json::Value;
 
+use super::marked::End;
 use super::sample::sample;
 use crate::provider::prefix::{self, PrefixCache};
 use crate::provider::script::Script;
@@ -40,6 +41,8 @@ pub(crate) struct Question {
     pub(crate) marks: usize,
     /// Everything that is read before the answer, tools first.
     pub(crate) prompt: Vec<u8>,
+    /// Where its blocks end, in dialects whose marks say what is cached.
+    pub(crate) ends: Vec<End>,
     /// Whether and how the answer is kept, where the dialect keeps any.
     pub(crate) stay: Stay,
 }
@@ -128,19 +131,12 @@ impl Question {
         (self.prompt.len() as u64).div_ceil(4).max(1)
     }
 
-    /// Looks the prompt up in the cache. With `marked`, only a prompt that has marks is cached, and
-    /// what is put into the cache is counted, as some providers bill it.
-    pub(crate) fn look_up(&self, cache: &mut PrefixCache, script: &Script, marked: bool) -> Spent {
+    /// Looks the prompt up in a cache that keeps everything.
+    pub(crate) fn look_up(&self, cache: &mut PrefixCache, script: &Script) -> Spent {
         let all = self.prompt_tokens();
-        if marked && self.marks == 0 {
-            return Spent { fresh: all, ..Spent::default() };
-        }
-        let blocks = prefix::blocks(&self.prompt);
-        let whole = (blocks.len() as u64 * prefix::BLOCK_TOKENS).min(all);
-        let cached = script.cached.unwrap_or_else(|| cache.visit(&blocks)).min(all);
-        let worth = marked && blocks.len() >= prefix::BLOCKS_MIN;
-        let written = if worth { whole.saturating_sub(cached) } else { 0 };
-        Spent { fresh: all - cached - written, cached, written, ..Spent::default() }
+        let known = || cache.visit(&prefix::blocks(&self.prompt));
+        let cached = script.cached.unwrap_or_else(known).min(all);
+        Spent { fresh: all - cached, cached, ..Spent::default() }
     }
 
     fn called(&self) -> Vec<&Tool> {
@@ -324,19 +320,5 @@ mod tests {
         let text = "  a bc  d e\u{2028}f ";
         assert_eq!(pieces(text).concat(), text);
         assert!(pieces("").is_empty());
-    }
-
-    #[test]
-    fn a_marked_prompt_is_written_once_and_then_read() {
-        let mut cache = PrefixCache::new(1000);
-        let prompt = vec![b'x'; 10_000];
-        let question = Question { prompt, marks: 1, ..Question::default() };
-        let first = question.look_up(&mut cache, &Script::default(), true);
-        assert_eq!((first.cached, first.written, first.input()), (0, 19 * 128, 2500));
-        let second = question.look_up(&mut cache, &Script::default(), true);
-        assert_eq!((second.cached, second.written), (19 * 128, 0));
-        let bare = Question { marks: 0, ..question };
-        assert_eq!(bare.look_up(&mut cache, &Script::default(), true).cached, 0);
-        assert_eq!(bare.look_up(&mut cache, &Script::default(), false).cached, 19 * 128);
     }
 }
