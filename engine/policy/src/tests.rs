@@ -3,6 +3,7 @@
 mod diagnostics;
 mod example;
 mod fuzz;
+mod prices;
 mod rules;
 
 use crate::{policy::Policy, problem::Problems};
