@@ -3,6 +3,7 @@
 mod diagnostics;
 mod example;
 mod fuzz;
+mod prices;
 mod route;
 mod rules;
 
