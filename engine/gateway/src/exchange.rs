@@ -8,6 +8,7 @@ mod count;
 mod finish;
 mod mark;
 mod obtain;
+mod pay;
 mod read;
 mod rest;
 mod write;
@@ -22,7 +23,7 @@ use faregate_policy::{
     Nanos,
     attribution::Labels,
     caller::ANONYMOUS,
-    exchange::{Exchange, Refusal},
+    exchange::{Exchange, Receipt, Refusal},
     fault::Fault,
 };
 use faregate_wire::{
@@ -152,6 +153,8 @@ pub(crate) struct Walk {
     pub(crate) lost: Option<Box<str>>,
     /// Marks for the latest target's prompt cache were put in.
     pub(crate) is_marked: bool,
+    /// What it has cost, once it is settled.
+    pub(crate) receipt: Option<Receipt>,
     /// Its input as the gateway counts it, where it was translated for the latest target.
     early: Option<count::Early>,
 }
@@ -271,6 +274,7 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         lost: None,
         is_marked: false,
         early: None,
+        receipt: None,
         live: Rc::clone(live),
     }))
 }

@@ -18,6 +18,7 @@ use std::{
 use faregate_adapters::{auth::aws, kind::Auth};
 use faregate_policy::{
     Policy,
+    budget::Unit,
     health::{Breaker, BreakerSettings},
     policy::{BaseUrl, HeaderValue, Provider, Scheme, Secret, TargetDeadlines},
 };
@@ -108,6 +109,8 @@ pub(crate) struct Builder {
     resolver: Resolver,
     keeper: Keeper,
     cores: usize,
+    /// Budgets of money are kept in a journal.
+    has_books: bool,
     generation: AtomicU64,
     next_id: AtomicU64,
 }
@@ -116,7 +119,12 @@ impl Builder {
     /// A builder for a process with `cores` cores.
     pub(crate) fn new(resolver: Resolver, keeper: Keeper, cores: usize) -> Self {
         let (generation, next_id) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { resolver, keeper, cores, generation, next_id }
+        Self { resolver, keeper, cores, has_books: false, generation, next_id }
+    }
+
+    /// The same, for a process that keeps books.
+    pub(crate) fn with_books(self) -> Self {
+        Self { has_books: true, ..self }
     }
 
     /// Compiles a policy file and makes what it needs.
@@ -160,6 +168,10 @@ impl Builder {
         let Work { places, credentials, files, problems, .. } = work;
         if !problems.is_empty() {
             return Err(problems);
+        }
+        let money = policy.budgets().filter(|(_, budget)| budget.unit == Unit::Money);
+        if self.has_books {
+            money.for_each(|(_, budget)| budget.fund.keep_in_journal());
         }
         for shared in places.values() {
             shared.breaker.set(policy.breaker);

@@ -5,6 +5,7 @@
 mod admin;
 mod answer;
 mod attempt;
+mod books;
 mod buffer;
 mod carry;
 mod cli;

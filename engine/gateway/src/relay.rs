@@ -10,12 +10,13 @@
 use std::ops::Range;
 
 use faregate_adapters::{
-    chat::Usage,
+    chat::{Delta, Finish, Usage},
     dialect::{
         AnswerTerms, ErrorBody, Form, Passage,
         openai::UsageMeter,
         responses::{self, IdFinder},
     },
+    tokens,
 };
 use faregate_wire::{
     BodyReader, Cutter, Event, FrameCutter, Framing, WholeChunks,
@@ -266,6 +267,30 @@ impl Relay {
                     json_array: false,
                 };
                 self.plan.form.inbound().stream_writer(&terms).fail(error, out);
+            }
+        }
+    }
+
+    /// Appends the events that end a stream as if its bound of tokens had been reached. `named`: the model, the request's id and
+    /// the second, for a stream that passes as it is.
+    pub(crate) fn end_at_length(&mut self, named: (&str, &str, u64), out: &mut Vec<u8>) {
+        let output =
+            tokens::estimated_output(self.learned.content_events, self.learned.content_bytes);
+        match &mut self.translator {
+            Some(translator) => translator.end_at_length(output, out),
+            None => {
+                let (model, request_id, created) = named;
+                let terms = AnswerTerms {
+                    model,
+                    include_usage: false,
+                    request_id,
+                    created,
+                    input_estimate: None,
+                    json_array: false,
+                };
+                let mut writer = self.plan.form.inbound().stream_writer(&terms);
+                writer.write(&Delta::Finish { choice: 0, reason: Finish::Length, stop: None }, out);
+                writer.write(&Delta::Done, out);
             }
         }
     }

@@ -39,6 +39,7 @@ mod attempt;
 mod decide;
 mod facts;
 mod hold;
+mod money;
 mod say;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -49,7 +50,10 @@ pub use decide::{OUTPUT_TOKENS_SLICE, Pin, Wanted};
 pub use facts::Asks;
 pub use way::{DEFAULT, Instead, Turn, Way};
 
+pub use money::{Extra, OUTPUT_TOKENS_CAP, Receipt};
+
 use hold::Limits;
+use money::Money;
 
 /// One request.
 #[derive(Debug)]
@@ -92,6 +96,7 @@ pub struct Exchange {
     ended: Option<Fault>,
     /// It cannot be sent again.
     only_once: bool,
+    money: Money,
 }
 
 /// An attempt whose outcome is not known.
@@ -183,6 +188,7 @@ impl Exchange {
             cause: None,
             ended: None,
             only_once: false,
+            money: Money::default(),
         }
     }
 
@@ -200,6 +206,7 @@ impl Exchange {
     /// `KeyMissing`, `KeyUnknown`, `KeyExpired`, `KeyDisabled`.
     pub fn identify(&mut self, credential: Option<&[u8]>, wall_nanos: u64) -> Result<(), Refusal> {
         assert_eq!(self.phase, Phase::Identify, "a request is identified once");
+        self.see_wall(wall_nanos);
         let keys = &self.policy.keys;
         let anonymous = keys.anonymous.filter(|_| credential.is_none() || keys.is_empty());
         let known = || credential.and_then(|credential| keys.find(&key::hash(credential)));
@@ -246,12 +253,14 @@ impl Exchange {
     }
 
     /// Charges what was used and lets go of everything held.
-    pub fn settle(&mut self, settlement: Settlement, now: Nanos) {
+    pub fn settle(&mut self, settlement: Settlement, now: Nanos) -> Receipt {
         assert!(self.phase < Phase::Settle, "a request is settled once");
         self.see(now);
         let used = self.used(&settlement);
+        let receipt = self.pay(&settlement, used);
         self.let_go(used);
         self.phase = Phase::Record;
+        receipt
     }
 
     /// Who pays, once that is known.

@@ -128,6 +128,7 @@ fn read(
     };
     Policy {
         server,
+        ledger: server::ledger(&root.table("ledger")),
         attribution: attribution::read(reader, &root.table("attribution")),
         providers,
         targets,

@@ -6,11 +6,11 @@ use faregate_adapters::{
     chat::UsageSource,
     dialect::{AnswerTerms, Form},
     surface::Surface,
-    tokens::{self, Count, How},
+    tokens::Count,
 };
 use faregate_policy::{
     Nanos,
-    exchange::{Exchange, Refusal, Settlement},
+    exchange::{Exchange, Receipt, Refusal, Settlement},
     fault::Fault,
     policy::Provider,
 };
@@ -20,6 +20,7 @@ use super::{
     Refused, Rest, Walk,
     count::{Early, StandIn, Told},
     obtain::{Obtained, end_of},
+    pay::Paying,
     read::Stop,
     write::Crossing,
 };
@@ -34,7 +35,7 @@ use crate::{
     realtime::{self, Ended},
     record::{self, Ending},
     relay::{
-        Downstream, Learned, Plan,
+        Downstream, Plan,
         translate::{Coming, Pair, Translator},
     },
     reply,
@@ -121,36 +122,41 @@ impl Walk {
         let pace = self.pace(place, plan.events, end_of(&self));
         let client = &mut connection.client;
         let walk = &mut *self;
-        let (exchange, request_id) = (&mut walk.exchange, &*walk.id);
-        let (family, generation) = (walk.family, live.generation);
-        let (surface, body_bytes) = (walk.surface, walk.body_bytes);
         // A stream that passes as one array is more JSON than text, and what is ranked makes no tokens.
         let is_array = walk.streams && !plan.events && crossed.is_none();
-        let is_estimated = plan.metered && surface != Surface::Rerank && !is_array;
-        let known = OnceCell::new(); // settled and recorded is the same
-        let stand_in = |learned: &Learned| {
-            let by_size = Count { tokens: tokens::estimated(body_bytes), how: How::Estimate };
-            let input = *known.get_or_init(|| early.as_ref().map_or(by_size, Early::count));
-            (is_estimated && learned.usage.is_none())
-                .then(|| StandIn::of(learned, &plan, surface, input))
+        let request_id = &*walk.id;
+        let model = walk.model.as_deref().unwrap_or_default();
+        let (family, generation) = (walk.family, live.generation);
+        let mut paying = Paying {
+            held: walk.exchange.output_held(),
+            exchange: &mut walk.exchange,
+            core: &core,
+            plan,
+            surface: walk.surface,
+            body_bytes: walk.body_bytes,
+            early,
+            delivered,
+            is_estimated: plan.metered && walk.surface != Surface::Rerank && !is_array,
+            known: OnceCell::new(),
+            receipt: None,
         };
-        let mut settle = |learned: &Learned, fault: Option<Fault>| {
-            let stand_in = stand_in(learned);
-            let told = Told::of(learned, &plan);
-            let settlement = Settlement {
-                usage: told.usage,
-                usage_source: told.source(stand_in.as_ref()),
-                estimate: stand_in.map(|stand_in| stand_in.usage),
-                delivered,
-                output_estimate: plan.events.then_some(learned.content_events),
-                fault,
-            };
-            settle(exchange, &core, settlement);
+        let till = &mut paying;
+        let terms = Terms {
+            plan,
+            translator,
+            pace,
+            request_id,
+            family,
+            generation,
+            close,
+            maker,
+            till,
+            model,
         };
-        let settle = &mut settle;
-        let terms =
-            Terms { plan, translator, pace, request_id, family, generation, close, maker, settle };
         let mut forwarded = forward::forward(&core, client, answer, terms).await;
+        let stand_in = paying.stand_in(&forwarded.learned);
+        let receipt = paying.receipt.take();
+        self.receipt = receipt;
         if let Some(stream) = forwarded.upstream.take() {
             core.pool.put(place.upstreams[replica].id, stream, core.now());
         }
@@ -158,7 +164,6 @@ impl Walk {
             let caller = self.exchange.caller().map_or("", |caller| &caller.key);
             core.shared.memory.keep(caller, form, carried);
         }
-        let stand_in = stand_in(&forwarded.learned);
         self.record_answer(&core, &info, &plan, &forwarded, stand_in.as_ref());
         match (forwarded.reusable, close) {
             (true, false) => {
@@ -198,7 +203,7 @@ impl Walk {
             fault,
             ..Settlement::default()
         };
-        settle(&mut self.exchange, &core, settlement);
+        self.receipt = Some(settle(&mut self.exchange, &core, settlement));
         let code = fault.map_or("", Fault::code);
         let (usage, bytes) = (ended.usage.as_ref(), ended.bytes);
         let source = usage_source;
@@ -325,7 +330,8 @@ impl Walk {
     }
 
     fn settle_unanswered(&mut self, core: &Core, fault: Option<Fault>) {
-        settle(&mut self.exchange, core, Settlement { fault, ..Settlement::default() });
+        let settlement = Settlement { fault, ..Settlement::default() };
+        self.receipt = Some(settle(&mut self.exchange, core, settlement));
     }
 
     /// Ends the walk without an answer of a provider.
@@ -421,8 +427,8 @@ impl Walk {
     }
 }
 
-fn settle(exchange: &mut Exchange, core: &Core, settlement: Settlement) {
-    exchange.settle(settlement, Nanos(core.now().nanos()));
+fn settle(exchange: &mut Exchange, core: &Core, settlement: Settlement) -> Receipt {
+    exchange.settle(settlement, Nanos(core.now().nanos()))
 }
 
 impl Refused {

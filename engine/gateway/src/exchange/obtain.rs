@@ -72,6 +72,7 @@ impl Walk {
             choices: asked.choices,
             metered: self.surface.is_metered() || self.protocols.is_some(),
             pinned: back::pin(made.as_deref(), self.surface),
+            extra: self.extra(body, asked.choices),
             ..Wanted::default()
         };
         let decided = self.exchange.decide(&wanted, Nanos(now.nanos()));
@@ -90,8 +91,22 @@ impl Walk {
         let now = || Nanos(core.now().nanos());
         let mut tried = Tried::default();
         let mut missing = String::new();
+        let mut counted = false;
+        if core.shared.books.as_ref().is_some_and(|books| books.is_behind())
+            && self.exchange.has_budgets()
+        {
+            return Err(Stop::Refused(Refusal::new(
+                Fault::BooksBehind,
+                "what is spent cannot be written down now, so no budget is drawn on",
+            )));
+        }
         loop {
             match self.exchange.step(Nanos(core.now().nanos()), core.random.next()) {
+                Step::Refuse(refusal)
+                    if is_of_budget(refusal.fault) && !std::mem::replace(&mut counted, true) =>
+                {
+                    Box::pin(self.bound_closer(&core, body, refusal)).await?;
+                }
                 Step::Refuse(mut refusal) => {
                     if refusal.fault == Fault::CredentialsMissing {
                         refusal.message = missing;
@@ -99,6 +114,9 @@ impl Walk {
                     return Err(Stop::Refused(refusal));
                 }
                 Step::Wait(until) => {
+                    if let Some(books) = &core.shared.books {
+                        books.hurry();
+                    }
                     Box::pin(self.wait(connection, Instant::at(until.0), end)).await?;
                 }
                 Step::Send { target, replica_hint, .. } => {
@@ -403,6 +421,11 @@ fn ask<'b>(body: &'b Body, surface: Surface, call: &Call<'b>) -> Result<Asked<'b
         }
     };
     asked.map_err(|invalid| write::refusal(&invalid))
+}
+
+/// Whether less to set aside may help.
+fn is_of_budget(fault: Fault) -> bool {
+    matches!(fault, Fault::BudgetExceeded | Fault::BudgetSpent)
 }
 
 fn now_of(core: &Core) -> Nanos {

@@ -165,6 +165,9 @@ impl Walk {
             reply::write_all_but(&mut fields, &self.forwarded, &names);
         }
         let mut patch = self.edits(body, kind);
+        if let Some(peek) = &body.peek {
+            self.cap(&mut patch, body, peek, provider);
+        }
         self.is_marked = self.mark_passing(body, provider, &mut patch);
         Written {
             path: self.path_to(kind),

@@ -8,7 +8,7 @@
 //! them again. A stream that the client asked for stays one when the provider answers whole, and the other way round.
 
 use faregate_adapters::{
-    chat::{Assembler, Customs, Delta, IdRule, Names, Usage},
+    chat::{Assembler, Customs, Delta, Finish, IdRule, Names, Usage},
     dialect::{
         AnswerTerms, ErrorBody, Form, Inbound, ReadTerms, StreamFraming, StreamReader,
         StreamWriter, bedrock,
@@ -285,6 +285,19 @@ impl Translator {
         match &mut self.sink {
             Sink::Stream(writer) => writer.fail(error, out),
             Sink::Whole { form, .. } => form.inbound().write_error(out, error),
+        }
+    }
+
+    /// Appends the end of a stream whose bound of tokens is reached; about so many have come.
+    pub(crate) fn end_at_length(&mut self, output: u64, out: &mut Vec<u8>) {
+        let input = self.told.usage.map_or(self.told.input, |usage| Some(usage.input));
+        if let Sink::Stream(writer) = &mut self.sink {
+            writer.write(&Delta::Finish { choice: 0, reason: Finish::Length, stop: None }, out);
+            if let Some(input) = input {
+                let usage = self.told.usage.unwrap_or_default();
+                writer.write(&Delta::Usage(Usage { input, output, ..usage }), out);
+            }
+            writer.write(&Delta::Done, out);
         }
     }
 

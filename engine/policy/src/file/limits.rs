@@ -67,7 +67,7 @@ impl<'p> Scopes<'p> {
         if limits.is_empty() {
             return None;
         }
-        self.list.push(Scope { name: name.into(), limits });
+        self.list.push(Scope { name: name.into(), limits, budgets: Vec::new() });
         Some(self.list.len() - 1)
     }
 

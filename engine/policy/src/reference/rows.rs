@@ -81,10 +81,23 @@ pub const SECTIONS: &[Section] = &[
             table("organisation", "everybody together"),
             named("teams", "who pays"),
             rows("keys", "who may call"),
+            table("ledger", "where what requests cost is written down"),
             table("attribution", "whom and what a request is for, as its client says"),
             named("prices", "what models cost, beside or instead of the catalogue"),
             named("currencies", "what other currencies than the dollar are worth"),
         ],
+    },
+    Section {
+        path: "ledger",
+        help: "where what requests cost is written down",
+        keys: &[key(
+            "dir",
+            Kind::Text,
+            "",
+            "\"/var/lib/faregate\"",
+            "folder of the journal and the store, one gateway's alone, or \"off\"; left out: FAREGATE_DATA, else faregate in \
+             the user's data folder; read at the start only",
+        )],
     },
     Section {
         path: "attribution",
