@@ -34,6 +34,7 @@ pub use follow::{Follow, Position};
 pub use record::{Boot, Grant, Part, QUARTER_NS, Record, Unfit, Window};
 pub use recover::{Recovery, Start};
 use segment::{HEAD_BYTES, Head, Kind};
+pub use writer::{Granted, Health, Inbox, Writer, WriterSettings};
 
 /// How large a journal becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,6 +4,8 @@
 //! is not durable is not read, so that the store never knows more than the journal after a power cut. Remembered between
 //! calls: the dictionary of the segment.
 
+use std::io;
+
 use super::{
     OpenError,
     dictionary::Dictionary,
@@ -82,8 +84,12 @@ impl<D: Disk> Follow<D> {
     }
 
     fn exists(&self, number: u64) -> Result<bool, OpenError> {
-        let names = self.disk.list().map_err(OpenError::io("list", "the folder"))?;
-        Ok(names.contains(&segment::name(Kind::Segment, number)))
+        let name = segment::name(Kind::Segment, number);
+        match self.disk.length(&name) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(OpenError::Io { what: "measure", file: name, error }),
+        }
     }
 
     /// Whether the segment has more than has been read although another one follows: it is being read up to `durable`.
