@@ -6,11 +6,7 @@ use super::{none, read, rust_files};
 const FLOORS: [(&str, &str, &[&str]); 5] = [
     ("faregate-wire", "engine/wire", &[]),
     ("faregate-adapters", "adapters", &["faregate-wire"]),
-    (
-        "faregate-ledger",
-        "engine/ledger",
-        &["faregate-adapters", "faregate-price", "faregate-wire"],
-    ),
+    ("faregate-ledger", "engine/ledger", &["faregate-adapters", "faregate-price", "faregate-wire"]),
     ("faregate-policy", "engine/policy", &["faregate-adapters", "faregate-wire"]),
     (
         "faregate",
