@@ -32,7 +32,7 @@ pub(super) const GROUP: Group = Group {
         Operation::ours("a thousand rows, no disk", || {
             ready(Journal::open(Nowhere, ENDLESS, START).ok())
         }),
-        Operation::ours("a thousand rows, one sync", || on_disk()),
+        Operation::ours("a thousand rows, one sync", on_disk),
     ],
 };
 

@@ -273,6 +273,29 @@ fn a_disk_that_has_room_again_is_written_to_again() {
 }
 
 #[test]
+fn what_the_store_has_goes_and_the_journal_grants_again() {
+    let folder = Folder::new("goes");
+    let settings = Settings { segment_bytes: 1_000, bytes_max: 8_000, spare_bytes: 1 << 20 };
+    let (journal, _) = Journal::open(Files::open(&folder.0).unwrap(), settings, start(1)).unwrap();
+    let group = WriterSettings { group: 10, ..WriterSettings::default() };
+    let writer = Writer::start(journal, group).unwrap();
+    let inbox = writer.inbox();
+    (1..=400).for_each(|number| put(&inbox, row(1, number)));
+    until(|| inbox.waiting() == 0 && inbox.health() == Health::Full);
+    let mut follow = Follow::new(Files::open(&folder.0).unwrap(), Position::default());
+    while !follow.read(inbox.durable()).unwrap().is_empty() {}
+    inbox.folded(follow.position().segment - 1);
+    until(|| inbox.health() == Health::Running);
+    let mut late = Follow::new(Files::open(&folder.0).unwrap(), Position { segment: 1, offset: 0 });
+    assert!(matches!(late.read(inbox.durable()), Err(OpenError::Missing { .. })));
+    let total = Arc::new(AtomicU64::new(0));
+    inbox.request_grant(grant(2_000), Arc::clone(&total) as Arc<dyn Granted>).unwrap();
+    until(|| total.load(Ordering::Acquire) == 2_000);
+    writer.stop(vec![grant(1_200)], 2).unwrap();
+    assert_eq!(open(&folder, 2).balances().spent(SCOPE, Window::ALL), NanoUsd(1_200));
+}
+
+#[test]
 fn a_journal_that_is_full_grants_nothing_and_still_takes_rows() {
     let folder = Folder::new("full");
     let settings = Settings { bytes_max: 150, ..Settings::default() };

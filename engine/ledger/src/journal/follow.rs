@@ -58,7 +58,8 @@ impl<D: Disk> Follow<D> {
         loop {
             let has_next = self.exists(self.position.segment + 1)?;
             if !self.exists(self.position.segment)? {
-                return if has_next { Err(self.missing()) } else { Ok(Vec::new()) };
+                let is_gone = has_next || self.first_segment()? > self.position.segment;
+                return if is_gone { Err(self.missing()) } else { Ok(Vec::new()) };
             }
             if self.next.is_none() && !self.enter()? {
                 return Ok(Vec::new());

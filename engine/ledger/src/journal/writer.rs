@@ -123,6 +123,8 @@ impl Inbox {
     /// Says that a request is under way, so that it can be charged by name after a crash: the row is the one that stands
     /// then, at its `reserved`. Never waits.
     ///
+    /// A row of this name must follow, if only one that costs nothing: else the next start charges it.
+    ///
     /// # Errors
     ///
     /// As [`submit`](Self::submit).
@@ -141,6 +143,9 @@ impl Inbox {
 
     /// Lowers a grant to what is spent and held: no more of it may be used from here on, until it is granted again. Never
     /// waits.
+    ///
+    /// Not while a grant of the same scope and window has been asked for and not been told: it would be told afterwards, and
+    /// not be in force.
     ///
     /// # Errors
     ///

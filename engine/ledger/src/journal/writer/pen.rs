@@ -105,8 +105,7 @@ impl<D: Disk> Pen<D> {
                 }
             }
         }
-        let is_full = self.journal.is_full();
-        self.shared.is(if is_full { Health::Full } else { Health::Running });
+        self.say_how_it_is();
         self.tidy();
         Ok(())
     }
@@ -120,12 +119,19 @@ impl<D: Disk> Pen<D> {
         for (at, told) in self.waiting.drain(..done) {
             let is_refused = refused.binary_search_by_key(&at, |(at, _)| *at).is_ok();
             match &self.pending[at] {
-                Record::Grant(grant) if !is_refused => told.granted(grant.total),
+                Record::Grant(grant) if !is_refused && self.journal.is_in_force(grant) => {
+                    told.granted(grant.total);
+                }
                 _ => told.refused(),
             }
         }
         self.waiting.iter_mut().for_each(|(at, _)| *at -= appended.taken);
         self.pending.drain(..appended.taken);
+    }
+
+    fn say_how_it_is(&self) {
+        let is_full = self.journal.is_full();
+        self.shared.is(if is_full { Health::Full } else { Health::Running });
     }
 
     fn fail(&mut self, error: &AppendError) {
@@ -151,8 +157,10 @@ impl<D: Disk> Pen<D> {
         let folded = self.shared.folded.load(Ordering::Relaxed);
         if folded > self.folded {
             self.folded = folded;
-            if let Err(error) = self.journal.retain(folded) {
-                self.fail(&error);
+            match self.journal.retain(folded) {
+                Ok(_) if self.pending.is_empty() => self.say_how_it_is(),
+                Ok(_) => {}
+                Err(error) => self.fail(&error),
             }
         }
     }
