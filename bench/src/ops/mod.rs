@@ -14,6 +14,7 @@ mod error_body;
 mod exchange;
 mod head_request;
 mod head_response;
+mod journal_append;
 mod json;
 mod model_resolve;
 mod nothing;
@@ -62,7 +63,7 @@ pub struct Ready {
 }
 
 /// Every operation.
-pub const GROUPS: [Group; 20] = [
+pub const GROUPS: [Group; 21] = [
     nothing::GROUP,
     head_request::GROUP,
     head_response::GROUP,
@@ -83,6 +84,7 @@ pub const GROUPS: [Group; 20] = [
     exchange::GROUP,
     error_body::GROUP,
     policy_compile::GROUP,
+    journal_append::GROUP,
 ];
 
 impl Group {

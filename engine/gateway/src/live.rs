@@ -169,8 +169,8 @@ impl Builder {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let money = policy.budgets().filter(|(_, budget)| budget.unit == Unit::Money);
         if self.has_books {
+            let money = policy.budgets().filter(|(_, budget)| budget.unit == Unit::Money);
             money.for_each(|(_, budget)| budget.fund.keep_in_journal());
         }
         for shared in places.values() {

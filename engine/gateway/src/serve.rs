@@ -18,8 +18,8 @@ use std::{
 use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
 use faregate_policy::{
-    budget::Unit,
     Policy,
+    budget::Unit,
     policy::{AccessLog, DriverWish, Ledger},
 };
 
