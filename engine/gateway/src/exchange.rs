@@ -5,7 +5,9 @@
 
 mod back;
 mod finish;
+mod hints;
 mod obtain;
+mod quote;
 mod read;
 mod rest;
 mod write;
@@ -26,6 +28,7 @@ use faregate_wire::{
     FormScanner, Framing, HeadError, Method, RequestHead, Slots, Version, parse_request,
 };
 
+pub(crate) use hints::Hints;
 pub(crate) use rest::Rest;
 
 use crate::{
@@ -145,6 +148,8 @@ pub(crate) struct Walk {
     pub(crate) body_bytes: u64,
     /// What the dialect of the latest target cannot say, where there is such a thing.
     pub(crate) lost: Option<Box<str>>,
+    /// What the head says beside the request, where it says something that counts.
+    pub(crate) hints: Option<Box<Hints>>,
 }
 
 /// Reads the head of a request from what has been received. `None` when it is not complete.
@@ -183,7 +188,11 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
             exchange,
         }))
     };
-    let called = match Called::of(head.method, head.path) {
+    let (path, quotes) = match head.path {
+        hints::QUOTE_PATH => (hints::QUOTED_PATH, true),
+        path => (path, false),
+    };
+    let called = match Called::of(head.method, path) {
         Ok(called) => called,
         Err(error) => return refused(not_served(error, head.path), id, "none", None),
     };
@@ -217,7 +226,8 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         return refused(refusal, id, surface.name(), Some(exchange));
     }
     let mut forwarded = Vec::with_capacity(head.len);
-    reply::write_forwarded(&mut forwarded, head);
+    let has_ours = reply::write_forwarded(&mut forwarded, head);
+    let hints = Hints::of(head, &live.policy.watch, has_ours, quotes);
     Opened::Walk(Box::new(Walk {
         exchange,
         head_len: head.len,
@@ -259,6 +269,7 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         form_field: head.content_type.and_then(|kind| FormScanner::of(kind, "model")),
         body_bytes: 0,
         lost: None,
+        hints,
         live: Rc::clone(live),
     }))
 }

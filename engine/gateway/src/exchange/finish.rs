@@ -67,7 +67,10 @@ impl Walk {
             return Ok(None);
         }
         self.go_back(&connection.core.shared.stored, &body).map_err(Stop::Refused)?;
-        self.decide(&body, connection.core.now()).map_err(Stop::Refused)?;
+        self.decide(&body, &connection.core).map_err(Stop::Refused)?;
+        if self.is_dry_run() {
+            return Err(Stop::Quoted);
+        }
         let obtained = self.obtain(connection, &body, end_of(self)).await;
         body.release();
         self.forwarded = Vec::new();
@@ -267,7 +270,7 @@ impl Walk {
         );
     }
 
-    fn settle_unanswered(&mut self, core: &Core, fault: Option<Fault>) {
+    pub(super) fn settle_unanswered(&mut self, core: &Core, fault: Option<Fault>) {
         settle(&mut self.exchange, core, Settlement { fault, ..Settlement::default() });
     }
 
@@ -281,6 +284,7 @@ impl Walk {
                 Next::Close
             }
             Stop::Counted(tokens) => self.tell_count(connection, tokens).await,
+            Stop::Quoted => self.tell_quote(connection).await,
             Stop::Refused(refusal) => {
                 let rest = Rest::none(!self.keep_alive || core.is_draining());
                 self.refuse(connection, &refusal, rest).await
@@ -317,7 +321,7 @@ impl Walk {
         rest.answer(connection, &out).await
     }
 
-    fn record_stop(&self, core: &Core, status: u16, code: &'static str, bytes: usize) {
+    pub(super) fn record_stop(&self, core: &Core, status: u16, code: &'static str, bytes: usize) {
         let ending = Ending { status, code, usage: None, bytes: bytes as u64, delivered: false };
         record::record(core, self, &ending);
     }

@@ -4,11 +4,12 @@ use std::{task::Poll, time::Duration};
 
 use faregate_adapters::{
     dialect::{Asked, Call, Form, gemini, openai},
+    shape::Shape,
     surface::Surface,
 };
 use faregate_policy::{
     Nanos,
-    exchange::{Outcome, Refusal, Step, Verdict, Wanted},
+    exchange::{Asks, Outcome, Refusal, Step, Verdict, Wanted},
     fault::Fault,
     policy::Provider,
     retry,
@@ -16,7 +17,7 @@ use faregate_policy::{
 use faregate_wire::{BodyReader, Framing, Method, chunk::CHUNK_HEAD_BYTES_MAX, write_chunk_head};
 
 use super::{
-    Walk, back,
+    Hints, Walk, back,
     read::{Body, Stop},
     write::{self, Crossing, Written},
 };
@@ -52,7 +53,12 @@ pub(super) struct Obtained {
 
 impl Walk {
     /// Takes every decision that needs no provider.
-    pub(super) fn decide(&mut self, body: &Body, now: Instant) -> Result<(), Refusal> {
+    pub(super) fn decide(&mut self, body: &Body, core: &Core) -> Result<(), Refusal> {
+        let needs_shape = self.live.policy.watch.needs.any() && body.peek.is_some();
+        let shape = needs_shape.then(|| Shape::of(body.bytes()));
+        let hints = self.hints.take();
+        let none = Hints::default();
+        let given = hints.as_deref().unwrap_or(&none);
         let path_model = self.path_model.clone();
         let call = Call { model: path_model.as_deref(), stream: self.path_stream };
         let asked = ask(body, self.surface, &call)?;
@@ -72,8 +78,16 @@ impl Walk {
             choices: asked.choices,
             metered: self.surface.is_metered() || self.protocols.is_some(),
             pinned: back::pin(made.as_deref(), self.surface),
+            asks: Asks {
+                surface: self.surface.name(),
+                stream: self.streams,
+                shape: shape.as_ref(),
+                wall_nanos: core.wall(),
+                ..given.asks()?
+            },
         };
-        let decided = self.exchange.decide(&wanted, Nanos(now.nanos()));
+        let decided = self.exchange.decide(&wanted, now_of(core));
+        self.hints = hints;
         self.model = model.map(Box::from);
         decided
     }
