@@ -19,6 +19,7 @@ mod model_resolve;
 mod nothing;
 mod policy_compile;
 mod policy_lookup;
+mod route_rule;
 mod sse_cut;
 mod sse_inspect;
 mod translate;
@@ -62,7 +63,7 @@ pub struct Ready {
 }
 
 /// Every operation.
-pub const GROUPS: [Group; 20] = [
+pub const GROUPS: [Group; 21] = [
     nothing::GROUP,
     head_request::GROUP,
     head_response::GROUP,
@@ -79,6 +80,7 @@ pub const GROUPS: [Group; 20] = [
     translate_answer::GROUP,
     policy_lookup::GROUP,
     model_resolve::GROUP,
+    route_rule::GROUP,
     bucket_take::GROUP,
     exchange::GROUP,
     error_body::GROUP,
