@@ -39,6 +39,9 @@ use crate::{
 /// Bytes of a request that are copied into one buffer with its head; larger bodies are sent from where they lie.
 const COPY_BYTES_MAX: usize = 16 * 1024;
 
+/// Bytes of a body that rules take for a token: English text in JSON has about as many.
+const BYTES_PER_TOKEN: u64 = 4;
+
 /// An answer, and the place it comes from.
 pub(super) struct Obtained {
     /// The answer.
@@ -81,6 +84,7 @@ impl Walk {
             asks: Asks {
                 surface: self.surface.name(),
                 stream: self.streams,
+                input_tokens: self.body_bytes.div_ceil(BYTES_PER_TOKEN),
                 shape: shape.as_ref(),
                 wall_nanos: core.wall(),
                 ..given.asks()?
