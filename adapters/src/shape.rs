@@ -11,6 +11,7 @@ use faregate_wire::json::{string_len, value_len};
 use memchr::memmem;
 
 mod excerpt;
+mod skip;
 
 pub use excerpt::{EXCERPT_BYTES, Excerpt};
 
@@ -344,7 +345,11 @@ impl<'b> Cursor<'b> {
     }
 
     fn skip(&mut self) {
-        match value_len(self.rest) {
+        let len = match self.rest.first() {
+            Some(b'{' | b'[') => skip::container_len(self.rest),
+            _ => value_len(self.rest),
+        };
+        match len {
             Some(len) => self.rest = &self.rest[len..],
             None => self.give_up(),
         }
