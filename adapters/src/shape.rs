@@ -136,6 +136,12 @@ impl<'b> Shape<'b> {
             *question = Some(text);
             return;
         }
+        let first = cursor.rest.get(1..).unwrap_or_default().trim_ascii_start().first();
+        if first.is_some_and(|byte| byte.is_ascii_digit()) {
+            // Ids of tokens: one text, and as many numbers as it likes.
+            self.turns += 1;
+            return cursor.skip();
+        }
         cursor.array(&mut |cursor| self.turn(cursor, question));
     }
 

@@ -57,11 +57,9 @@ pub(super) struct Obtained {
 impl Walk {
     /// Takes every decision that needs no provider.
     pub(super) fn decide(&mut self, body: &Body, core: &Core) -> Result<(), Refusal> {
-        let needs_shape = self.live.policy.watch.needs.any() && body.peek.is_some();
-        let shape = needs_shape.then(|| Shape::of(body.bytes()));
         let hints = self.hints.take();
         let none = Hints::default();
-        let given = hints.as_deref().unwrap_or(&none);
+        let given = hints.as_deref().unwrap_or(&none).asks()?;
         let path_model = self.path_model.clone();
         let call = Call { model: path_model.as_deref(), stream: self.path_stream };
         let asked = ask(body, self.surface, &call)?;
@@ -70,6 +68,11 @@ impl Walk {
         self.adds_usage =
             self.streams && self.surface.is_metered() && !asked.tells_usage && !says_usage;
         let model = asked.model.as_deref();
+        let policy = &self.live.policy;
+        let branches =
+            given.instead.is_some() || model.is_some_and(|model| policy.models.may_branch(model));
+        let needs_shape = branches && policy.watch.needs.any() && body.peek.is_some();
+        let shape = needs_shape.then(|| Shape::of(body.bytes()));
         let made = self.made.clone();
         let wanted = Wanted {
             model,
@@ -87,7 +90,7 @@ impl Walk {
                 input_tokens: self.body_bytes.div_ceil(BYTES_PER_TOKEN),
                 shape: shape.as_ref(),
                 wall_nanos: core.wall(),
-                ..given.asks()?
+                ..given
             },
         };
         let decided = self.exchange.decide(&wanted, now_of(core));

@@ -56,7 +56,7 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// `ModelMissing`, `ModelForbidden`, `ModelUnknown`, `PathUnknown`, `TokenRate`, `RequestExceedsLimit`.
+    /// `ModelMissing`, `ModelForbidden`, `OverrideForbidden`, `ModelUnknown`, `PathUnknown`, `TokenRate`, `RequestExceedsLimit`.
     pub fn decide(&mut self, wanted: &Wanted<'_>, now: Nanos) -> Result<(), Refusal> {
         assert_eq!(self.phase, Phase::Read, "a request is decided once, when it has been admitted");
         self.see(now);
