@@ -18,6 +18,7 @@ mod rates;
 mod realtime;
 mod reload;
 mod routing;
+mod rules;
 mod sdk;
 mod stored;
 mod streams;

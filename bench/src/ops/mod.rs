@@ -20,6 +20,7 @@ mod model_resolve;
 mod nothing;
 mod policy_compile;
 mod policy_lookup;
+mod route_rule;
 mod sse_cut;
 mod sse_inspect;
 mod translate;
@@ -80,6 +81,7 @@ pub const GROUPS: [Group; 21] = [
     translate_answer::GROUP,
     policy_lookup::GROUP,
     model_resolve::GROUP,
+    route_rule::GROUP,
     bucket_take::GROUP,
     exchange::GROUP,
     error_body::GROUP,

@@ -6,9 +6,11 @@
 mod back;
 mod count;
 mod finish;
+mod hints;
 mod mark;
 mod obtain;
 mod pay;
+mod quote;
 mod read;
 mod rest;
 mod write;
@@ -30,6 +32,7 @@ use faregate_wire::{
     FormScanner, Framing, HeadError, Method, RequestHead, Slots, Version, parse_request,
 };
 
+pub(crate) use hints::Hints;
 pub(crate) use rest::Rest;
 
 use crate::{
@@ -157,6 +160,8 @@ pub(crate) struct Walk {
     pub(crate) receipt: Option<Receipt>,
     /// Its input as the gateway counts it, where it was translated for the latest target.
     early: Option<count::Early>,
+    /// What the head says beside the request, where it says something that counts.
+    pub(crate) hints: Option<Box<Hints>>,
 }
 
 /// Reads the head of a request from what has been received. `None` when it is not complete.
@@ -195,7 +200,11 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
             exchange,
         }))
     };
-    let called = match Called::of(head.method, head.path) {
+    let (path, quotes) = match head.path {
+        hints::QUOTE_PATH => (hints::QUOTED_PATH, true),
+        path => (path, false),
+    };
+    let called = match Called::of(head.method, path) {
         Ok(called) => called,
         Err(error) => return refused(not_served(error, head.path), id, "none", None),
     };
@@ -229,7 +238,8 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         return refused(refusal, id, surface.name(), Some(exchange));
     }
     let mut forwarded = Vec::with_capacity(head.len);
-    reply::write_forwarded(&mut forwarded, head);
+    let has_ours = reply::write_forwarded(&mut forwarded, head);
+    let hints = Hints::of(head, &live.policy.watch, has_ours, quotes);
     Opened::Walk(Box::new(Walk {
         exchange,
         head_len: head.len,
@@ -275,6 +285,7 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         is_marked: false,
         early: None,
         receipt: None,
+        hints,
         live: Rc::clone(live),
     }))
 }

@@ -170,6 +170,9 @@ fn write_line(line: &mut Vec<u8>, core: &Core, walk: &Walk, ending: &Ending<'_>,
         text(line, ",\"target\":\"", &target.name);
         text(line, ",\"route_reason\":\"", &walk.exchange.route_reason());
     }
+    if walk.is_dry_run() {
+        line.extend_from_slice(b",\"dry_run\":true");
+    }
     number(line, ",\"status\":", u64::from(ending.status));
     if !ending.code.is_empty() {
         plain(line, ",\"error_code\":\"", ending.code);

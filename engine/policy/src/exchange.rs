@@ -40,6 +40,7 @@ mod decide;
 mod facts;
 mod hold;
 mod money;
+mod quote;
 mod say;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -48,6 +49,7 @@ mod way;
 pub use attempt::{Outcome, Step, Verdict};
 pub use decide::{OUTPUT_TOKENS_SLICE, Pin, Wanted};
 pub use facts::Asks;
+pub use quote::{Candidate, Quote};
 pub use way::{DEFAULT, Instead, Turn, Way};
 
 pub use money::{Extra, OUTPUT_TOKENS_CAP, Receipt};
@@ -319,7 +321,11 @@ impl Exchange {
     /// [`reason`](Self::reason) in a few words; empty before the first attempt.
     #[must_use]
     pub fn route_reason(&self) -> std::borrow::Cow<'static, str> {
-        let Some(reason) = self.reason() else { return Default::default() };
+        self.reason().map_or_else(Default::default, |reason| self.told(reason))
+    }
+
+    /// A reason in a few words, behind how the request came to its model.
+    fn told(&self, reason: RouteReason) -> std::borrow::Cow<'static, str> {
         let text = reason.text(&self.policy.targets);
         if self.way == Way::default() {
             return text;

@@ -75,10 +75,13 @@ impl Walk {
         }
         self.hear_labels(&body);
         self.go_back(&connection.core.shared.stored, &body).map_err(Stop::Refused)?;
-        if let Err(refusal) = self.decide(&body, connection.core.now()) {
+        if let Err(refusal) = self.decide(&body, &connection.core) {
             let core = Rc::clone(&connection.core);
             let reserved = Box::pin(self.reserve_closer(&core, &body, refusal)).await;
             reserved.map_err(Stop::Refused)?;
+        }
+        if self.is_dry_run() {
+            return Err(Stop::Quoted);
         }
         let obtained = self.obtain(connection, &body, end_of(self)).await;
         body.release();
@@ -127,7 +130,7 @@ impl Walk {
         let request_id = &*walk.id;
         let model = walk.model.as_deref().unwrap_or_default();
         let (family, generation) = (walk.family, live.generation);
-        let mut paying = Paying {
+        let mut paying = Box::new(Paying {
             held: walk.exchange.output_held(),
             exchange: &mut walk.exchange,
             core: &core,
@@ -139,8 +142,8 @@ impl Walk {
             is_estimated: plan.metered && walk.surface != Surface::Rerank && !is_array,
             known: OnceCell::new(),
             receipt: None,
-        };
-        let till = &mut paying;
+        });
+        let till = &mut *paying;
         let terms = Terms {
             plan,
             translator,
@@ -329,7 +332,7 @@ impl Walk {
         record::record(core, self, &Ending { status, code, usage, source, bytes, delivered });
     }
 
-    fn settle_unanswered(&mut self, core: &Core, fault: Option<Fault>) {
+    pub(super) fn settle_unanswered(&mut self, core: &Core, fault: Option<Fault>) {
         let settlement = Settlement { fault, ..Settlement::default() };
         self.receipt = Some(settle(&mut self.exchange, core, settlement));
     }
@@ -344,6 +347,7 @@ impl Walk {
                 Next::Close
             }
             Stop::Counted(count) => self.tell_count(connection, count).await,
+            Stop::Quoted => self.tell_quote(connection).await,
             Stop::Refused(refusal) => {
                 let rest = Rest::none(!self.keep_alive || core.is_draining());
                 self.refuse(connection, &refusal, rest).await
@@ -380,7 +384,7 @@ impl Walk {
         rest.answer(connection, &out).await
     }
 
-    fn record_stop(&self, core: &Core, status: u16, code: &'static str, bytes: usize) {
+    pub(super) fn record_stop(&self, core: &Core, status: u16, code: &'static str, bytes: usize) {
         let (usage, source, bytes) = (None, UsageSource::Absent, bytes as u64);
         let ending = Ending { status, code, usage, source, bytes, delivered: false };
         record::record(core, self, &ending);

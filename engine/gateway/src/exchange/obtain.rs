@@ -4,11 +4,12 @@ use std::{task::Poll, time::Duration};
 
 use faregate_adapters::{
     dialect::{Asked, Call, Form, gemini, openai},
+    shape::Shape,
     surface::Surface,
 };
 use faregate_policy::{
     Nanos,
-    exchange::{Outcome, Refusal, Step, Verdict, Wanted},
+    exchange::{Asks, Outcome, Refusal, Step, Verdict, Wanted},
     fault::Fault,
     policy::Provider,
     retry,
@@ -16,7 +17,7 @@ use faregate_policy::{
 use faregate_wire::{BodyReader, Framing, Method, chunk::CHUNK_HEAD_BYTES_MAX, write_chunk_head};
 
 use super::{
-    Walk, back,
+    Hints, Walk, back,
     read::{Body, Stop},
     write::{self, Crossing, Written},
 };
@@ -38,6 +39,9 @@ use crate::{
 /// Bytes of a request that are copied into one buffer with its head; larger bodies are sent from where they lie.
 const COPY_BYTES_MAX: usize = 16 * 1024;
 
+/// Bytes of a body that rules take for a token: English text in JSON has about as many.
+const BYTES_PER_TOKEN: u64 = 4;
+
 /// An answer, and the place it comes from.
 pub(super) struct Obtained {
     /// The answer.
@@ -52,7 +56,10 @@ pub(super) struct Obtained {
 
 impl Walk {
     /// Takes every decision that needs no provider.
-    pub(super) fn decide(&mut self, body: &Body, now: Instant) -> Result<(), Refusal> {
+    pub(super) fn decide(&mut self, body: &Body, core: &Core) -> Result<(), Refusal> {
+        let hints = self.hints.take();
+        let none = Hints::default();
+        let given = hints.as_deref().unwrap_or(&none).asks()?;
         let path_model = self.path_model.clone();
         let call = Call { model: path_model.as_deref(), stream: self.path_stream };
         let asked = ask(body, self.surface, &call)?;
@@ -61,6 +68,11 @@ impl Walk {
         self.adds_usage =
             self.streams && self.surface.is_metered() && !asked.tells_usage && !says_usage;
         let model = asked.model.as_deref();
+        let policy = &self.live.policy;
+        let branches =
+            given.instead.is_some() || model.is_some_and(|model| policy.models.may_branch(model));
+        let needs_shape = branches && policy.watch.needs.any() && body.peek.is_some();
+        let shape = needs_shape.then(|| Shape::of(body.bytes()));
         let made = self.made.clone();
         let wanted = Wanted {
             model,
@@ -73,9 +85,17 @@ impl Walk {
             metered: self.surface.is_metered() || self.protocols.is_some(),
             pinned: back::pin(made.as_deref(), self.surface),
             extra: self.extra(body, asked.choices),
-            ..Wanted::default()
+            asks: Asks {
+                surface: self.surface.name(),
+                stream: self.streams,
+                input_tokens: self.body_bytes.div_ceil(BYTES_PER_TOKEN),
+                shape: shape.as_ref(),
+                wall_nanos: core.wall(),
+                ..given
+            },
         };
-        let decided = self.exchange.decide(&wanted, Nanos(now.nanos()));
+        let decided = self.exchange.decide(&wanted, now_of(core));
+        self.hints = hints;
         self.model = model.map(Box::from);
         decided
     }

@@ -58,7 +58,7 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// `ModelMissing`, `ModelForbidden`, `ModelUnknown`, `PathUnknown`, `TokenRate`, `RequestExceedsLimit`.
+    /// `ModelMissing`, `ModelForbidden`, `OverrideForbidden`, `ModelUnknown`, `PathUnknown`, `TokenRate`, `RequestExceedsLimit`.
     pub fn decide(&mut self, wanted: &Wanted<'_>, now: Nanos) -> Result<(), Refusal> {
         assert_eq!(self.phase, Phase::Read, "a request is decided once, when it has been admitted");
         self.see(now);
@@ -227,7 +227,7 @@ impl Exchange {
 }
 
 /// Of `targets` those at which the pinned response is known: the one that made it, or else its provider's.
-fn pinned(policy: &crate::Policy, targets: &[usize], pin: Pin<'_>) -> Vec<usize> {
+pub(super) fn pinned(policy: &crate::Policy, targets: &[usize], pin: Pin<'_>) -> Vec<usize> {
     let target = |index: &usize| &policy.targets[*index];
     let made_it = |index: &usize| *target(index).name == *pin.target;
     let has_it = |index: &usize| *policy.providers[target(index).provider].name == *pin.provider;
