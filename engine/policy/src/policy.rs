@@ -408,7 +408,7 @@ pub struct Retries {
 impl Policy {
     /// Reads a policy. `file` is its name in the diagnostics; `cores` share the limits.
     ///
-    /// Limits of the same scope, kind and period as in `previous`, and targets of the same name, go
+    /// Limits and budgets of the same scope, kind and period as in `previous`, and targets of the same name, go
     /// on counting where they are. Nothing of `previous` changes before [`Policy::take_effect`].
     ///
     /// # Errors
@@ -462,6 +462,7 @@ impl Policy {
                 limit.pool.resize(limit.amount, crate::time::nanos(limit.period));
             }
         }
+        self.budgets().for_each(|(_, budget)| budget.take_effect());
         for target in &self.targets {
             target.breaker.set(self.breaker);
         }
