@@ -253,7 +253,6 @@ pub(crate) const LATER: &[&str] = &[
     "roles",
     "semantic",
     "store",
-    "tags",
     "tools",
     "users",
     "workloads",
