@@ -7,6 +7,7 @@
 mod agents;
 mod answers;
 mod bytes;
+mod caching;
 mod cloud;
 mod deadlines;
 mod dialects;
