@@ -16,5 +16,6 @@ pub mod embed;
 pub mod kind;
 pub mod quirks;
 pub mod ratelimit;
+pub mod shape;
 pub mod surface;
 pub mod tokens;

@@ -1,10 +1,14 @@
 //! The command line.
 
 mod check;
+mod close;
 mod demo;
 mod doctor;
 mod init;
 mod key;
+mod ledger;
+mod spend;
+mod statement;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
@@ -22,7 +26,8 @@ Examples:
   faregate init && faregate serve -c faregate.toml
   faregate key new --name ci --team search mint a key; only its hash goes into the policy
   faregate check faregate.toml             is the policy right?
-  faregate doctor                          is this machine right?";
+  faregate doctor                          is this machine right?
+  faregate spend --by team,model           who spent what?";
 
 /// One endpoint for every model: an AI gateway.
 #[derive(Debug, Parser)]
@@ -72,6 +77,15 @@ enum Command {
         #[command(subcommand)]
         command: KeyCommand,
     },
+    /// Say who spent what: by team, model, day, or anything else, in a table, CSV or JSON.
+    #[command(after_help = spend::HELP)]
+    Spend(spend::Spend),
+    /// Write a team's statement for a month: one page to print, or CSV.
+    #[command(after_help = statement::HELP)]
+    Statement(statement::Statement),
+    /// Close a month of the books, or compare a closed one with its hash.
+    #[command(after_help = close::HELP)]
+    Close(close::Close),
     /// Explain a key of the policy file, or all of them.
     Explain {
         /// Its path, as in `server.deadlines.head`; without one, every key is listed.
@@ -133,6 +147,9 @@ fn perform(command: Command) -> Result<(), Stop> {
             key::mint(&name, team.as_deref())
         }
         Command::Key { command: KeyCommand::Hash } => key::hash(),
+        Command::Spend(spend) => spend::run(spend),
+        Command::Statement(statement) => statement::run(statement),
+        Command::Close(close) => close::run(&close),
         Command::Explain { key } => check::explain(key.as_deref()),
     }
 }

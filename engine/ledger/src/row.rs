@@ -3,6 +3,8 @@
 //! A row says what one request cost and who answers for it. Rows are never changed: a mistake is put right by a further row
 //! that names the one it corrects.
 
+use std::{fmt, str::FromStr};
+
 use faregate_adapters::chat::Usage;
 use faregate_price::NanoUsd;
 
@@ -15,6 +17,29 @@ pub struct RowId {
     pub boot: u64,
     /// Counts the rows of the process, from 1.
     pub number: u64,
+}
+
+/// Node and process in sixteen hexadecimal digits each, then the number: `00c0ffee…/…/17`.
+impl fmt::Display for RowId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}/{:016x}/{}", self.node, self.boot, self.number)
+    }
+}
+
+impl FromStr for RowId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const SPELLING: &str = "rows are called node/process/number";
+        let mut parts = text.splitn(3, '/');
+        let mut hex = || {
+            let digits = parts.next().filter(|part| part.len() == 16).ok_or(SPELLING)?;
+            u64::from_str_radix(digits, 16).map_err(|_| SPELLING)
+        };
+        let (node, boot) = (hex()?, hex()?);
+        let number = parts.next().ok_or(SPELLING)?.parse().map_err(|_| SPELLING)?;
+        Ok(Self { node, boot, number })
+    }
 }
 
 /// Why there is a row.

@@ -37,13 +37,17 @@ use crate::{
 
 mod attempt;
 mod decide;
+mod facts;
 mod hold;
 mod say;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod way;
 
 pub use attempt::{Outcome, Step, Verdict};
 pub use decide::{OUTPUT_TOKENS_SLICE, Pin, Wanted};
+pub use facts::Asks;
+pub use way::{DEFAULT, Instead, Turn, Way};
 
 use hold::Limits;
 
@@ -74,12 +78,15 @@ pub struct Exchange {
     names: Box<str>,
     name_len: usize,
     route: Route,
+    way: Way,
     attempts: u32,
     /// Attempts that ended without an answer though the provider may have worked.
     ambiguous: u32,
     waits: u32,
     not_before: Nanos,
     under_way: Option<Sent>,
+    /// The target that is busy with it: index into the policy's.
+    busy: Option<usize>,
     last: Option<Last>,
     cause: Option<Cause>,
     ended: Option<Fault>,
@@ -92,6 +99,7 @@ pub struct Exchange {
 struct Sent {
     place: usize,
     pass: Pass,
+    at: Nanos,
 }
 
 /// The latest attempt.
@@ -164,11 +172,13 @@ impl Exchange {
             names: Box::default(),
             name_len: 0,
             route: Route::default(),
+            way: Way::default(),
             attempts: 0,
             ambiguous: 0,
             waits: 0,
             not_before: Nanos(0),
             under_way: None,
+            busy: None,
             last: None,
             cause: None,
             ended: None,
@@ -300,7 +310,12 @@ impl Exchange {
     /// [`reason`](Self::reason) in a few words; empty before the first attempt.
     #[must_use]
     pub fn route_reason(&self) -> std::borrow::Cow<'static, str> {
-        self.reason().map_or_else(Default::default, |reason| reason.text(&self.policy.targets))
+        let Some(reason) = self.reason() else { return Default::default() };
+        let text = reason.text(&self.policy.targets);
+        if self.way == Way::default() {
+            return text;
+        }
+        (self.way.text(&self.policy, self.wanted_name()) + &text).into()
     }
 
     /// The policy that the request sees from its first byte to its settlement.
@@ -360,7 +375,15 @@ impl Exchange {
         self.input_bound.saturating_add(output).min(self.reserved)
     }
 
+    /// No target is busy with it any more.
+    fn land(&mut self) {
+        if let Some(target) = self.busy.take() {
+            self.policy.targets[target].gauge.end();
+        }
+    }
+
     fn let_go(&mut self, used: u64) {
+        self.land();
         if let Some(sent) = self.under_way.take() {
             self.policy.targets[self.route.target(sent.place)].breaker.cancel(sent.pass);
         }

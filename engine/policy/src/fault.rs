@@ -120,6 +120,8 @@ faults! {
     OriginForbidden        Client   403 "origin_not_allowed"         false;
     /// The caller may not use this model.
     ModelForbidden         Client   403 "model_not_allowed"          false;
+    /// The policy does not let the head of a request name another model.
+    OverrideForbidden      Client   403 "model_override_not_allowed" false;
     /// No model of that name is served.
     ModelUnknown           Client   404 "model_not_found"            false;
     /// The caller has stored no response of that id.

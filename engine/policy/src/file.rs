@@ -12,6 +12,7 @@ mod limits;
 mod models;
 mod moment;
 mod providers;
+mod route;
 mod section;
 mod server;
 mod url;
@@ -114,7 +115,7 @@ fn read(
     let breaker = server::breaker(reader, &root.table("breaker"));
     let providers = providers::read(reader, root, &server);
     server.passthrough = providers::passthrough(reader, &table, &providers);
-    let (models, targets) = models::read(reader, root, &providers, breaker, previous);
+    let (models, targets, watch) = models::read(reader, root, &providers, breaker, previous);
     let mut book = callers::Book::new(reader, &models, cores, previous);
     book.read(root, &table, &server.listen);
     let (keys, scopes) = book.close();
@@ -128,6 +129,7 @@ fn read(
         providers,
         targets,
         models,
+        watch,
         keys,
         scopes,
         retries,
@@ -166,6 +168,18 @@ impl<'d> Reader<'d> {
         help: impl Into<String>,
     ) {
         self.note(span.cloned(), reason.into(), help.into(), Weight::Warning);
+    }
+
+    /// Where a part of a word stands; the whole word where that cannot be told, because it is spelled with escapes.
+    pub(crate) fn inside(&self, word: &Word<'_>, part: &Range<usize>) -> Span {
+        let raw = self.text.get(word.span.clone()).unwrap_or_default();
+        match raw.find(word.text) {
+            Some(at) if !word.text.is_empty() => {
+                let start = word.span.start + at;
+                start + part.start..start + part.end
+            }
+            _ => word.span.clone(),
+        }
     }
 
     /// Help that takes time to find; none when nothing more is noted.

@@ -9,6 +9,7 @@
 
 mod atomic;
 pub mod attribution;
+pub mod budget;
 pub mod cache;
 pub mod caller;
 pub mod environment;
@@ -29,6 +30,7 @@ pub mod rate;
 pub mod reference;
 pub mod retry;
 pub mod route;
+pub mod rule;
 mod starter;
 pub mod summary;
 #[cfg(all(test, not(loom)))]
@@ -40,9 +42,9 @@ pub use caller::Caller;
 pub use exchange::Exchange;
 pub use fault::{Fault, Refusal};
 pub use key::KeyHash;
-pub use models::{Model, Models, Resolved, Strategy};
+pub use models::{Model, Models, Resolved, Sticky, Strategy};
 pub use pattern::Pattern;
 pub use phase::Phase;
 pub use policy::{Limit, LimitKind, Policy, Provider, Scope, Target};
 pub use problem::{Problem, Problems};
-pub use time::Nanos;
+pub use time::{Nanos, Wall};

@@ -16,6 +16,8 @@ use crate::{
     problem::{Problem, Problems},
     rate::Pool,
     retry::RetryBudget,
+    route::Gauge,
+    rule::Watch,
 };
 
 /// A whole policy, as every core sees it until the next one takes its place.
@@ -32,6 +34,8 @@ pub struct Policy {
     pub targets: Vec<Target>,
     /// Names that clients ask for.
     pub models: Models,
+    /// What the rules of the models look at.
+    pub watch: Watch,
     /// Who may call.
     pub keys: Keys,
     /// Everything that has limits.
@@ -277,6 +281,11 @@ pub struct Target {
     pub name: Box<str>,
     /// Whether it is failing. Targets of one name share it.
     pub breaker: Arc<Breaker>,
+    /// How busy and how slow it is. Targets of one name share it.
+    pub gauge: Arc<Gauge>,
+    /// What a million tokens cost there, in nano-dollars, input and output as they usually come; `None` when that is not
+    /// known.
+    pub cost: Option<u64>,
     /// Its part of the requests, beside the weights of the model's other targets. At least 1.
     pub weight: u32,
 }

@@ -248,7 +248,6 @@ pub(crate) const LATER: &[&str] = &[
     "prices",
     "residency",
     "roles",
-    "route",
     "semantic",
     "store",
     "tags",

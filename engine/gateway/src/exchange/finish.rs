@@ -3,7 +3,7 @@
 use std::{cell::OnceCell, rc::Rc};
 
 use faregate_adapters::{
-    chat::{Usage, UsageSource},
+    chat::UsageSource,
     dialect::{AnswerTerms, Form},
     surface::Surface,
     tokens::{self, Count, How},
@@ -18,7 +18,7 @@ use faregate_wire::{JsonWriter, Method};
 
 use super::{
     Refused, Rest, Walk,
-    count::{Early, StandIn},
+    count::{Early, StandIn, Told},
     obtain::{Obtained, end_of},
     read::Stop,
     write::Crossing,
@@ -136,9 +136,10 @@ impl Walk {
         };
         let mut settle = |learned: &Learned, fault: Option<Fault>| {
             let stand_in = stand_in(learned);
+            let told = Told::of(learned, &plan);
             let settlement = Settlement {
-                usage: learned.usage,
-                usage_source: source(learned.usage.as_ref(), stand_in.as_ref()),
+                usage: told.usage,
+                usage_source: told.source(stand_in.as_ref()),
                 estimate: stand_in.map(|stand_in| stand_in.usage),
                 delivered,
                 output_estimate: plan.events.then_some(learned.content_events),
@@ -158,7 +159,7 @@ impl Walk {
             core.shared.memory.keep(caller, form, carried);
         }
         let stand_in = stand_in(&forwarded.learned);
-        self.record_answer(&core, &info, &forwarded, stand_in.as_ref());
+        self.record_answer(&core, &info, &plan, &forwarded, stand_in.as_ref());
         match (forwarded.reusable, close) {
             (true, false) => {
                 connection.client.consume(0);
@@ -188,7 +189,7 @@ impl Walk {
                 Box::pin(realtime::pass(&core, client, &mut answer.stream, received, idle)).await;
         }
         let fault = ended.end.fault();
-        let usage_source = source(ended.usage.as_ref(), None);
+        let usage_source = Told { usage: ended.usage, is_short: false }.source(None);
         let settlement = Settlement {
             usage: ended.usage,
             usage_source,
@@ -299,6 +300,7 @@ impl Walk {
         &mut self,
         core: &Core,
         info: &Info,
+        plan: &Plan,
         forwarded: &Forwarded,
         stand_in: Option<&StandIn>,
     ) {
@@ -315,9 +317,9 @@ impl Walk {
             None if info.status >= 400 => "upstream_status",
             None => "",
         };
-        let usage = learned.usage.as_ref();
-        let source = source(usage, stand_in);
-        let usage = usage.or(stand_in.map(|stand_in| &stand_in.usage));
+        let told = Told::of(learned, plan);
+        let source = told.source(stand_in);
+        let usage = told.usage.as_ref().or(stand_in.map(|stand_in| &stand_in.usage));
         let bytes = learned.bytes;
         record::record(core, self, &Ending { status, code, usage, source, bytes, delivered });
     }
@@ -416,14 +418,6 @@ impl Walk {
         local::write_json_answer(&mut out, &body, &self.id, rest.closes(), head_only);
         self.record_stop(&core, 200, "", body.len());
         rest.answer(connection, &out).await
-    }
-}
-
-fn source(usage: Option<&Usage>, stand_in: Option<&StandIn>) -> UsageSource {
-    match (usage, stand_in) {
-        (Some(_), _) => UsageSource::Provider,
-        (None, Some(stand_in)) => stand_in.source,
-        (None, None) => UsageSource::Absent,
     }
 }
 

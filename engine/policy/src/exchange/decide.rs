@@ -10,7 +10,7 @@ use crate::{
     route::Route,
 };
 
-use super::Exchange;
+use super::{Asks, Exchange, way::Led};
 
 /// Tokens of output set aside for each choice when the client asks for no bound.
 pub const OUTPUT_TOKENS_SLICE: u64 = 1024;
@@ -36,6 +36,8 @@ pub struct Wanted<'a> {
     pub metered: bool,
     /// The only place it can go to.
     pub pinned: Option<Pin<'a>>,
+    /// What else routes may depend on.
+    pub asks: Asks<'a>,
 }
 
 /// Where a response of the caller's is stored that a request goes back to.
@@ -101,11 +103,7 @@ impl Exchange {
 
     fn find_model(&mut self, model: &str, wanted: &Wanted<'_>) -> Result<(), Refusal> {
         let policy = std::rc::Rc::clone(&self.policy);
-        if self.caller().is_some_and(|caller| !caller.may_use(model)) {
-            let message = format!("this key may not use the model {}", shown(model));
-            return Err(Refusal::new(Fault::ModelForbidden, message).about("model"));
-        }
-        if let Some(found) = policy.models.resolve(model) {
+        if let Some(Led { found, way, stuck }) = self.lead(&policy, model, wanted)? {
             let kept = wanted.pinned.map(|pin| pinned(&policy, found.targets, pin));
             if kept.as_ref().is_some_and(Vec::is_empty) {
                 let message = format!(
@@ -116,7 +114,9 @@ impl Exchange {
                 return Err(previous_unknown(message));
             }
             let targets = kept.as_deref().unwrap_or(found.targets);
-            self.go(found.name, found.asked, Route::new(found.strategy, targets));
+            let route = Route::new(found.strategy, targets).stick(stuck);
+            self.go(found.name, found.asked, route);
+            self.way = way;
             return Ok(());
         }
         let passed = if wanted.needs_model { None } else { self.passthrough(wanted) };
@@ -233,7 +233,7 @@ fn previous_unknown(message: String) -> Refusal {
 }
 
 /// A name that the client sent, short enough for a message.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     const CHARS_MAX: usize = 128;
     let short: String = name.chars().take(CHARS_MAX).filter(|c| !c.is_control()).collect();
     format!("`{short}`")

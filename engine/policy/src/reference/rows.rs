@@ -57,6 +57,14 @@ const CACHE_KEYS: &[Key] = &[
         "shorter prefixes are not marked; left out: what the model's maker says",
     ),
 ];
+const DEFAULT_MODEL: Key = key(
+    "default_model",
+    Kind::Text,
+    "",
+    "\"default\"",
+    "the model for requests that ask for \"default\", or for one that nothing answers to; the innermost \
+     level counts",
+);
 
 /// Every table.
 pub const SECTIONS: &[Section] = &[
@@ -442,13 +450,30 @@ pub const SECTIONS: &[Section] = &[
         keys: &[
             CACHE,
             rows("targets", "where its requests go"),
+            rows("route", "rules that lead to other models, in place of targets"),
             key(
                 "strategy",
-                Kind::Choice(&["order", "weighted"]),
+                Kind::Choice(&["order", "weight", "weighted", "latency", "load", "cost"]),
                 "order",
-                "\"order\"",
-                "order: the first target that can answer; weighted: by lot, the others follow when \
-                 it fails",
+                "\"latency\"",
+                "order: the first target that can answer; weight (or weighted): by lot; latency: whose \
+                 answers begin soonest; load: with the fewest requests under way; cost: the cheapest, where \
+                 all have prices; the others follow when it fails",
+            ),
+            key(
+                "sticky",
+                Kind::Choice(&["user", "session", "key"]),
+                "",
+                "\"session\"",
+                "who is drawn the same target every time, where targets are drawn by weight; left out: nobody",
+            ),
+            key(
+                "allow_override",
+                Kind::Flag,
+                "false",
+                "false",
+                "let a request name another model in x-faregate-model, and say in x-faregate-difficulty how \
+                 hard it is",
             ),
         ],
     },
@@ -475,6 +500,27 @@ pub const SECTIONS: &[Section] = &[
                 "1",
                 "3",
                 "its part of the requests, beside the weights of the others",
+            ),
+        ],
+    },
+    Section {
+        path: "models.*.route[]",
+        help: "a rule: the first one that holds leads to its model; the last one has no when",
+        keys: &[
+            key(
+                "when",
+                Kind::Text,
+                "",
+                "\"difficulty > 0.7 or tools\"",
+                "the condition, as docs/routing.md describes it; left out: always",
+            ),
+            key(
+                "use",
+                Kind::Text,
+                "",
+                "\"default\"",
+                "the model that the request goes to, as clients spell it; whoever may use the model of the \
+                 rule may use it here",
             ),
         ],
     },
@@ -541,22 +587,23 @@ pub const SECTIONS: &[Section] = &[
             key("name", Kind::Text, "", "\"acme\"", "its name in logs and figures"),
             LIMITS,
             ALLOWED,
+            DEFAULT_MODEL,
         ],
     },
     Section {
         path: "teams.*",
         help: "who pays",
-        keys: &[LIMITS, ALLOWED, named("projects", "parts of a team")],
+        keys: &[LIMITS, ALLOWED, DEFAULT_MODEL, named("projects", "parts of a team")],
     },
     Section {
         path: "teams.*.projects.*",
         help: "part of a team",
-        keys: &[LIMITS, ALLOWED, named("agents", "programs of a project")],
+        keys: &[LIMITS, ALLOWED, DEFAULT_MODEL, named("agents", "programs of a project")],
     },
     Section {
         path: "teams.*.projects.*.agents.*",
         help: "a program of a project",
-        keys: &[LIMITS, ALLOWED],
+        keys: &[LIMITS, ALLOWED, DEFAULT_MODEL],
     },
     Section {
         path: "keys[]",
@@ -581,6 +628,7 @@ pub const SECTIONS: &[Section] = &[
             key("agent", Kind::Text, "", "\"crawler\"", "the agent of the project"),
             LIMITS,
             ALLOWED,
+            DEFAULT_MODEL,
             key(
                 "expires",
                 Kind::Moment,

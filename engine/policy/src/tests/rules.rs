@@ -23,6 +23,8 @@ const WHOLE: &[Table] = &[
     ("models.*", "[models.default]", &["strategy = \"weighted\""]),
     ("models.*.targets[]", "[[models.default.targets]]", &["target = \"openai/x\""]),
     ("models.*.cache", "[models.default.cache]", &["prompt = \"auto\""]),
+    ("models.*.route[]", "[[models.auto.route]]", &["use = \"default\"", "when = \"tools\""]),
+    ("models.*.route[]", "[[models.auto.route]]", &["use = \"default\""]),
     ("retries", "[retries]", &[]),
     ("breaker", "[breaker]", &[]),
     ("organisation", "[organisation]", &[]),
@@ -67,11 +69,11 @@ fn hash(digit: char) -> String {
     format!("sha256:{}", digit.to_string().repeat(64))
 }
 
-fn key(name: &str, digit: char, rest: &str) -> String {
+pub(super) fn key(name: &str, digit: char, rest: &str) -> String {
     format!("[[keys]]\nname = \"{name}\"\nhash = \"{}\"\n{rest}", hash(digit))
 }
 
-fn caller<'p>(policy: &'p Policy, name: &str) -> &'p Caller {
+pub(super) fn caller<'p>(policy: &'p Policy, name: &str) -> &'p Caller {
     policy.keys.callers.iter().find(|caller| &*caller.key == name).unwrap()
 }
 
@@ -409,7 +411,7 @@ fn a_policy_is_described_in_a_few_lines() {
     assert_eq!(
         policy.describe().to_string(),
         "providers  4: openai, bedrock, vertex, fleet\n\
-         models     3: default, split, gpt-*\n\
+         models     4: default, split, auto, gpt-*\n\
          keys       1; callers without a key are served\n\
          limits     10 in 6: organisation, team/public, team/search, project/search/ranking, \
          agent/search/ranking/crawler, key/search-ci\n\

@@ -307,6 +307,7 @@ impl World {
         for target in &self.policy.targets {
             let health = target.breaker.health(much_later);
             assert_ne!(health, Health::Probing, "the probe of {} was lost", target.name);
+            assert_eq!(target.gauge.under_way(), 0, "{} is busy with nothing", target.name);
         }
     }
 }
