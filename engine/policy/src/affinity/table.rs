@@ -9,9 +9,11 @@
 //! for another one's. So a race costs a beginning that is not found, and never a wrong replica.
 //! The method is that of chess programs: <https://www.chessprogramming.org/Shared_Hash_Table#Lock-less>
 
+use std::cmp::Ordering;
+
 use crate::{
     Nanos,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 use super::{Prompt, Replica};
@@ -202,38 +204,45 @@ impl Table {
     }
 
     fn put(&self, key: u64, replica: u16, seconds: u32) {
-        let mut oldest: Option<(u32, &Slot)> = None;
-        for slot in self.buckets(key).into_iter().flat_map(|bucket| &bucket.0) {
-            if let Some(entry) = slot.get(key) {
-                return slot.set(key, entry.with(replica, seconds).data());
-            }
-            let age = slot.age();
-            if oldest.is_none_or(|(least, _)| age < least) {
-                oldest = Some((age, slot));
-            }
+        if let Some((slot, entry)) = self.find(key) {
+            return slot.set(key, entry.with(replica, seconds).data());
         }
+        let [one, two] = self.buckets(key);
+        // While there is room, the emptier bucket: so both are full before anything has to go.
+        let slots = match one.room().cmp(&two.room()) {
+            Ordering::Greater => one.0.iter().chain(&[]),
+            Ordering::Less => two.0.iter().chain(&[]),
+            Ordering::Equal => one.0.iter().chain(&two.0),
+        };
         let entry = Entry { latest: replica, before: 0, seconds };
-        if let Some((_, slot)) = oldest {
+        if let Some(slot) = slots.min_by_key(|slot| slot.age()) {
             slot.set(key, entry.data());
         }
     }
 }
 
+impl Bucket {
+    /// Empty slots.
+    fn room(&self) -> usize {
+        self.0.iter().filter(|slot| slot.age() == 0).count()
+    }
+}
+
 impl Slot {
     fn get(&self, key: u64) -> Option<Entry> {
-        let data = self.data.load(Ordering::Relaxed);
-        let check = self.check.load(Ordering::Relaxed);
+        let data = self.data.load(Relaxed);
+        let check = self.check.load(Relaxed);
         (data != 0 && check ^ data == key).then(|| Entry::of(data))
     }
 
     fn set(&self, key: u64, data: u64) {
-        self.data.store(data, Ordering::Relaxed);
-        self.check.store(key ^ data, Ordering::Relaxed);
+        self.data.store(data, Relaxed);
+        self.check.store(key ^ data, Relaxed);
     }
 
     /// The second in which it was written; 0 of an empty one.
     fn age(&self) -> u32 {
-        Entry::of(self.data.load(Ordering::Relaxed)).seconds
+        Entry::of(self.data.load(Relaxed)).seconds
     }
 }
 
