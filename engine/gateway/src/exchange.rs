@@ -8,6 +8,7 @@ mod count;
 mod finish;
 mod mark;
 mod obtain;
+mod prompt;
 mod read;
 mod rest;
 mod write;
@@ -32,6 +33,7 @@ use faregate_wire::{
 pub(crate) use rest::Rest;
 
 use crate::{
+    affinity::Stay,
     answer,
     connection::{Connection, Next},
     live::View,
@@ -150,6 +152,10 @@ pub(crate) struct Walk {
     pub(crate) body_bytes: u64,
     /// What the dialect of the latest target cannot say, where there is such a thing.
     pub(crate) lost: Option<Box<str>>,
+    /// Its prompt, where a replica is chosen by it.
+    prompted: Option<Box<prompt::Prompted>>,
+    /// Its stay at the latest replica that was chosen by it.
+    pub(crate) stay: Option<Stay>,
     /// Marks for the latest target's prompt cache were put in.
     pub(crate) is_marked: bool,
     /// Its input as the gateway counts it, where it was translated for the latest target.
@@ -269,6 +275,8 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         form_field: head.content_type.and_then(|kind| FormScanner::of(kind, "model")),
         body_bytes: 0,
         lost: None,
+        prompted: None,
+        stay: None,
         is_marked: false,
         early: None,
         live: Rc::clone(live),

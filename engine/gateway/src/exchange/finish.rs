@@ -158,6 +158,9 @@ impl Walk {
             let caller = self.exchange.caller().map_or("", |caller| &caller.key);
             core.shared.memory.keep(caller, form, carried);
         }
+        if let (Some(stay), Some(usage)) = (&self.stay, &forwarded.learned.usage) {
+            stay.learn(usage);
+        }
         let stand_in = stand_in(&forwarded.learned);
         self.record_answer(&core, &info, &plan, &forwarded, stand_in.as_ref());
         match (forwarded.reusable, close) {
@@ -279,7 +282,7 @@ impl Walk {
                 id: &self.id,
                 has_request_id: info.has_request_id,
                 route,
-                reason: &self.exchange.route_reason(),
+                reason: &self.reason(),
                 generation: self.live.generation,
                 events: info.events,
                 close,
@@ -289,6 +292,15 @@ impl Walk {
                 is_http10: !self.http11,
             },
         );
+    }
+
+    /// Why the request went where it went.
+    fn reason(&self) -> String {
+        let reason = self.exchange.route_reason();
+        match &self.stay {
+            Some(stay) => format!("{reason}; {stay}"),
+            None => reason.into_owned(),
+        }
     }
 
     /// Whether the client is told usage in any case, in its dialect or as it asked for.
