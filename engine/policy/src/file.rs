@@ -11,6 +11,7 @@ mod callers;
 mod limits;
 mod models;
 mod moment;
+mod prices;
 mod providers;
 mod route;
 mod section;
@@ -32,6 +33,7 @@ use crate::{
     retry::RetryBudget,
 };
 use section::Section;
+pub(crate) use url::is_private;
 
 /// Bytes of a policy file.
 const FILE_BYTES_MAX: usize = 64 << 20;
@@ -116,6 +118,7 @@ fn read(
     let providers = providers::read(reader, root, &server);
     server.passthrough = providers::passthrough(reader, &table, &providers);
     let (models, targets, watch) = models::read(reader, root, &providers, breaker, previous);
+    let prices = prices::read(reader, root, &server, (&providers, &targets));
     let mut book = callers::Book::new(reader, &models, cores, previous);
     book.read(root, &table, &server.listen);
     let (keys, scopes) = book.close();
@@ -135,6 +138,7 @@ fn read(
         retries,
         retry_budget,
         breaker,
+        prices,
         warnings: Vec::new(),
     }
 }

@@ -64,14 +64,14 @@ pub struct Model {
     /// Indices into [`Policy::targets`](crate::Policy::targets), in the order of the file. Empty only where there are
     /// branches.
     pub targets: Vec<usize>,
-    /// What is done about prompt caches; `None`: what each provider says.
-    pub cache: Option<PromptCache>,
     /// Who is drawn the same target every time.
     pub sticky: Option<Sticky>,
     /// Whether a request for it may name another model in its head, and say how hard it is.
     pub allow_override: bool,
     /// Rules that lead to other models. Empty where there are targets; the last one holds always.
     pub branches: Vec<Branch>,
+    /// What is done about prompt caches; `None`: what each provider says.
+    pub cache: Option<PromptCache>,
 }
 
 /// A rule of a model.

@@ -4,6 +4,7 @@
 use std::{borrow::Cow, fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use faregate_adapters::{dialect::Form, kind::Kind, quirks::Quirks, surface::Family};
+use faregate_price::Catalogue;
 
 use crate::{
     attribution::Attribution,
@@ -13,6 +14,7 @@ use crate::{
     key,
     models::Models,
     pattern::Pattern,
+    prices::{Priced, Prices},
     problem::{Problem, Problems},
     rate::Pool,
     retry::RetryBudget,
@@ -46,6 +48,8 @@ pub struct Policy {
     pub retry_budget: Arc<RetryBudget>,
     /// When a target counts as down.
     pub breaker: BreakerSettings,
+    /// What targets cost.
+    pub prices: Prices,
     /// What is allowed and yet worth a look.
     pub warnings: Vec<Problem>,
 }
@@ -85,6 +89,21 @@ pub struct Server {
     pub strict_translation: bool,
     /// What becomes of stored responses that this process has not seen made.
     pub unknown_responses: UnknownResponses,
+    /// What becomes of requests without a price, where a limit counts money.
+    pub unpriced: Unpriced,
+    /// The catalogue of prices to use instead of the one that comes with the program. The gateway reads it and hands it to
+    /// [`Policy::use_catalogue`].
+    pub price_catalogue: Option<PathBuf>,
+}
+
+/// What becomes of a request whose target has no price, where a limit counts money.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unpriced {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It passes and costs nothing.
+    Free,
 }
 
 /// What becomes of requests for stored responses that this process has not seen made.
@@ -472,6 +491,28 @@ impl Policy {
     #[must_use]
     pub fn passthrough_name(&self) -> Option<&str> {
         self.server.passthrough.map(|index| &*self.providers[index].name)
+    }
+
+    /// What a target costs that is asked for `model`, the provider's name for it; `None` where nobody knows.
+    #[must_use]
+    pub fn price(&self, target: usize, model: &str) -> Option<Priced<'_>> {
+        self.prices.of(&self.providers, &self.targets[target], target, model)
+    }
+
+    /// What to add to the policy so that `model` of a target has a price: text for people.
+    #[must_use]
+    pub fn price_wanted(&self, target: usize, model: &str) -> String {
+        let provider = &self.providers[self.targets[target].provider];
+        crate::prices::wanted(&provider.name, model)
+    }
+
+    /// Puts a catalogue in the place of the one that comes with the program.
+    ///
+    /// # Errors
+    ///
+    /// A price of the policy is `like` one that the catalogue does not have.
+    pub fn use_catalogue(&mut self, catalogue: Catalogue) -> Result<(), String> {
+        self.prices.use_catalogue(catalogue, &self.providers, &self.targets)
     }
 
     /// The provider with this name.

@@ -4,6 +4,7 @@
 //! The one list that reading, defaults, diagnostics, `faregate policy explain` and the documents
 //! are made from. A key that is not here is refused.
 
+mod prices;
 mod rows;
 
 use std::time::Duration;
@@ -244,7 +245,6 @@ pub(crate) const LATER: &[&str] = &[
     "ledger",
     "mcp",
     "oidc",
-    "prices",
     "residency",
     "roles",
     "semantic",

@@ -4,6 +4,7 @@ mod cache;
 mod diagnostics;
 mod example;
 mod fuzz;
+mod prices;
 mod route;
 mod rules;
 

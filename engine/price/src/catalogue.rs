@@ -157,7 +157,16 @@ impl Catalogue {
     /// The price under exactly this name: `openai/gpt-5-mini`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Found<'_>> {
-        self.from(name).next().filter(|found| found.name == name)
+        let line = self.text[self.lower_bound(name)..].lines().next()?;
+        if line.split('\t').next() == Some(name) { found(line) } else { None }
+    }
+
+    /// What is written under exactly this name.
+    #[must_use]
+    pub fn draft(&self, name: &str) -> Option<Draft> {
+        let line = self.text[self.lower_bound(name)..].lines().next()?;
+        let (found, _, price) = parts(line)?;
+        if found == name { line::read(price) } else { None }
     }
 
     /// The price of what a provider calls `asked.model`, by the rules of [`Asked`]; nothing rather than a likeness.
@@ -184,13 +193,14 @@ impl Catalogue {
     /// Whether a provider is called this.
     #[must_use]
     pub fn has_provider(&self, provider: &str) -> bool {
-        let start = format!("{}/", provider.to_ascii_lowercase());
-        self.from(&start).next().is_some_and(|found| found.name.starts_with(&start))
+        let start = format!("{}/", names::provider(provider));
+        self.names_from(&start).next().is_some_and(|name| name.starts_with(&start))
     }
 
-    /// Everything from the first name on that is not before `name`.
-    fn from(&self, name: &str) -> impl Iterator<Item = Found<'_>> {
-        self.text[self.lower_bound(name)..].lines().filter_map(found)
+    /// Names from the first one on that is not before `name`.
+    fn names_from(&self, name: &str) -> impl Iterator<Item = &str> {
+        let lines = self.text[self.lower_bound(name)..].lines();
+        lines.filter_map(|line| line.split('\t').next())
     }
 
     /// Where the first line stands whose name is not before `name`.

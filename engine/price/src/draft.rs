@@ -72,6 +72,32 @@ impl Draft {
         tier.rates[class as usize]
     }
 
+    /// Takes over everything that `other` says; multipliers of everything are multiplied.
+    pub fn overlay(&mut self, other: &Self) {
+        for tier in &other.tiers {
+            for (class, rate) in Class::ALL.into_iter().zip(tier.rates) {
+                if let Some(rate) = rate {
+                    self.set((tier.service, tier.above), class, rate);
+                }
+            }
+        }
+        for (held, unit) in self.units.iter_mut().zip(other.units) {
+            *held = unit.or(*held);
+        }
+        for (held, ppm) in self.regions.iter_mut().zip(other.regions) {
+            *held = if ppm == PPM_ONE { *held } else { ppm };
+        }
+        let scale = u64::from(self.scale) * u64::from(other.scale);
+        self.scale = u32::try_from(scale.div_ceil(u64::from(PPM_ONE))).unwrap_or(u32::MAX);
+    }
+
+    /// Whether it says what anything costs, multipliers aside.
+    #[must_use]
+    pub fn has_rates(&self) -> bool {
+        let tokens = self.tiers.iter().any(|tier| tier.rates.iter().any(Option::is_some));
+        tokens || self.units.iter().any(Option::is_some)
+    }
+
     /// The price; `None` where nothing is priced, or where there are rates and none for a request of any length.
     #[must_use]
     pub fn finish(mut self) -> Option<Price> {

@@ -72,6 +72,7 @@ impl Walk {
             choices: asked.choices,
             metered: self.surface.is_metered() || self.protocols.is_some(),
             pinned: back::pin(made.as_deref(), self.surface),
+            ..Wanted::default()
         };
         let decided = self.exchange.decide(&wanted, Nanos(now.nanos()));
         self.model = model.map(Box::from);

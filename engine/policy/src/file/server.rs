@@ -7,7 +7,7 @@ use crate::{
     health::BreakerSettings,
     policy::{
         AccessLog, DriverWish, LogLevel, Retries, Server, ServerDeadlines, ServerTls,
-        UnknownResponses,
+        UnknownResponses, Unpriced,
     },
 };
 
@@ -50,6 +50,11 @@ pub(super) fn read(reader: &Reader<'_>, section: &Section<'_, '_>) -> Server {
             "pass" => UnknownResponses::Pass,
             _ => UnknownResponses::Auto,
         },
+        unpriced: match section.choice("unpriced") {
+            "free" => Unpriced::Free,
+            _ => Unpriced::Refuse,
+        },
+        price_catalogue: section.text("price_catalogue").map(|word| word.text.into()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Key, Kind, Section};
+use super::{Key, Kind, Section, prices};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -31,6 +31,15 @@ const ALLOWED: Key = key(
      level above allows",
 );
 
+const DEFAULT_MODEL: Key = key(
+    "default_model",
+    Kind::Text,
+    "",
+    "\"default\"",
+    "the model for requests that ask for \"default\", or for one that nothing answers to; the innermost \
+     level counts",
+);
+
 const CACHE: Key = table("cache", "what is done about providers' prompt caches");
 
 const CACHE_KEYS: &[Key] = &[
@@ -57,14 +66,6 @@ const CACHE_KEYS: &[Key] = &[
         "shorter prefixes are not marked; left out: what the model's maker says",
     ),
 ];
-const DEFAULT_MODEL: Key = key(
-    "default_model",
-    Kind::Text,
-    "",
-    "\"default\"",
-    "the model for requests that ask for \"default\", or for one that nothing answers to; the innermost \
-     level counts",
-);
 
 /// Every table.
 pub const SECTIONS: &[Section] = &[
@@ -81,6 +82,8 @@ pub const SECTIONS: &[Section] = &[
             named("teams", "who pays"),
             rows("keys", "who may call"),
             table("attribution", "whom and what a request is for, as its client says"),
+            named("prices", "what models cost, beside or instead of the catalogue"),
+            named("currencies", "what other currencies than the dollar are worth"),
         ],
     },
     Section {
@@ -239,6 +242,22 @@ pub const SECTIONS: &[Section] = &[
                 "\"auto\"",
                 "stored responses that this process has not seen made since it was started: refuse \
                  them, or pass them on unchecked; auto passes them where there is one caller only",
+            ),
+            key(
+                "unpriced",
+                Kind::Choice(&["refuse", "free"]),
+                "refuse",
+                "\"refuse\"",
+                "a request whose target has no price, where a limit counts money: refuse it, or let \
+                 it pass and cost nothing",
+            ),
+            key(
+                "price_catalogue",
+                Kind::Text,
+                "",
+                "\"prices.txt\"",
+                "file with the catalogue of prices, made by `faregate prices update`; left out: the \
+                 one that comes with the program",
             ),
             table("deadlines", "how long a client may take and may have to wait"),
         ],
@@ -647,9 +666,12 @@ pub const SECTIONS: &[Section] = &[
             key("disabled", Kind::Flag, "false", "true", "refuse it"),
         ],
     },
+    prices::PRICES,
+    prices::TIERS,
+    prices::CURRENCIES,
 ];
 
-const fn key(
+pub(super) const fn key(
     name: &'static str,
     kind: Kind,
     default: &'static str,
@@ -667,7 +689,7 @@ const fn named(name: &'static str, help: &'static str) -> Key {
     key(name, Kind::Named, "", "", help)
 }
 
-const fn rows(name: &'static str, help: &'static str) -> Key {
+pub(super) const fn rows(name: &'static str, help: &'static str) -> Key {
     key(name, Kind::Rows, "", "", help)
 }
 

@@ -42,6 +42,17 @@ const WHOLE: &[Table] = &[
             "project = \"ranking\"",
         ],
     ),
+    (
+        "prices.*",
+        "[prices.\"openai/x\"]",
+        &["input = \"$1/M\"", "output = \"$2/M\"", "gpu_hour = \"$2\"", "tokens_per_second = 9"],
+    ),
+    (
+        "prices.*.tiers[]",
+        "[[prices.\"openai/x\".tiers]]",
+        &["service = \"flex\"", "above = 200000"],
+    ),
+    ("currencies.*", "[currencies.EUR]", &["rate = \"1.08\"", "date = 2026-11-01"]),
 ];
 
 /// Reads a whole file in which a key of one table has this value.

@@ -21,6 +21,20 @@ pub struct Asked<'a> {
 /// Providers whose models are also listed under another one.
 const ALSO: &[(&str, &str)] = &[("azure", "azure_ai")];
 
+/// What other programs call providers.
+const ALIASES: &[(&str, &str)] = &[
+    ("google", "gemini"),
+    ("vertex_ai", "vertex"),
+    ("google-vertex", "vertex"),
+    ("amazon-bedrock", "bedrock"),
+    ("together_ai", "together"),
+    ("togetherai", "together"),
+    ("fireworks_ai", "fireworks"),
+    ("fireworks-ai", "fireworks"),
+    ("nvidia_nim", "nvidia"),
+    ("moonshotai", "moonshot"),
+];
+
 /// What stands before names in paths of clouds and in clients' spellings.
 const PATHS: &[&str] = &[
     "models/",
@@ -40,7 +54,7 @@ const LATEST: &[&str] = &["-latest", "@latest", "@default"];
 
 /// Finds what is meant.
 pub(super) fn find<'c>(catalogue: &'c Catalogue, asked: &Asked<'_>) -> Option<Found<'c>> {
-    let provider = asked.provider.to_ascii_lowercase();
+    let provider = provider(asked.provider);
     let also = ALSO.iter().filter(|(one, _)| *one == provider).map(|(_, other)| *other);
     let model = asked.model.to_ascii_lowercase();
     let bare = bare(&provider, &model);
@@ -57,6 +71,13 @@ pub(super) fn find<'c>(catalogue: &'c Catalogue, asked: &Asked<'_>) -> Option<Fo
             siblings.or_else(|| profiles(catalogue, provider, bare))
         })
     })
+}
+
+/// A provider in the words of the catalogue.
+pub(super) fn provider(name: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    let alias = ALIASES.iter().find(|(other, _)| *other == name);
+    alias.map_or(name, |(_, ours)| (*ours).to_owned())
 }
 
 /// The name without what stands around it: `models/…`, the provider's own name, an ARN, a fine-tuned model's owner.
@@ -84,8 +105,8 @@ fn siblings<'c>(catalogue: &'c Catalogue, provider: &str, model: &str) -> Option
     let stem = format!("{provider}/{stem}");
     let is_sibling =
         |name: &str| name == stem || without_date(name).is_some_and(|name| name == stem);
-    let close = catalogue.from(&stem).take_while(|found| found.name.starts_with(&stem));
-    dearest(close.filter(|found| is_sibling(found.name)))
+    let close = catalogue.names_from(&stem).take_while(|name| name.starts_with(&stem));
+    dearest(close.filter(|name| is_sibling(name)).filter_map(|name| catalogue.get(name)))
 }
 
 /// The dearest of a model of Bedrock wherever it may be served, for a profile that is not listed.
@@ -102,13 +123,15 @@ fn profiles<'c>(catalogue: &'c Catalogue, provider: &str, model: &str) -> Option
     all(base).or_else(|| all(without_version(base)?))
 }
 
+/// The dearest, and of several the first.
 fn dearest<'c>(found: impl Iterator<Item = Found<'c>>) -> Option<Found<'c>> {
-    found.max_by_key(|found| {
+    let dearness = |found: &Found<'_>| {
         let first = found.price.tiers().first();
         let rate = |class| first.map(|tier| tier.rate(class));
         let units = Unit::ALL.map(|unit| found.price.unit(unit));
         (rate(Class::Output), rate(Class::Input), rate(Class::CacheRead), units)
-    })
+    };
+    found.reduce(|one, other| if dearness(&other) > dearness(&one) { other } else { one })
 }
 
 /// The name before its date: `-2026-08-07`, `-20260807`, `@20260807`; `None` where it ends in none.
