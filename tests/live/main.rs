@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod affinity;
 mod agents;
 mod answers;
 mod bytes;
