@@ -14,6 +14,7 @@ pub mod check;
 pub mod dialect;
 pub mod embed;
 pub mod kind;
+pub mod prefix;
 pub mod quirks;
 pub mod ratelimit;
 pub mod shape;

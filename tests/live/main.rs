@@ -4,9 +4,11 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod affinity;
 mod agents;
 mod answers;
 mod bytes;
+mod caching;
 mod cloud;
 mod deadlines;
 mod dialects;

@@ -1,3 +1,5 @@
+//! Where marks go, that nothing else changes, and that a conversation keeps its bytes up to each of them.
+
 use faregate_wire::{Patch, Scanner};
 use proptest::prelude::*;
 use serde_json::{Value, json};

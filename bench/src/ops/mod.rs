@@ -4,6 +4,7 @@
 //! libraries that could. Each gives its answer as a number and knows which one is right, so that what is measured is known
 //! to work, and a library is known to have done the same work.
 
+mod affinity;
 mod body_patch;
 mod body_rewrite;
 mod body_scan;
@@ -69,6 +70,7 @@ pub const GROUPS: [Group; 21] = [
     head_request::GROUP,
     head_response::GROUP,
     body_scan::GROUP,
+    affinity::GROUP,
     body_patch::GROUP,
     body_rewrite::GROUP,
     chunk_whole::GROUP,

@@ -10,6 +10,7 @@ mod hints;
 mod mark;
 mod obtain;
 mod pay;
+mod prompt;
 mod quote;
 mod read;
 mod rest;
@@ -36,6 +37,7 @@ pub(crate) use hints::Hints;
 pub(crate) use rest::Rest;
 
 use crate::{
+    affinity::Stay,
     answer,
     connection::{Connection, Next},
     live::View,
@@ -154,6 +156,10 @@ pub(crate) struct Walk {
     pub(crate) body_bytes: u64,
     /// What the dialect of the latest target cannot say, where there is such a thing.
     pub(crate) lost: Option<Box<str>>,
+    /// Its prompt, where a replica is chosen by it.
+    prompted: Option<Box<prompt::Prompted>>,
+    /// Its stay at the latest replica that was chosen by it.
+    pub(crate) stay: Option<Stay>,
     /// Marks for the latest target's prompt cache were put in.
     pub(crate) is_marked: bool,
     /// What it has cost, once it is settled.
@@ -282,6 +288,8 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         form_field: head.content_type.and_then(|kind| FormScanner::of(kind, "model")),
         body_bytes: 0,
         lost: None,
+        prompted: None,
+        stay: None,
         is_marked: false,
         early: None,
         receipt: None,

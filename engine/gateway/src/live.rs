@@ -18,6 +18,7 @@ use std::{
 use faregate_adapters::{auth::aws, kind::Auth};
 use faregate_policy::{
     Policy,
+    affinity::Load,
     budget::Unit,
     health::{Breaker, BreakerSettings},
     policy::{BaseUrl, HeaderValue, Provider, Scheme, Secret, TargetDeadlines},
@@ -27,6 +28,7 @@ use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    affinity::Affinity,
     credentials::{self, Credential, Keeper, Source},
     reply, tls,
     upstream::{Name, Place, Resolver, Upstream, UpstreamId},
@@ -46,6 +48,8 @@ pub(crate) struct Live {
     pub(crate) head_limits: HeadLimits,
     /// Whether only this machine can connect.
     pub(crate) is_private: bool,
+    /// What is known of prompts, where replicas are chosen by them.
+    pub(crate) affinity: Option<Arc<Affinity>>,
     /// Files whose content was used beside the policy itself.
     pub(crate) files: Vec<PathBuf>,
     places: BTreeMap<Identity, Shared>,
@@ -101,6 +105,7 @@ struct Shared {
     id: UpstreamId,
     name: Arc<Name>,
     breaker: Arc<Breaker>,
+    load: Arc<Load>,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
@@ -193,7 +198,10 @@ impl Builder {
             ..HeadLimits::default()
         };
         let is_private = server.listen.iter().all(|address| address.ip().is_loopback());
+        let known = before.and_then(|live| live.affinity.clone());
+        let by_prefix = policy.providers.iter().any(|provider| provider.by_prefix);
         Ok(Live {
+            affinity: by_prefix.then(|| known.unwrap_or_else(|| Arc::new(Affinity::new()))),
             is_private,
             generation: self.generation.fetch_add(1, Ordering::Relaxed) + 1,
             policy: Arc::new(policy),
@@ -238,6 +246,7 @@ impl Work<'_> {
                     tls: shared.tls.clone(),
                     name: Arc::clone(&shared.name),
                     breaker: Arc::clone(&shared.breaker),
+                    load: Arc::clone(&shared.load),
                 })),
                 Err(error) => self.problem(&format!("providers.{}", provider.name), &error),
             }
@@ -362,7 +371,8 @@ impl Work<'_> {
         };
         let id = UpstreamId(self.builder.next_id.fetch_add(1, Ordering::Relaxed));
         let breaker = Arc::new(Breaker::new(BreakerSettings::default()));
-        let shared = Shared { id, name: Name::new(place), breaker, tls };
+        let load = Arc::default();
+        let shared = Shared { id, name: Name::new(place), breaker, load, tls };
         self.places.insert(identity, shared.clone());
         Ok(shared)
     }

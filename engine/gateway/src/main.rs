@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking"))]
 
 mod admin;
+mod affinity;
 mod answer;
 mod attempt;
 mod books;

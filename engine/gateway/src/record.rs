@@ -191,6 +191,9 @@ fn write_line(line: &mut Vec<u8>, core: &Core, walk: &Walk, ending: &Ending<'_>,
     if let Some(at) = times.first_content {
         number(line, ",\"first_content_us\":", micros(at));
     }
+    if let Some(stay) = &walk.stay {
+        text(line, ",\"affinity\":\"", &stay.to_string());
+    }
     if walk.is_marked {
         line.extend_from_slice(b",\"cache\":\"injected\"");
     }

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking"))]
 
+pub mod affinity;
 mod atomic;
 pub mod attribution;
 pub mod budget;

@@ -241,6 +241,8 @@ pub struct Provider {
     pub insecure_skip_verify: bool,
     /// How long it may take.
     pub deadlines: TargetDeadlines,
+    /// Whether a replica is chosen by the prompts that it has read.
+    pub by_prefix: bool,
     /// What is done about its prompt cache, where the model does not say.
     pub cache: Option<PromptCache>,
     /// The models that `provider/model` reaches; those without `*` are offered by `GET /v1/models`.

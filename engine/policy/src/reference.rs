@@ -238,7 +238,6 @@ pub(crate) const ELSEWHERE: &[(&str, &str)] = &[
 
 /// Keys that stand for what is planned.
 pub(crate) const LATER: &[&str] = &[
-    "affinity",
     "approvals",
     "audit",
     "budget",

@@ -26,6 +26,7 @@ pub const FIELDS: &[&str] = &[
     "metadata",
     "session_id",
     "prompt_cache_key",
+    "tools",
 ];
 
 /// Places in [`FIELDS`].

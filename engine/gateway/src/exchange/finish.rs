@@ -167,6 +167,9 @@ impl Walk {
             let caller = self.exchange.caller().map_or("", |caller| &caller.key);
             core.shared.memory.keep(caller, form, carried);
         }
+        if let (Some(stay), Some(usage)) = (&self.stay, &forwarded.learned.usage) {
+            stay.learn(usage);
+        }
         self.record_answer(&core, &info, &plan, &forwarded, stand_in.as_ref());
         match (forwarded.reusable, close) {
             (true, false) => {
@@ -287,7 +290,7 @@ impl Walk {
                 id: &self.id,
                 has_request_id: info.has_request_id,
                 route,
-                reason: &self.exchange.route_reason(),
+                reason: &self.reason(),
                 generation: self.live.generation,
                 events: info.events,
                 close,
@@ -297,6 +300,15 @@ impl Walk {
                 is_http10: !self.http11,
             },
         );
+    }
+
+    /// Why the request went where it went.
+    fn reason(&self) -> String {
+        let reason = self.exchange.route_reason();
+        match &self.stay {
+            Some(stay) => format!("{reason}; {stay}"),
+            None => reason.into_owned(),
+        }
     }
 
     /// Whether the client is told usage in any case, in its dialect or as it asked for.

@@ -143,8 +143,12 @@ impl Walk {
                     let live = std::rc::Rc::clone(&self.live);
                     let place = &live.targets[target];
                     let only = self.made.as_ref().and_then(|maker| maker.place_in(place));
-                    let choice = place.choose(only, tried.at(target), replica_hint, now());
+                    self.find_prompt(body, target);
+                    let asked = self.asked();
+                    let before = tried.at(target);
+                    let choice = place.choose(only, before, replica_hint, now(), asked.as_ref());
                     let (replica, upstream) = (choice.index, choice.upstream);
+                    self.stay = asked.map(|asked| asked.stay(place, replica, now()));
                     if place.upstreams.len() > 1 {
                         tried.add(replica);
                     }
@@ -172,11 +176,13 @@ impl Walk {
                             tracing::debug!(target = &*self.live.policy.targets[target].name, %failure, "attempt failed");
                             let fault = answer::fault(&failure);
                             choice.failed(fault, now());
+                            self.leave(true);
                             self.exchange.report(Outcome::Failed(fault), now());
                         }
                         Ok(mut answer) => {
                             hear_delay(provider, &mut answer);
                             choice.answered(answer.info.status, now());
+                            self.arrive(answer.info.status);
                             match self.report(&core, &answer) {
                                 Verdict::Relay => {
                                     self.times.answered = Some(core.now());

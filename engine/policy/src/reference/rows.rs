@@ -424,6 +424,14 @@ pub const SECTIONS: &[Section] = &[
                 "where it listens, when that is more than one place; instead of base_url",
             ),
             key(
+                "affinity",
+                Kind::Choice(&["off", "prefix"]),
+                "off",
+                "\"prefix\"",
+                "which of its replicas takes a request: off: any that is well; prefix: the one that costs least, \
+                 which is the one that has read most of the prompt unless it is busy",
+            ),
+            key(
                 "api_key",
                 Kind::Text,
                 "",
