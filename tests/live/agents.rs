@@ -34,7 +34,9 @@ impl Stage {
         for (name, value) in agent.get_envs() {
             command.env(name, value.unwrap_or_default());
         }
-        command.env("HOME", self.home.path()).current_dir(self.home.path());
+        // Some believe PWD more than the folder that they run in.
+        command.env("HOME", self.home.path()).env("PWD", self.home.path());
+        command.current_dir(self.home.path());
         command.stdin(std::process::Stdio::null());
         let output = program::run(&mut command);
         String::from_utf8_lossy(&output.stdout).into_owned()
@@ -114,6 +116,41 @@ fn gemini_cli() {
             .env("GOOGLE_GEMINI_BASE_URL", stage.root())
             .env("GEMINI_API_KEY", key::named("one"));
         let printed = stage.run(&gemini);
+        stage.check(&printed, target);
+    }
+}
+
+#[test]
+fn opencode() {
+    for (target, _) in dialects::TARGETS {
+        let Some(mut opencode) = program::npm("opencode") else { return };
+        let stage = Stage::new();
+        let model = format!("faregate/at-{target}");
+        let config = serde_json::json!({
+            "autoupdate": false, "share": "disabled",
+            "model": model, "small_model": model, "enabled_providers": ["faregate"],
+            "provider": {"faregate": {
+                "npm": "@ai-sdk/openai-compatible",
+                "options": {"baseURL": format!("{}/v1", stage.root()), "apiKey": key::named("one")},
+                "models": {format!("at-{target}"): {}},
+            }},
+        });
+        stage.home.write("opencode.json", &config.to_string());
+        stage.home.write("note.txt", "the note says 42\n");
+        opencode
+            .args(["run", "please call glob now"])
+            .env("OPENCODE_DISABLE_AUTOUPDATE", "1")
+            .env("OPENCODE_DISABLE_MODELS_FETCH", "1")
+            .env("OPENCODE_DISABLE_DEFAULT_PLUGINS", "1")
+            .env("OPENCODE_DISABLE_LSP_DOWNLOAD", "1");
+        // It would fetch packages and lists of models; whoever does not speak to loopback finds nobody.
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
+            opencode.env(name, "http://127.0.0.1:9");
+        }
+        for name in ["NO_PROXY", "no_proxy"] {
+            opencode.env(name, "127.0.0.1,localhost");
+        }
+        let printed = stage.run(&opencode);
         stage.check(&printed, target);
     }
 }
