@@ -4,10 +4,15 @@ use std::{process::Command, time::Duration};
 
 use faregate_tests::{Gateway, Launch, Provider, folder::Folder, key, program};
 
+use serde_json::{Value, json};
+
 use crate::dialects;
 
 /// How long an agent may take, start included.
 const LONGEST: Duration = Duration::from_secs(100);
+
+/// What only the file says.
+const NOTE: &str = "the note says 42";
 
 struct Stage {
     provider: Provider,
@@ -42,12 +47,38 @@ impl Stage {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// What the user asks for: the model reads a file that nothing in the request tells.
+    fn task(&self, tool: &str, arguments: Value) -> String {
+        self.home.write("note.txt", &format!("{NOTE}\n"));
+        format!("please call {tool} with {arguments} now")
+    }
+
+    fn note(&self) -> String {
+        self.home.join("note.txt").display().to_string()
+    }
+
+    /// The model asked, the agent read the file, the model got what is in it and said so, in answers that were all of this
+    /// target, and the agent printed it.
     fn check(&self, printed: &str, target: &str) {
-        assert!(
-            printed.contains("The tool said"),
-            "{target}: {printed}\n{:?}",
-            self.gateway.access()
-        );
+        let access = self.gateway.access();
+        let shown = || format!("{target}: {printed}\n{access:#?}");
+        let said = printed.split("The tool said").nth(1).unwrap_or_else(|| panic!("{}", shown()));
+        assert!(said.contains(NOTE), "{}", shown());
+        let captured = self.provider.take_captured();
+        let told: Vec<bool> = captured
+            .iter()
+            .filter(|captured| captured.method == "POST")
+            .map(|captured| String::from_utf8_lossy(&captured.body).contains(NOTE))
+            .collect();
+        assert!(told.len() >= 2, "asked once: {}", shown());
+        assert_eq!((told.first(), told.last()), (Some(&false), Some(&true)), "{}", shown());
+        let model = dialects::TARGETS.iter().find(|(name, _)| *name == target).unwrap().1;
+        for line in access.iter().filter(|line| line["method"] == "POST") {
+            assert_eq!(
+                (&line["status"], &line["target"]),
+                (&json!(200), &json!(format!("{target}/{model}")))
+            );
+        }
         let counters = self.provider.counters();
         assert_eq!(counters.breached(), 0, "{target}: {:?}", counters.take_breaches());
     }
@@ -58,15 +89,14 @@ fn claude_code() {
     for (target, _) in dialects::TARGETS {
         let Some(mut claude) = program::npm("claude") else { return };
         let stage = Stage::new();
-        stage.home.write("note.txt", "the note says 42\n");
         claude
             .args([
                 "-p",
-                "please call Glob now",
+                &stage.task("Read", json!({"file_path": stage.note()})),
                 "--model",
                 &format!("at-{target}"),
                 "--allowedTools",
-                "Glob",
+                "Read",
             ])
             .env("ANTHROPIC_BASE_URL", stage.root())
             .env("ANTHROPIC_API_KEY", key::named("one"))
@@ -90,7 +120,11 @@ fn codex() {
         std::fs::create_dir_all(stage.home.join(".codex")).unwrap();
         stage.home.write(".codex/config.toml", &config);
         codex
-            .args(["exec", "--skip-git-repo-check", "please call get_goal now"])
+            .args([
+                "exec",
+                "--skip-git-repo-check",
+                &stage.task("exec_command", json!({"cmd": "cat note.txt"})),
+            ])
             .env("FAREGATE_KEY", key::named("one"));
         let printed = stage.run(&codex);
         stage.check(&printed, target);
@@ -109,10 +143,9 @@ fn gemini_cli() {
                 "general": {"enableAutoUpdate": false, "enableAutoUpdateNotification": false},
                 "privacy": {"usageStatisticsEnabled": false}, "telemetry": {"enabled": false}}"#,
         );
-        stage.home.write("note.txt", "the note says 42\n");
         gemini
             .args(["--skip-trust", "--approval-mode", "yolo", "--model", &format!("at-{target}")])
-            .args(["--prompt", "please call list_directory now"])
+            .args(["--prompt", &stage.task("read_file", json!({"file_path": stage.note()}))])
             .env("GOOGLE_GEMINI_BASE_URL", stage.root())
             .env("GEMINI_API_KEY", key::named("one"));
         let printed = stage.run(&gemini);
@@ -126,7 +159,7 @@ fn opencode() {
         let Some(mut opencode) = program::npm("opencode") else { return };
         let stage = Stage::new();
         let model = format!("faregate/at-{target}");
-        let config = serde_json::json!({
+        let config = json!({
             "autoupdate": false, "share": "disabled",
             "model": model, "small_model": model, "enabled_providers": ["faregate"],
             "provider": {"faregate": {
@@ -136,9 +169,10 @@ fn opencode() {
             }},
         });
         stage.home.write("opencode.json", &config.to_string());
-        stage.home.write("note.txt", "the note says 42\n");
         opencode
-            .args(["run", "please call glob now"])
+            .arg("run")
+            // It puts quotes around an argument that has blanks.
+            .args(stage.task("read", json!({"filePath": stage.note()})).split(' '))
             .env("OPENCODE_DISABLE_AUTOUPDATE", "1")
             .env("OPENCODE_DISABLE_MODELS_FETCH", "1")
             .env("OPENCODE_DISABLE_DEFAULT_PLUGINS", "1")
