@@ -13,6 +13,7 @@ mod dialects;
 mod drain;
 mod faults;
 mod front;
+mod llama;
 mod newcomer;
 mod rates;
 mod realtime;
