@@ -92,7 +92,11 @@ pub const ALL: &[Kind] = &[
     },
     kind("bedrock", &[Form::Converse], Auth::Aws, Family::Bedrock, "", Paths::Converse),
     Kind {
-        quirks: Quirks { version_in_body: Some("bedrock-2023-05-31"), ..Quirks::NONE },
+        quirks: Quirks {
+            version_in_body: Some("bedrock-2023-05-31"),
+            stream_in_path: true,
+            ..Quirks::NONE
+        },
         ..kind(
             "bedrock-anthropic",
             &[Form::Messages],

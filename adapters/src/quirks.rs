@@ -40,6 +40,8 @@ pub struct Quirks {
     pub reasoning_with_calls: bool,
     /// Put into the body in place of the model's name (Anthropic's dialect on Vertex and Bedrock).
     pub version_in_body: Option<&'static str>,
+    /// The path alone says that a stream is wanted: `stream` in the body is refused (Anthropic's dialect on Bedrock).
+    pub stream_in_path: bool,
 }
 
 impl Quirks {
@@ -58,6 +60,7 @@ impl Quirks {
         joins_text: false,
         reasoning_with_calls: false,
         version_in_body: None,
+        stream_in_path: false,
     };
 
     /// Whether a member must not be sent.

@@ -35,6 +35,11 @@ use crate::{
     worker::Core,
 };
 
+/// Whether this is an answer, and no stream.
+fn is_whole(info: &Info) -> bool {
+    (200..300).contains(&info.status) && !info.events && !info.frames
+}
+
 impl Walk {
     /// Walks: read, decide, send, relay, settle, record.
     pub(super) async fn run(mut self: Box<Self>, connection: &mut Connection) -> Next {
@@ -92,8 +97,10 @@ impl Walk {
         let plan = self.plan(&answer.info);
         let provider = &live.policy.providers[live.policy.targets[target].provider];
         let crossed = crossing.as_ref().map(|crossing| crossing.target);
-        let translator =
-            crossing.map(|crossing| self.translator(&core, crossing, provider, &answer.info));
+        let info = &answer.info;
+        let translator = crossing
+            .filter(|crossing| !(crossing.unwraps && is_whole(info)))
+            .map(|crossing| self.translator(&core, crossing, provider, info));
         let delivered = (200..300).contains(&answer.info.status);
         let named = &live.policy.targets[target].name;
         let maker = self.maker(&provider.name, named, &place.upstreams[replica]);
@@ -195,6 +202,7 @@ impl Walk {
             client: self.form(),
             quirks: &provider.quirks,
             wrapped: provider.kind.wraps_events(),
+            unwraps: crossing.unwraps,
             streams: self.streams,
             names: crossing.names,
             customs: crossing.customs,

@@ -111,9 +111,9 @@ impl Walk {
                     }
                     let provider = &live.policy.providers[live.policy.targets[target].provider];
                     let mut written = Box::new(self.written(&core, body, provider)?);
-                    let crossing = written.crossing.take();
                     let way = Way { written: &written, target: place, upstream, end };
                     let sent = self.attempt(connection, body, way).await;
+                    let crossing = written.crossing.take();
                     if self.upload.as_ref().is_some_and(Upload::has_begun) {
                         self.exchange.forbid_retries();
                     }
@@ -152,7 +152,9 @@ impl Walk {
 
     /// Writes the request for a provider, or ends the walk.
     fn written(&mut self, core: &Core, body: &Body, provider: &Provider) -> Result<Written, Stop> {
-        if self.surface.counts_tokens() && !self.form_is_spoken(provider) {
+        // Claude on the clouds counts elsewhere, or not at all: what would be asked for at its path is an answer.
+        let counts = provider.quirks.version_in_body.is_none() && self.form_is_spoken(provider);
+        if self.surface.counts_tokens() && !counts {
             self.exchange.report(Outcome::Failed(Fault::Untranslatable), now_of(core));
             return Err(Stop::Counted(faregate_adapters::tokens::input_upper_bound(
                 self.body_bytes,

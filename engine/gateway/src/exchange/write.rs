@@ -38,7 +38,7 @@ pub(super) struct Written {
     pub(super) fields: Vec<u8>,
     /// The body.
     pub(super) body: WrittenBody,
-    /// The dialect that it was translated into.
+    /// The dialect that the answer must be translated from.
     pub(super) crossing: Option<Crossing>,
 }
 
@@ -53,7 +53,7 @@ pub(super) enum WrittenBody {
 impl Written {
     /// The content type of the answer that the client gets, where it is translated.
     pub(super) fn crossing_type(&self, walk: &Walk) -> Option<&'static str> {
-        let WrittenBody::Own(_) = self.body else { return None };
+        self.crossing.as_ref()?;
         Some(match (walk.streams, walk.form()) {
             (false, _) => "application/json",
             (true, Form::Gemini) if walk.wants_array() => "application/json",
@@ -73,6 +73,14 @@ pub(super) struct Crossing {
     pub(super) customs: Option<Customs>,
     /// The answer is no chat but vectors.
     pub(super) vectors: Option<Vectors>,
+    /// It is the client's own dialect: a stream's events pass as they are, but out of their frames.
+    pub(super) unwraps: bool,
+}
+
+impl Crossing {
+    fn into(target: Form) -> Self {
+        Self { target, names: Names::default(), customs: None, vectors: None, unwraps: false }
+    }
 }
 
 impl WrittenBody {
@@ -171,7 +179,8 @@ impl Walk {
             keeps_query: true,
             fields,
             body: WrittenBody::Edited(self.edits(body, kind)),
-            crossing: None,
+            crossing: (speaks_messages && kind.wraps_events())
+                .then(|| Crossing { unwraps: true, ..Crossing::into(Form::Messages) }),
         }
     }
 
@@ -239,7 +248,8 @@ impl Walk {
                     told.push(',');
                     told.push_str(&betas);
                 }
-                in_path_edits(&mut patch, body.bytes(), [model, span_of("stream")], told);
+                let stream = span_of("stream").filter(|_| kind.quirks.stream_in_path);
+                in_path_edits(&mut patch, body.bytes(), [model, stream], told);
             }
             None => {
                 let renamed = self.model.as_deref().is_some_and(|asked| asked != upstream_model);
@@ -299,8 +309,7 @@ impl Walk {
             }
         };
         self.lost = (!loss.is_empty()).then(|| loss.list().into());
-        let crossing =
-            Crossing { target, names: Names::default(), customs: None, vectors: Some(vectors) };
+        let crossing = Crossing { vectors: Some(vectors), ..Crossing::into(target) };
         Ok(Written {
             path: path.into(),
             keeps_query: false,
@@ -403,7 +412,7 @@ impl Walk {
             keeps_query: false,
             fields,
             body: WrittenBody::Own(out),
-            crossing: Some(Crossing { target, names, customs, vectors: None }),
+            crossing: Some(Crossing { names, customs, ..Crossing::into(target) }),
         })
     }
 }
