@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::ask::Members;
 use super::dialect::plan::{Plan, Question};
-use super::dialect::{Dialect, Fields, Route, Service, words};
+use super::dialect::{Dialect, Fields, Route, Service, cloud, words};
 use super::pieces::Pieces;
 use super::plain::Identity;
 use super::refusal::{Reason, Refusal};
@@ -29,9 +29,14 @@ impl Desk {
         now: Nanos,
     ) -> Result<Reply, Refusal> {
         let identity = self.identity(dialect);
-        let Some(route) = Route::of(dialect, request.method(), request.target()) else {
+        let Some(route) = Route::of(dialect, request.method(), request.own_target()) else {
             return Err(Refusal::new(Reason::PathUnknown, "Not Found").told_by(dialect));
         };
+        if let (true, Some((_, query))) =
+            (request.own_target() != request.target(), request.target().split_once('?'))
+        {
+            cloud::azure_version(query)?;
+        }
         if route.service == Service::Models {
             let script = Rc::new(self.script_of(request)?);
             let body = match script.status {
@@ -47,7 +52,7 @@ impl Desk {
                 _ => self
                     .shared
                     .stored
-                    .answer(request.method(), request.target())?
+                    .answer(request.method(), request.own_target())?
                     .to_string()
                     .into_bytes(),
             };
@@ -128,7 +133,8 @@ impl Desk {
         identity: Identity,
         now: Nanos,
     ) -> Reply {
-        let is_marked = matches!(route.dialect, Dialect::Anthropic | Dialect::Converse);
+        let is_marked =
+            !matches!(route.dialect, Dialect::OpenAi | Dialect::Responses | Dialect::Gemini);
         let used = question.look_up(&mut self.prefixes, &script, is_marked);
         if route.service != Service::Answer {
             let body = match route.service {
