@@ -5,10 +5,15 @@
 
 use faregate_tests::{
     Gateway, Launch, Provider,
-    upstream::{Act, Upstream, json},
+    upstream::{self, Act, Upstream},
 };
+use serde_json::{Value, json};
 
-use super::{Cell, chat, each_at, ends, images, shapes, simulator, thoughts, tools};
+use super::{
+    Cell, Tongue, chat, each_at,
+    edges::{breaks, errors},
+    ends, images, shapes, simulator, thoughts, tools,
+};
 
 /// The providers, and what each calls its model.
 const CLOUDS: [(&str, &str); 4] = [
@@ -22,7 +27,7 @@ const CLOUDS: [(&str, &str); 4] = [
 fn machine() -> Upstream {
     Upstream::start(|_| {
         let token = r#"{"access_token":"ya29","expires_in":3600,"token_type":"Bearer"}"#;
-        vec![Act::Send(json(token))]
+        vec![Act::Send(upstream::json(token))]
     })
 }
 
@@ -38,6 +43,7 @@ fn start(provider: &Provider, machine: &Upstream) -> Gateway {
     );
     for (name, model) in CLOUDS {
         policy.push_str(&format!("[models.at-{name}]\ntargets = [\"{name}/{model}\"]\n"));
+        policy.push_str(&format!("[models.\"{name}-*\"]\ntargets = [\"{name}/sim-*\"]\n"));
     }
     Launch::new(policy)
         .variable("PROVIDER_KEY", "provider-key")
@@ -80,4 +86,87 @@ fn answers_take_the_shape_that_is_asked_for() {
 #[test]
 fn refusals_and_limits_are_told() {
     each(ends);
+}
+
+#[test]
+fn errors_are_told_in_the_clients_dialect() {
+    each(errors);
+}
+
+/// Bedrock's are exceptions among the frames.
+#[test]
+fn streams_that_break_end_with_an_error() {
+    each(breaks);
+}
+
+/// Claude Code asks for betas that Bedrock does not know, by a path that has a query.
+#[test]
+fn what_anthropics_own_clients_say_in_heads_and_queries_is_said_in_the_clouds_way() {
+    let (provider, machine) = (simulator(), machine());
+    let gateway = start(&provider, &machine);
+    let mut client = gateway
+        .client("")
+        .with("anthropic-version", "2023-06-01")
+        .with("anthropic-beta", "claude-code-20250219,effort-2025-11-24");
+    for (target, path) in [
+        (
+            "vertex-claude",
+            "/v1/projects/p/locations/us-east5/publishers/anthropic/models/claude-sonnet-4-5@20250929:streamRawPredict",
+        ),
+        ("invoke", "/model/anthropic.claude-sonnet-4-5-v1%3A0/invoke-with-response-stream"),
+    ] {
+        let model = format!("at-{target}");
+        let body = json!({"model": model, "stream": true, "max_tokens": 9,
+            "messages": [{"role": "user", "content": "hi"}]});
+        let answer = client.post("/v1/messages?beta=true", &body);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(Tongue::Messages.hear(&answer, true).output > 0);
+        let sent = provider.take_captured().pop().unwrap();
+        assert_eq!(sent.target, path);
+        let body: Value = serde_json::from_slice(&sent.body).unwrap();
+        let betas = sent.header("anthropic-beta");
+        match target {
+            "invoke" => {
+                assert_eq!((betas, &body["anthropic_beta"]), (None, &json!(["effort-2025-11-24"])));
+            }
+            _ => assert_eq!(betas, Some("claude-code-20250219,effort-2025-11-24")),
+        }
+        // Nothing is asked there that would be answered and paid for.
+        let body = json!({"model": model, "messages": [{"role": "user", "content": "hi"}]});
+        let answer = client.post("/v1/messages/count_tokens", &body);
+        assert!(
+            answer.json()["input_tokens"].as_u64().is_some_and(|tokens| tokens > 0),
+            "{answer:?}"
+        );
+        assert!(provider.take_captured().is_empty());
+    }
+}
+
+/// Clients of Azure's older API name a deployment and a date, at any target.
+#[test]
+fn azures_older_paths_reach_the_newer_ones() {
+    let (provider, machine) = (simulator(), machine());
+    let gateway = start(&provider, &machine);
+    let mut client = gateway.client("");
+    let body = json!({"messages": [{"role": "user", "content": "hi"}]});
+    for (target, _) in CLOUDS {
+        let path =
+            format!("/openai/deployments/at-{target}/chat/completions?api-version=2024-10-21");
+        let answer = client.post(&path, &body);
+        assert_eq!(answer.status, 200, "{target}: {answer:?}");
+        assert!(Tongue::Chat.hear(&answer, false).output > 0);
+        let sent = provider.take_captured().pop().unwrap();
+        assert!(!sent.target.contains("api-version"), "{}", sent.target);
+        if target == "azure" {
+            let mut streamed = body.clone();
+            streamed["stream"] = true.into();
+            let answer = client.post(&path, &streamed);
+            assert!(Tongue::Chat.hear(&answer, true).text.contains(' '), "{answer:?}");
+            assert_eq!(sent.target, "/openai/v1/chat/completions");
+            assert_eq!(sent.header("api-key"), Some("provider-key"));
+            let body: Value = serde_json::from_slice(&sent.body).unwrap();
+            assert_eq!(body["model"], "gpt-5");
+        }
+    }
+    assert_eq!(provider.counters().breached(), 0, "{:?}", provider.counters().take_breaches());
 }

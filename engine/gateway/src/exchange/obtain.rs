@@ -301,11 +301,12 @@ impl Walk {
             }
             _ => Framing::Length(length as u64),
         };
+        let query = written.query(self.query.as_deref(), &upstream.path_prefix);
         let mut outgoing = Outgoing {
             method: self.method.as_str(),
             path: &written.path,
             from_root: self.from_root,
-            query: self.query.as_deref().filter(|_| written.keeps_query),
+            query: query.as_deref(),
             proof: b"",
             forwarded: &written.fields,
             framing,

@@ -51,6 +51,21 @@ pub(super) enum WrittenBody {
 }
 
 impl Written {
+    /// The client's query as far as a provider below `prefix` gets it. Dates of Azure's older API are none of the newer one's,
+    /// which refuses them, nor of others'.
+    pub(super) fn query<'q>(&self, query: Option<&'q str>, prefix: &str) -> Option<Cow<'q, str>> {
+        let query = query.filter(|_| self.keeps_query)?;
+        let is_date = |pair: &str| {
+            let version = pair.strip_prefix("api-version=");
+            version.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()))
+        };
+        if !prefix.ends_with("/v1") || !query.split('&').any(is_date) {
+            return Some(query.into());
+        }
+        let kept: Vec<&str> = query.split('&').filter(|pair| !is_date(pair)).collect();
+        (!kept.is_empty()).then(|| kept.join("&").into())
+    }
+
     /// The content type of the answer that the client gets, where it is translated.
     pub(super) fn crossing_type(&self, walk: &Walk) -> Option<&'static str> {
         self.crossing.as_ref()?;
@@ -176,7 +191,8 @@ impl Walk {
         }
         Written {
             path: self.path_to(kind),
-            keeps_query: true,
+            // What Anthropic's own API takes there (`beta=true`), those who serve its models do not.
+            keeps_query: kind.quirks.version_in_body.is_none(),
             fields,
             body: WrittenBody::Edited(self.edits(body, kind)),
             crossing: (speaks_messages && kind.wraps_events())
@@ -253,10 +269,18 @@ impl Walk {
             }
             None => {
                 let renamed = self.model.as_deref().is_some_and(|asked| asked != upstream_model);
-                if let Some(span) = model.filter(|_| renamed) {
-                    let mut quoted = Vec::with_capacity(upstream_model.len() + 2);
-                    faregate_wire::quote(&mut quoted, upstream_model);
-                    patch.replace(span, quoted);
+                let names_model = self.family == Family::OpenAi
+                    && self.path_model.is_some()
+                    && !kind.has_model_in_path();
+                match model {
+                    Some(span) if renamed => patch.replace(span, quoted(b"", upstream_model)),
+                    // The client's path has named it; the provider's does not.
+                    None if names_model && !upstream_model.is_empty() => {
+                        let before =
+                            if peek.is_empty_object() { "\"model\":" } else { ",\"model\":" };
+                        patch.insert(peek.insert_at(), quoted(before.as_bytes(), upstream_model));
+                    }
+                    _ => {}
                 }
             }
         }
@@ -436,6 +460,13 @@ fn is_offered(surface: Surface, kind: &Kind) -> bool {
     }
 }
 
+fn quoted(before: &[u8], text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(before.len() + text.len() + 2);
+    out.extend_from_slice(before);
+    faregate_wire::quote(&mut out, text);
+    out
+}
+
 /// Takes the model and the stream out of a body whose path names them, and puts what is told there in place of heads in.
 fn in_path_edits(
     patch: &mut Patch,
@@ -488,6 +519,25 @@ mod tests {
         let mut out = Vec::new();
         patch.write(body.as_bytes(), &mut out);
         assert_eq!(String::from_utf8(out).unwrap_or_default(), expected, "{body}");
+    }
+
+    #[test]
+    fn dates_of_azures_older_api_stay_out_of_the_newer_one() {
+        let mut written = Written {
+            path: "/x".into(),
+            keeps_query: true,
+            fields: Vec::new(),
+            body: WrittenBody::Own(Vec::new()),
+            crossing: None,
+        };
+        let asked = Some("api-version=2024-10-21&a=b");
+        assert_eq!(written.query(asked, "/openai/v1").as_deref(), Some("a=b"));
+        assert_eq!(written.query(Some("api-version=2024-10-21"), "/v1"), None);
+        assert_eq!(written.query(asked, "/openai/deployments/m").as_deref(), asked);
+        let preview = Some("api-version=preview");
+        assert_eq!(written.query(preview, "/openai/v1").as_deref(), preview);
+        written.keeps_query = false;
+        assert_eq!(written.query(asked, "/x"), None);
     }
 
     #[test]
