@@ -42,6 +42,8 @@ pub struct Quirks {
     pub version_in_body: Option<&'static str>,
     /// The path alone says that a stream is wanted: `stream` in the body is refused (Anthropic's dialect on Bedrock).
     pub stream_in_path: bool,
+    /// Where documents are ranked, from the provider's root: beside the API that its base URL leads to.
+    pub rerank_path: Option<&'static str>,
 }
 
 impl Quirks {
@@ -61,6 +63,7 @@ impl Quirks {
         reasoning_with_calls: false,
         version_in_body: None,
         stream_in_path: false,
+        rerank_path: None,
     };
 
     /// Whether a member must not be sent.
@@ -256,6 +259,7 @@ pub const ALL: &[(&str, Quirks)] = &[
                 "user"
             ),
             no_developer: false,
+            rerank_path: Some("/v2/rerank"), // the compatibility API has none
             ..PLAIN
         },
     ),

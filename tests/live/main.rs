@@ -20,6 +20,7 @@ mod realtime;
 mod reload;
 mod routing;
 mod sdk;
+mod servers;
 mod stored;
 mod streams;
 mod telemetry;

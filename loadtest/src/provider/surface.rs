@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::ask::{Ask, Last, Surface};
 use super::counters::Counters;
+use super::dialect::servers::Offer;
 use super::dialect::{Dialect, cloud, words};
 use super::head::Head;
 use super::plain::{self, Identity, Used, Whole};
@@ -144,7 +145,10 @@ impl Desk {
                 let message = format!("Not allowed to {} on {path}.", request.method());
                 Err(Refusal::new(Reason::MethodWrong, message))
             }
-            None => self.other(path, request, now),
+            None => match Offer::at(path).filter(|_| request.method() == "POST") {
+                Some(offer) => self.offered(offer, request, now),
+                None => self.other(path, request, now),
+            },
         };
         outcome.unwrap_or_else(|refusal| self.refuse(&refusal, now))
     }

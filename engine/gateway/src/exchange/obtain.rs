@@ -305,7 +305,7 @@ impl Walk {
         let mut outgoing = Outgoing {
             method: self.method.as_str(),
             path: &written.path,
-            from_root: self.from_root,
+            from_root: written.from_root,
             query: query.as_deref(),
             proof: b"",
             forwarded: &written.fields,

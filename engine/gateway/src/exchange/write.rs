@@ -32,6 +32,8 @@ const IN_BODY_ON_BEDROCK: [&str; 2] = ["anthropic-beta", "anthropic-version"];
 pub(super) struct Written {
     /// The path, perhaps with a query.
     pub(super) path: Box<str>,
+    /// The path goes to the provider's root, whatever path its base URL has.
+    pub(super) from_root: bool,
     /// The client's query passes too.
     pub(super) keeps_query: bool,
     /// Fields of the head beside those of the provider.
@@ -178,6 +180,7 @@ impl Walk {
             }
             return Written {
                 path: self.realtime_path(),
+                from_root: self.from_root,
                 keeps_query: false,
                 fields,
                 body: WrittenBody::Edited(Patch::new()),
@@ -189,8 +192,10 @@ impl Walk {
             fields.clear();
             reply::write_all_but(&mut fields, &self.forwarded, &names);
         }
+        let ranks = provider.quirks.rerank_path.filter(|_| self.surface == Surface::Rerank);
         Written {
-            path: self.path_to(kind),
+            path: ranks.map_or_else(|| self.path_to(kind), Into::into),
+            from_root: self.from_root || ranks.is_some(),
             // What Anthropic's own API takes there (`beta=true`), those who serve its models do not.
             keeps_query: kind.quirks.version_in_body.is_none(),
             fields,
@@ -336,6 +341,7 @@ impl Walk {
         let crossing = Crossing { vectors: Some(vectors), ..Crossing::into(target) };
         Ok(Written {
             path: path.into(),
+            from_root: self.from_root,
             keeps_query: false,
             fields: reply::translated_fields(&self.forwarded),
             body: WrittenBody::Own(out),
@@ -433,6 +439,7 @@ impl Walk {
         }
         Ok(Written {
             path,
+            from_root: self.from_root,
             keeps_query: false,
             fields,
             body: WrittenBody::Own(out),
@@ -525,6 +532,7 @@ mod tests {
     fn dates_of_azures_older_api_stay_out_of_the_newer_one() {
         let mut written = Written {
             path: "/x".into(),
+            from_root: false,
             keeps_query: true,
             fields: Vec::new(),
             body: WrittenBody::Own(Vec::new()),

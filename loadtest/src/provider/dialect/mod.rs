@@ -15,6 +15,7 @@ pub(crate) mod plan;
 pub(crate) mod responses;
 mod sample;
 mod seal;
+pub(crate) mod servers;
 pub(crate) mod shape;
 pub(crate) mod words;
 
