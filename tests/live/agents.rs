@@ -2,11 +2,11 @@
 
 use std::{process::Command, time::Duration};
 
-use faregate_tests::{Gateway, Launch, Provider, folder::Folder, key, program};
+use faregate_tests::{Gateway, Launch, Provider, Upstream, folder::Folder, key, program};
 
 use serde_json::{Value, json};
 
-use crate::dialects;
+use crate::dialects::{self, clouds};
 
 /// How long an agent may take, start included.
 const LONGEST: Duration = Duration::from_secs(100);
@@ -18,6 +18,8 @@ struct Stage {
     provider: Provider,
     gateway: Gateway,
     home: Folder,
+    /// Tells a gateway at clouds who it is.
+    _machine: Option<Upstream>,
 }
 
 impl Stage {
@@ -25,7 +27,14 @@ impl Stage {
         let provider = dialects::simulator();
         let policy = format!("{}{}", dialects::policy(&provider), key::row("one", ""));
         let gateway = Launch::new(policy).variable("PROVIDER_KEY", "provider-key").start();
-        Self { provider, gateway, home: Folder::new() }
+        Self { provider, gateway, home: Folder::new(), _machine: None }
+    }
+
+    /// The same with the models of clouds.
+    fn at_clouds() -> Self {
+        let (provider, machine) = (dialects::simulator(), clouds::machine());
+        let gateway = clouds::start_with(&provider, &machine, &key::row("one", ""));
+        Self { provider, gateway, home: Folder::new(), _machine: Some(machine) }
     }
 
     fn root(&self) -> String {
@@ -72,7 +81,8 @@ impl Stage {
             .collect();
         assert!(told.len() >= 2, "asked once: {}", shown());
         assert_eq!((told.first(), told.last()), (Some(&false), Some(&true)), "{}", shown());
-        let model = dialects::TARGETS.iter().find(|(name, _)| *name == target).unwrap().1;
+        let mut targets = dialects::TARGETS.iter().chain(&clouds::CLOUDS);
+        let model = targets.find(|(name, _)| *name == target).unwrap().1;
         for line in access.iter().filter(|line| line["method"] == "POST") {
             assert_eq!(
                 (&line["status"], &line["target"]),
@@ -87,24 +97,36 @@ impl Stage {
 #[test]
 fn claude_code() {
     for (target, _) in dialects::TARGETS {
-        let Some(mut claude) = program::npm("claude") else { return };
-        let stage = Stage::new();
-        claude
-            .args([
-                "-p",
-                &stage.task("Read", json!({"file_path": stage.note()})),
-                "--model",
-                &format!("at-{target}"),
-                "--allowedTools",
-                "Read",
-            ])
-            .env("ANTHROPIC_BASE_URL", stage.root())
-            .env("ANTHROPIC_API_KEY", key::named("one"))
-            .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
-            .env("DISABLE_AUTOUPDATER", "1");
-        let printed = stage.run(&claude);
-        stage.check(&printed, target);
+        ask_claude_code(&Stage::new, target);
     }
+}
+
+/// It is Anthropic's own client, and the clouds serve Anthropic's models in ways of their own.
+#[test]
+fn claude_code_at_clouds() {
+    for (target, _) in clouds::CLOUDS {
+        ask_claude_code(&Stage::at_clouds, target);
+    }
+}
+
+fn ask_claude_code(stage: &dyn Fn() -> Stage, target: &str) {
+    let Some(mut claude) = program::npm("claude") else { return };
+    let stage = stage();
+    claude
+        .args([
+            "-p",
+            &stage.task("Read", json!({"file_path": stage.note()})),
+            "--model",
+            &format!("at-{target}"),
+            "--allowedTools",
+            "Read",
+        ])
+        .env("ANTHROPIC_BASE_URL", stage.root())
+        .env("ANTHROPIC_API_KEY", key::named("one"))
+        .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
+        .env("DISABLE_AUTOUPDATER", "1");
+    let printed = stage.run(&claude);
+    stage.check(&printed, target);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! The provider refuses what the real ones refuse, so each answer also proves that the request was said well.
 
-mod clouds;
+pub(crate) mod clouds;
 mod edges;
 pub(crate) mod speak;
 

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// The providers, and what each calls its model.
-const CLOUDS: [(&str, &str); 4] = [
+pub(crate) const CLOUDS: [(&str, &str); 4] = [
     ("azure", "gpt-5"),
     ("vertex", "gemini-3-pro"),
     ("vertex-claude", "claude-sonnet-4-5@20250929"),
@@ -24,7 +24,7 @@ const CLOUDS: [(&str, &str); 4] = [
 ];
 
 /// What Google's machine says who it is.
-fn machine() -> Upstream {
+pub(crate) fn machine() -> Upstream {
     Upstream::start(|_| {
         let token = r#"{"access_token":"ya29","expires_in":3600,"token_type":"Bearer"}"#;
         vec![Act::Send(upstream::json(token))]
@@ -32,6 +32,11 @@ fn machine() -> Upstream {
 }
 
 fn start(provider: &Provider, machine: &Upstream) -> Gateway {
+    start_with(provider, machine, "")
+}
+
+/// A gateway with a model `at-…` at each cloud, and these rows of policy more.
+pub(crate) fn start_with(provider: &Provider, machine: &Upstream, rows: &str) -> Gateway {
     let root = format!("http://{}", provider.address());
     let vertex = format!("{root}/v1/projects/p/locations/us-east5/publishers");
     let mut policy = format!(
@@ -45,6 +50,7 @@ fn start(provider: &Provider, machine: &Upstream) -> Gateway {
         policy.push_str(&format!("[models.at-{name}]\ntargets = [\"{name}/{model}\"]\n"));
         policy.push_str(&format!("[models.\"{name}-*\"]\ntargets = [\"{name}/sim-*\"]\n"));
     }
+    policy.push_str(rows);
     Launch::new(policy)
         .variable("PROVIDER_KEY", "provider-key")
         .variable("GCE_METADATA_HOST", &machine.address.to_string())
