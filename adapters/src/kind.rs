@@ -161,6 +161,16 @@ impl Kind {
         }
     }
 
+    /// The path at which tokens of Anthropic's messages are counted; `None` where that is not offered in this form.
+    #[must_use]
+    pub const fn count_path(&self) -> Option<&'static str> {
+        match self.paths {
+            Paths::Own => Some("/messages/count_tokens"),
+            Paths::RawPredict => Some("/models/count-tokens:rawPredict"),
+            Paths::Verb | Paths::Converse | Paths::Invoke => None,
+        }
+    }
+
     /// Whether a stream comes in frames that wrap the dialect's own events.
     #[must_use]
     pub const fn wraps_events(&self) -> bool {
@@ -232,5 +242,9 @@ mod tests {
         check("vertex-anthropic", Form::Messages, "c@1", true, "/models/c@1:streamRawPredict");
         check("bedrock", Form::Converse, "a.c:0", true, "/model/a.c%3A0/converse-stream");
         check("bedrock-anthropic", Form::Messages, "a", false, "/model/a/invoke");
+        let count = |kind: &str| find(kind).unwrap().count_path();
+        assert_eq!(count("anthropic"), Some("/messages/count_tokens"));
+        assert_eq!(count("vertex-anthropic"), Some("/models/count-tokens:rawPredict"));
+        assert_eq!(count("bedrock-anthropic"), None);
     }
 }

@@ -137,14 +137,23 @@ fn what_anthropics_own_clients_say_in_heads_and_queries_is_said_in_the_clouds_wa
             }
             _ => assert_eq!(betas, Some("claude-code-20250219,effort-2025-11-24")),
         }
-        // Nothing is asked there that would be answered and paid for.
+        // Vertex has a path that counts. Nothing is asked elsewhere that would be answered and paid for.
         let body = json!({"model": model, "messages": [{"role": "user", "content": "hi"}]});
         let answer = client.post("/v1/messages/count_tokens", &body);
         assert!(
             answer.json()["input_tokens"].as_u64().is_some_and(|tokens| tokens > 0),
             "{answer:?}"
         );
-        assert!(provider.take_captured().is_empty());
+        let sent = provider.take_captured().pop();
+        match target {
+            "invoke" => assert_eq!(sent, None),
+            _ => {
+                let sent = sent.unwrap();
+                assert!(sent.target.ends_with("/anthropic/models/count-tokens:rawPredict"));
+                let body: Value = serde_json::from_slice(&sent.body).unwrap();
+                assert_eq!(body["model"], "claude-sonnet-4-5@20250929");
+            }
+        }
     }
 }
 

@@ -152,8 +152,9 @@ impl Walk {
 
     /// Writes the request for a provider, or ends the walk.
     fn written(&mut self, core: &Core, body: &Body, provider: &Provider) -> Result<Written, Stop> {
-        // Claude on the clouds counts elsewhere, or not at all: what would be asked for at its path is an answer.
-        let counts = provider.quirks.version_in_body.is_none() && self.form_is_spoken(provider);
+        // Where there is no path for it, what would be asked for is an answer.
+        let has_path = self.surface != Surface::CountTokens || provider.kind.count_path().is_some();
+        let counts = has_path && self.form_is_spoken(provider);
         if self.surface.counts_tokens() && !counts {
             self.exchange.report(Outcome::Failed(Fault::Untranslatable), now_of(core));
             return Err(Stop::Counted(faregate_adapters::tokens::input_upper_bound(

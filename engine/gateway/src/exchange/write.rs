@@ -240,6 +240,7 @@ impl Walk {
         let whole = kind.path(form, model, self.streams);
         let path = whole.split('?').next().unwrap_or_default();
         match self.surface {
+            Surface::CountTokens => kind.count_path().unwrap_or(path).into(),
             Surface::CountContent | Surface::EmbedContent => {
                 let verb = self.path.rsplit(':').next().unwrap_or_default();
                 let start = path.rfind(':').map_or(path, |at| &path[..at]);
@@ -268,6 +269,11 @@ impl Walk {
                 if let Some(betas) = self.betas_for(kind, body.bytes()) {
                     told.push(',');
                     told.push_str(&betas);
+                }
+                if self.surface == Surface::CountTokens {
+                    // Its path is the same for all models.
+                    let model = quoted(b",\"model\":", upstream_model);
+                    told.push_str(&String::from_utf8_lossy(&model));
                 }
                 let stream = span_of("stream").filter(|_| kind.quirks.stream_in_path);
                 in_path_edits(&mut patch, body.bytes(), [model, stream], told);

@@ -8,7 +8,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Dialect, Fields, Route, query_value};
+use super::{Dialect, Fields, Route, Service, query_value};
 use crate::provider::pieces::Event;
 use crate::provider::refusal::{Reason, Refusal};
 use crate::provider::text;
@@ -50,8 +50,13 @@ pub(crate) fn unwrapped(
             return refuse(Reason::Missing, "anthropic_version", message);
         }
     }
-    if members.contains_key("model") {
-        return extra("model");
+    let counts = route.service == Service::Count;
+    match members.contains_key("model") {
+        true if !counts => return extra("model"),
+        false if counts => {
+            return refuse(Reason::Missing, "model", "model: Field required".to_owned());
+        }
+        _ => {}
     }
     let streams = members.get("stream").and_then(Value::as_bool);
     match (is_invoke, route.stream.is_some()) {
@@ -88,7 +93,9 @@ pub(crate) fn unwrapped(
     } else if !is_invoke && members.contains_key("anthropic_beta") {
         return extra("anthropic_beta");
     }
-    members.insert("model".to_owned(), route.model.clone().unwrap_or_default().into());
+    if let Some(model) = &route.model {
+        members.insert("model".to_owned(), model.clone().into());
+    }
     Ok(members)
 }
 
@@ -172,6 +179,10 @@ mod tests {
         more["model"] = "c".into();
         assert!(judge(&streamed, &[], more).unwrap_err().contains("model"));
         assert!(judge(&raw, &[], json!({})).unwrap_err().contains("anthropic_version"));
+        let count = VERTEX.replace("c@1", "count-tokens") + "rawPredict";
+        assert!(judge(&count, &[], body()).unwrap_err().contains("model"));
+        let counted = json!({"anthropic_version": VERTEX_VERSION, "model": "c@1"});
+        assert_eq!(judge(&count, &[], counted).unwrap()["model"], "c@1");
     }
 
     #[test]

@@ -209,6 +209,7 @@ impl Route {
             Dialect::RawPredict => {
                 let (model, verb) = path.rsplit_once("/models/")?.1.rsplit_once(':')?;
                 match verb {
+                    "rawPredict" if model == "count-tokens" => route(Service::Count, None, None),
                     "rawPredict" => route(Service::Answer, Some(model), None),
                     "streamRawPredict" => route(Service::Answer, Some(model), Some(Format::Sse)),
                     _ => None,
