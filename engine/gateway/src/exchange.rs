@@ -6,6 +6,7 @@
 mod back;
 mod finish;
 mod obtain;
+mod query;
 mod read;
 mod rest;
 mod write;

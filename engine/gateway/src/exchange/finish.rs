@@ -35,11 +35,6 @@ use crate::{
     worker::Core,
 };
 
-/// Whether this is an answer, and no stream.
-fn is_whole(info: &Info) -> bool {
-    (200..300).contains(&info.status) && !info.events && !info.frames
-}
-
 impl Walk {
     /// Walks: read, decide, send, relay, settle, record.
     pub(super) async fn run(mut self: Box<Self>, connection: &mut Connection) -> Next {
@@ -91,16 +86,15 @@ impl Walk {
             return Box::pin(self.switch(connection, obtained)).await;
         }
         let Obtained { mut answer, target, replica, crossing } = obtained;
+        let crossing = crossing.filter(|crossing| !(crossing.unwraps && is_whole(&answer.info)));
         let live = Rc::clone(&self.live);
         let place = &live.targets[target];
         let core = Rc::clone(&connection.core);
         let plan = self.plan(&answer.info);
         let provider = &live.policy.providers[live.policy.targets[target].provider];
         let crossed = crossing.as_ref().map(|crossing| crossing.target);
-        let info = &answer.info;
-        let translator = crossing
-            .filter(|crossing| !(crossing.unwraps && is_whole(info)))
-            .map(|crossing| self.translator(&core, crossing, provider, info));
+        let translator =
+            crossing.map(|crossing| self.translator(&core, crossing, provider, &answer.info));
         let delivered = (200..300).contains(&answer.info.status);
         let named = &live.policy.targets[target].name;
         let maker = self.maker(&provider.name, named, &place.upstreams[replica]);
@@ -404,4 +398,9 @@ impl Refused {
         );
         rest.answer(connection, &out).await
     }
+}
+
+/// Whether this is an answer, and no stream.
+fn is_whole(info: &Info) -> bool {
+    (200..300).contains(&info.status) && !info.events && !info.frames
 }

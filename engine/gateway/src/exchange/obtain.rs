@@ -111,9 +111,9 @@ impl Walk {
                     }
                     let provider = &live.policy.providers[live.policy.targets[target].provider];
                     let mut written = Box::new(self.written(&core, body, provider)?);
+                    let crossing = written.crossing.take();
                     let way = Way { written: &written, target: place, upstream, end };
                     let sent = self.attempt(connection, body, way).await;
-                    let crossing = written.crossing.take();
                     if self.upload.as_ref().is_some_and(Upload::has_begun) {
                         self.exchange.forbid_retries();
                     }
@@ -168,6 +168,10 @@ impl Walk {
     }
 
     fn form_is_spoken(&self, provider: &Provider) -> bool {
+        // Where nothing counts tokens, what would be asked for is an answer.
+        if self.surface == Surface::CountTokens && provider.kind.count_path().is_none() {
+            return false;
+        }
         self.surface.form().is_none_or(|form| provider.forms.contains(&form))
     }
 

@@ -40,6 +40,8 @@ pub(super) struct Written {
     pub(super) fields: Vec<u8>,
     /// The body.
     pub(super) body: WrittenBody,
+    /// The answer is in the client's dialect, but its stream is wrapped.
+    pub(super) unwraps: bool,
     /// The dialect that the answer must be translated from.
     pub(super) crossing: Option<Crossing>,
 }
@@ -53,24 +55,11 @@ pub(super) enum WrittenBody {
 }
 
 impl Written {
-    /// The client's query as far as a provider below `prefix` gets it. Dates of Azure's older API are none of the newer one's,
-    /// which refuses them, nor of others'.
-    pub(super) fn query<'q>(&self, query: Option<&'q str>, prefix: &str) -> Option<Cow<'q, str>> {
-        let query = query.filter(|_| self.keeps_query)?;
-        let is_date = |pair: &str| {
-            let version = pair.strip_prefix("api-version=");
-            version.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()))
-        };
-        if !prefix.ends_with("/v1") || !query.split('&').any(is_date) {
-            return Some(query.into());
-        }
-        let kept: Vec<&str> = query.split('&').filter(|pair| !is_date(pair)).collect();
-        (!kept.is_empty()).then(|| kept.join("&").into())
-    }
-
     /// The content type of the answer that the client gets, where it is translated.
     pub(super) fn crossing_type(&self, walk: &Walk) -> Option<&'static str> {
-        self.crossing.as_ref()?;
+        if matches!(self.body, WrittenBody::Edited(_)) && !self.unwraps {
+            return None;
+        }
         Some(match (walk.streams, walk.form()) {
             (false, _) => "application/json",
             (true, Form::Gemini) if walk.wants_array() => "application/json",
@@ -184,6 +173,7 @@ impl Walk {
                 keeps_query: false,
                 fields,
                 body: WrittenBody::Edited(Patch::new()),
+                unwraps: false,
                 crossing: None,
             };
         }
@@ -192,6 +182,7 @@ impl Walk {
             fields.clear();
             reply::write_all_but(&mut fields, &self.forwarded, &names);
         }
+        let unwraps = speaks_messages && kind.wraps_events();
         let ranks = provider.quirks.rerank_path.filter(|_| self.surface == Surface::Rerank);
         Written {
             path: ranks.map_or_else(|| self.path_to(kind), Into::into),
@@ -200,8 +191,8 @@ impl Walk {
             keeps_query: kind.quirks.version_in_body.is_none(),
             fields,
             body: WrittenBody::Edited(self.edits(body, kind)),
-            crossing: (speaks_messages && kind.wraps_events())
-                .then(|| Crossing { unwraps: true, ..Crossing::into(Form::Messages) }),
+            unwraps,
+            crossing: unwraps.then(|| Crossing { unwraps: true, ..Crossing::into(Form::Messages) }),
         }
     }
 
@@ -351,6 +342,7 @@ impl Walk {
             keeps_query: false,
             fields: reply::translated_fields(&self.forwarded),
             body: WrittenBody::Own(out),
+            unwraps: false,
             crossing: Some(crossing),
         })
     }
@@ -449,6 +441,7 @@ impl Walk {
             keeps_query: false,
             fields,
             body: WrittenBody::Own(out),
+            unwraps: false,
             crossing: Some(Crossing { names, customs, ..Crossing::into(target) }),
         })
     }
@@ -532,26 +525,6 @@ mod tests {
         let mut out = Vec::new();
         patch.write(body.as_bytes(), &mut out);
         assert_eq!(String::from_utf8(out).unwrap_or_default(), expected, "{body}");
-    }
-
-    #[test]
-    fn dates_of_azures_older_api_stay_out_of_the_newer_one() {
-        let mut written = Written {
-            path: "/x".into(),
-            from_root: false,
-            keeps_query: true,
-            fields: Vec::new(),
-            body: WrittenBody::Own(Vec::new()),
-            crossing: None,
-        };
-        let asked = Some("api-version=2024-10-21&a=b");
-        assert_eq!(written.query(asked, "/openai/v1").as_deref(), Some("a=b"));
-        assert_eq!(written.query(Some("api-version=2024-10-21"), "/v1"), None);
-        assert_eq!(written.query(asked, "/openai/deployments/m").as_deref(), asked);
-        let preview = Some("api-version=preview");
-        assert_eq!(written.query(preview, "/openai/v1").as_deref(), preview);
-        written.keeps_query = false;
-        assert_eq!(written.query(asked, "/x"), None);
     }
 
     #[test]
