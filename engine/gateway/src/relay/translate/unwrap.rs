@@ -86,7 +86,12 @@ impl Told {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use faregate_adapters::{chat::Names, dialect::AnswerTerms};
+
+    use super::{
+        super::{Coming, Learned, Pair, Translator},
+        *,
+    };
 
     fn written(name: &str, data: &str) -> Option<String> {
         let mut out = Vec::new();
@@ -102,5 +107,61 @@ mod tests {
             "data: {\ndata: \ndata: \ndata: }\n\n"
         );
         assert_eq!(written("a\nb", "{}"), None);
+    }
+
+    fn unwrapped(pieces: &[&[u8]]) -> (String, Learned, Result<(), Broken>) {
+        let terms = AnswerTerms {
+            model: "m",
+            include_usage: false,
+            request_id: "r",
+            created: 1,
+            input_estimate: None,
+            json_array: false,
+        };
+        let pair = Pair {
+            target: Form::Messages,
+            client: Form::Messages,
+            quirks: &Quirks::NONE,
+            wrapped: true,
+            unwraps: true,
+            streams: true,
+            vectors: None,
+            names: Names::default(),
+            customs: None,
+            seed: 7,
+            terms,
+        };
+        let mut translator = Translator::new(pair, Coming::Stream);
+        let (mut out, mut learned) = (Vec::new(), Learned::default());
+        for piece in pieces {
+            assert_eq!(translator.push(piece, &mut out, &mut learned), Ok(()));
+        }
+        let end = translator.end(&mut out, &mut learned);
+        (String::from_utf8_lossy(&out).into_owned(), learned, end)
+    }
+
+    #[test]
+    fn events_come_out_of_their_frames_wherever_the_network_cut_them() {
+        let wire =
+            include_bytes!("../../../../../tests/golden/bedrock_invoke/text/stream.bin").as_slice();
+        let (whole, learned, end) = unwrapped(&[wire]);
+        assert_eq!(end, Ok(()));
+        let first = whole.lines().next().unwrap_or_default();
+        assert_eq!(first, "event: message_start");
+        assert!(
+            whole.contains("\nevent: message_stop\ndata: {") && whole.ends_with("}\n\n"),
+            "{whole}"
+        );
+        assert!(learned.done && learned.content && learned.usage.is_some());
+        for at in 0..wire.len() {
+            let (before, behind) = wire.split_at(at);
+            assert_eq!(unwrapped(&[before, behind]).0, whole, "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn a_stream_without_its_end_is_cut() {
+        let wire = include_bytes!("../../../../../tests/golden/bedrock_invoke/text/stream.bin");
+        assert_eq!(unwrapped(&[&wire[..wire.len() / 2]]).2, Err(Broken::Cut));
     }
 }
