@@ -150,6 +150,37 @@ fn its_grammar_holds_answers_to_the_shape_that_is_asked_for() {
     });
 }
 
+/// The beginning of a call is made the likeliest token; all that follows is held by the grammar of the tool's schema.
+#[test]
+fn its_grammar_makes_calls_of_the_tools_that_are_offered() {
+    let Some(llama) = Llama::caller() else { return };
+    let gateway = start(&llama);
+    let mut client = gateway.client("");
+    each(|tongue, model, stream| {
+        let ask = Ask { tools: true, ..said(tongue, "call one", stream) };
+        let mut body = body(tongue, model, &ask, 300);
+        match tongue {
+            Tongue::Chat | Tongue::Responses => body["tool_choice"] = "required".into(),
+            Tongue::Messages => body["tool_choice"] = json!({"type": "any"}),
+            Tongue::Gemini | Tongue::GeminiArray => {
+                body["toolConfig"] = json!({"functionCallingConfig": {"mode": "ANY"}});
+            }
+            Tongue::Converse => body["toolConfig"]["toolChoice"] = json!({"any": {}}),
+        }
+        let (plain, bound) = (r#""type":"string""#, r#""type":"string","enum":["Paris","Rome"]"#);
+        let body = serde_json::from_str(&body.to_string().replace(plain, bound)).unwrap();
+        let (_, heard) = hear(&mut client, tongue, model, &ask, &body);
+        let cell = format!("{tongue:?} at {model}, streamed: {stream}: {heard:?}");
+        let (_, name, arguments) = heard.calls.first().unwrap_or_else(|| panic!("{cell}"));
+        let place = match name.as_str() {
+            "get_weather" => &arguments["city"],
+            "find" => &arguments["q"],
+            _ => panic!("{cell}"),
+        };
+        assert!(["Paris", "Rome"].iter().any(|city| place == city), "{cell}");
+    });
+}
+
 #[test]
 fn tools_their_calls_and_their_results_become_part_of_its_prompt() {
     let Some(llama) = Llama::start(&[]) else { return };

@@ -14,6 +14,12 @@ const CONTEXT: u32 = 8192;
 /// Tokens that stand for nothing printable: three of control, and one for each byte.
 const UNPRINTABLE: usize = 3 + 256;
 
+/// The token of the end.
+pub const END_TOKEN: usize = 2;
+
+/// What a call of a tool begins with, in one token. It is never the likeliest one by itself.
+pub const CALL_TOKEN: usize = UNPRINTABLE + 95;
+
 /// Tensors begin at multiples of this.
 const ALIGNMENT: usize = 32;
 
@@ -22,9 +28,25 @@ const TEMPLATE: &str = include_str!("gguf.jinja");
 
 /// The model's file; the same seed makes the same model.
 pub fn tiny(seed: u64) -> Vec<u8> {
-    let tokens = vocabulary();
+    written(seed, &vocabulary())
+}
+
+/// The same with one token more, [`CALL_TOKEN`].
+pub fn caller(seed: u64) -> Vec<u8> {
+    const USER_DEFINED: u32 = 4;
+    let mut tokens = vocabulary();
+    tokens.push(("<tool_call>\n".to_owned(), USER_DEFINED, 0.0));
+    written(seed, &tokens)
+}
+
+/// The token of a printable character.
+pub fn token(letter: char) -> usize {
+    UNPRINTABLE + (u32::from(letter) - u32::from(' ')) as usize
+}
+
+fn written(seed: u64, tokens: &[Token]) -> Vec<u8> {
     let mut file = File { random: Random::seeded(seed), ..File::default() };
-    file.describe(&tokens);
+    file.describe(tokens);
     file.weigh(tokens.len() as u64);
     file.whole()
 }
@@ -111,6 +133,7 @@ impl File {
         // What cannot be printed, the end too, is never the likeliest: an answer ends where it is told to.
         let width = usize::try_from(WIDTH).expect("it is small");
         output[..UNPRINTABLE * width].fill(0.0);
+        output[CALL_TOKEN * width..].fill(0.0);
         self.tensor("output.weight", &[WIDTH, vocabulary], &output);
         for layer in 0..LAYERS {
             let name = |part: &str| format!("blk.{layer}.{part}.weight");

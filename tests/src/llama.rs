@@ -26,9 +26,24 @@ impl Llama {
     /// A server with these arguments more; nothing when the program is not there.
     #[track_caller]
     pub fn start(arguments: &[&str]) -> Option<Self> {
+        Self::start_with(&gguf::tiny(7), arguments)
+    }
+
+    /// A server whose model calls a tool, once, where it must: what a call begins with is the likeliest token, but for the end.
+    #[track_caller]
+    pub fn caller() -> Option<Self> {
+        let (call, end) = (format!("{}+100", gguf::CALL_TOKEN), format!("{}+200", gguf::END_TOKEN));
+        // A comma between two calls is none where a call may end.
+        let comma = format!("{}-100", gguf::token(','));
+        let biases = [call, end, comma];
+        let arguments: Vec<&str> = biases.iter().flat_map(|bias| ["--logit-bias", bias]).collect();
+        Self::start_with(&gguf::caller(7), &arguments)
+    }
+
+    fn start_with(model: &[u8], arguments: &[&str]) -> Option<Self> {
         let mut command = program::llama()?;
         let folder = Folder::new();
-        std::fs::write(folder.join("tiny.gguf"), gguf::tiny(7)).expect("the folder can be written");
+        std::fs::write(folder.join("tiny.gguf"), model).expect("the folder can be written");
         let log = File::create(folder.join("log")).expect("the folder can be written");
         command
             .args(["--model", "tiny.gguf", "--alias", MODEL, "--host", "127.0.0.1", "--port", "0"])
