@@ -65,7 +65,7 @@ pub struct Ready {
 }
 
 /// Every operation.
-pub const GROUPS: [Group; 21] = [
+pub const GROUPS: [Group; 23] = [
     nothing::GROUP,
     head_request::GROUP,
     head_response::GROUP,

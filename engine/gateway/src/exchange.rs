@@ -11,6 +11,7 @@ mod mark;
 mod obtain;
 mod pay;
 mod prompt;
+mod query;
 mod quote;
 mod read;
 mod rest;

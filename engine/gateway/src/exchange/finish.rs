@@ -101,6 +101,7 @@ impl Walk {
             return Box::pin(self.switch(connection, obtained)).await;
         }
         let Obtained { mut answer, target, replica, crossing } = obtained;
+        let crossing = crossing.filter(|crossing| !(crossing.unwraps && is_whole(&answer.info)));
         let live = Rc::clone(&self.live);
         let place = &live.targets[target];
         let core = Rc::clone(&connection.core);
@@ -248,6 +249,7 @@ impl Walk {
             client: self.form(),
             quirks: &provider.quirks,
             wrapped: provider.kind.wraps_events(),
+            unwraps: crossing.unwraps,
             streams: self.streams,
             names: crossing.names,
             customs: crossing.customs,
@@ -481,4 +483,9 @@ impl Refused {
         );
         rest.answer(connection, &out).await
     }
+}
+
+/// Whether this is an answer, and no stream.
+fn is_whole(info: &Info) -> bool {
+    (200..300).contains(&info.status) && !info.events && !info.frames
 }

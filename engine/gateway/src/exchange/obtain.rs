@@ -214,6 +214,10 @@ impl Walk {
     }
 
     fn form_is_spoken(&self, provider: &Provider) -> bool {
+        // Where nothing counts tokens, what would be asked for is an answer.
+        if self.surface == Surface::CountTokens && provider.kind.count_path().is_none() {
+            return false;
+        }
         self.surface.form().is_none_or(|form| provider.forms.contains(&form))
     }
 
@@ -348,11 +352,12 @@ impl Walk {
             }
             _ => Framing::Length(length as u64),
         };
+        let query = written.query(self.query.as_deref(), &upstream.path_prefix);
         let mut outgoing = Outgoing {
             method: self.method.as_str(),
             path: &written.path,
-            from_root: self.from_root,
-            query: self.query.as_deref().filter(|_| written.keeps_query),
+            from_root: written.from_root,
+            query: query.as_deref(),
             proof: b"",
             forwarded: &written.fields,
             framing,

@@ -232,6 +232,7 @@ fn translator(streams: bool, coming: Coming) -> Box<Translator> {
         client: Form::Chat,
         quirks: &Quirks::NONE,
         wrapped: false,
+        unwraps: false,
         streams,
         vectors: None,
         names: Names::default(),

@@ -19,6 +19,8 @@ use faregate_adapters::{
 };
 use faregate_wire::{Cutter, Frame, FrameCutter};
 
+mod unwrap;
+
 use super::{Broken, Learned};
 use crate::carry::{Carried, Tag};
 
@@ -38,6 +40,8 @@ pub(crate) struct Pair<'a> {
     pub(crate) quirks: &'a Quirks,
     /// Events of the dialect are wrapped in frames.
     pub(crate) wrapped: bool,
+    /// Both speak the same: events pass as they are, out of their frames.
+    pub(crate) unwraps: bool,
     /// Whether the client asked for a stream.
     pub(crate) streams: bool,
     /// The answer is no chat but vectors.
@@ -93,6 +97,7 @@ pub(crate) struct Translator {
 enum Source {
     Events { cutter: Cutter, reader: Box<dyn StreamReader> },
     Frames { cutter: FrameCutter, reader: Box<dyn StreamReader>, wrapped: bool },
+    Unwrapped { cutter: FrameCutter, form: Form },
     Lines { reader: Box<dyn StreamReader> },
     Whole { quirks: Quirks, seed: u64, form: Form },
     Vectors(Vectors),
@@ -129,6 +134,9 @@ impl Translator {
             (_, Some(vectors)) => Source::Vectors(vectors),
             (Coming::Whole, None) => {
                 Source::Whole { quirks: *pair.quirks, seed: pair.seed, form: pair.target }
+            }
+            (Coming::Stream, None) if pair.unwraps => {
+                Source::Unwrapped { cutter: FrameCutter::default(), form: pair.target }
             }
             (Coming::Stream, None) => {
                 let reader = outbound.stream_reader(&terms);
@@ -271,6 +279,7 @@ impl Translator {
                 }
                 reader.close(&mut tell);
             }
+            Source::Unwrapped { .. } => {}
         }
         self.told.teach(learned);
         if !(self.told.done || self.told.failed) {
@@ -311,6 +320,9 @@ impl Translator {
     /// Reads the whole events that `pending` begins with; how many bytes they have.
     fn read(&mut self, pending: &[u8], out: &mut Vec<u8>) -> Result<usize, Broken> {
         let Self { source, sink, told, .. } = self;
+        if let Source::Unwrapped { cutter, form } = source {
+            return unwrap::read(cutter, *form, pending, told, sink, out);
+        }
         let mut tell = |delta: Delta<'_>| told.tell(sink, delta, out);
         let mut used = 0;
         match source {
@@ -342,7 +354,10 @@ impl Translator {
                     }
                 }
             }
-            Source::Whole { .. } | Source::Vectors(_) | Source::Error { .. } => {}
+            Source::Unwrapped { .. }
+            | Source::Whole { .. }
+            | Source::Vectors(_)
+            | Source::Error { .. } => {}
         }
         Ok(used)
     }
@@ -445,6 +460,10 @@ fn frame_event(
         return reader.event(&name, &payload, tell).map_err(|_| Broken::Malformed);
     }
     match bedrock::invoke::unwrap_chunk(&name, &payload).map_err(|_| Broken::Malformed)? {
+        Some(event) if event.is_exception() => {
+            unwrap::exception(&event, tell);
+            Ok(())
+        }
         Some(event) => reader.event(&event.name, &event.data, tell).map_err(|_| Broken::Malformed),
         None => Ok(()),
     }
