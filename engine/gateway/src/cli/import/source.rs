@@ -1,0 +1,352 @@
+//! What both formats have in common: providers by the names that others give them, references to secrets, addresses.
+//!
+//! In: texts and nodes of a file. Out: what the policy has for them. A text that may be a secret leaves this file as the name
+//! of an environment variable or not at all.
+
+use faregate_policy::{
+    Policy, key,
+    known::{self, Known},
+};
+
+use super::{
+    Import,
+    draft::{Identity, Proof, quoted, variable},
+    report::Fate,
+    tree::Node,
+};
+
+/// A provider as others call it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Family {
+    /// What it is called here.
+    pub(super) name: &'static str,
+    /// What is known of it.
+    pub(super) known: Option<&'static Known>,
+    /// Where it listens, when that is known and it is not.
+    pub(super) base_url: Option<&'static str>,
+}
+
+/// Names that others give to providers that are known here, beside their own.
+const NAMES: &[(&str, &str)] = &[
+    ("text-completion-openai", "openai"),
+    ("azure_text", "azure"),
+    ("azure_ai", "azure"),
+    ("anthropic_text", "anthropic"),
+    ("bedrock_converse", "bedrock"),
+    ("vertex_ai", "vertex"),
+    ("vertex_ai_beta", "vertex"),
+    ("palm", "gemini"),
+    ("codestral", "mistral"),
+    ("together_ai", "together"),
+    ("fireworks_ai", "fireworks"),
+    ("cohere_chat", "cohere"),
+    ("nvidia_nim", "nvidia"),
+    ("ollama_chat", "ollama"),
+    ("hosted_vllm", "vllm"),
+    ("sgl", "sglang"),
+    ("lm_studio", "lmstudio"),
+    ("llamafile", "llamacpp"),
+];
+
+/// Providers of OpenAI's dialect that are not known by name here, and where they listen.
+const ADDRESSES: &[(&str, &str)] = &[
+    ("sambanova", "https://api.sambanova.ai/v1"),
+    ("hyperbolic", "https://api.hyperbolic.xyz/v1"),
+    ("dashscope", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1"),
+];
+
+/// Names of any server that speaks OpenAI's dialect.
+const ANY_SERVER: &[&str] = &["openai_like", "custom_openai", "litellm_proxy", "oobabooga"];
+
+/// What people write where a server asks for no key.
+const NO_KEYS: &[&str] = &[
+    "none",
+    "null",
+    "empty",
+    "dummy",
+    "fake",
+    "fake-key",
+    "dummy-key",
+    "not-needed",
+    "no-key",
+    "anything",
+    "na",
+    "n/a",
+    "placeholder",
+    "sk-fake",
+    "sk-dummy",
+    "ollama",
+    "",
+];
+
+/// Ends of addresses that belong to a request.
+const ENDPOINTS: &[&str] =
+    &["/chat/completions", "/completions", "/embeddings", "/responses", "/messages", "/models"];
+
+/// The provider that others call so; `None` when nothing is known of it.
+pub(super) fn family(name: &str) -> Option<Family> {
+    let lower = name.to_ascii_lowercase();
+    let here = NAMES.iter().find(|(theirs, _)| *theirs == lower).map_or(lower.as_str(), |(_, n)| n);
+    if let Some(known) = known::find(here) {
+        return Some(Family { name: known.name, known: Some(known), base_url: None });
+    }
+    let fixed = |(name, url): &(&'static str, &'static str)| Family {
+        name,
+        known: None,
+        base_url: Some(url),
+    };
+    let any = || {
+        ANY_SERVER.contains(&here).then_some(Family { name: "server", known: None, base_url: None })
+    };
+    ADDRESSES.iter().find(|(name, _)| *name == here).map(fixed).or_else(any)
+}
+
+/// The provider whose models are called like this one.
+pub(super) fn family_of_model(model: &str) -> Option<Family> {
+    let fits = |known: &&Known| {
+        known.prefixes.iter().any(|prefix| model.starts_with(prefix.trim_end_matches('*')))
+    };
+    let known = known::ALL.iter().find(fits)?;
+    Some(Family { name: known.name, known: Some(known), base_url: None })
+}
+
+/// The environment variable that a text refers to.
+pub(super) fn reference(text: &str) -> Option<&str> {
+    let name = ["os.environ/", "env.", "env:"].iter().find_map(|start| text.strip_prefix(start))?;
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    (!name.is_empty() && name.len() <= 256 && name.bytes().all(fits)).then_some(name)
+}
+
+/// Whether a text is written where a server asks for no key.
+pub(super) fn is_no_key(text: &str) -> bool {
+    NO_KEYS.contains(&text.trim().to_ascii_lowercase().as_str())
+}
+
+/// Whether a text may be a secret: a long word of letters and digits, or what begins as keys do.
+pub(super) fn may_be_secret(text: &str) -> bool {
+    const BYTES_MIN: usize = 16;
+    let starts =
+        ["sk-", "Bearer ", "Basic ", "pk-", "key-", "AKIA", "ya29.", "eyJ", "gsk_", "xai-", "AIza"];
+    let word = |text: &str| {
+        text.len() >= BYTES_MIN
+            && text.bytes().any(|b| b.is_ascii_digit())
+            && text.bytes().any(|b| b.is_ascii_alphabetic())
+    };
+    starts.iter().any(|start| text.starts_with(start)) || text.split_whitespace().any(word)
+}
+
+/// Whether a head field of this name holds a secret.
+fn is_secret_field(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    ["auth", "key", "token", "secret", "cookie", "password", "credential"]
+        .iter()
+        .any(|part| lower.contains(part))
+}
+
+/// Whether the policy takes a provider with these lines.
+pub(super) fn is_provider(lines: &str) -> bool {
+    let text = format!("[server]\nanonymous = true\n[providers.p]\n{lines}\n");
+    Policy::compile(&text, "provider", 1, None).is_ok()
+}
+
+impl Import<'_> {
+    /// A setting that is no secret: as it stands, or as the environment has it now.
+    pub(super) fn setting(&mut self, node: &Node) -> Option<String> {
+        let text = node.text()?;
+        let Some(name) = reference(text) else { return Some(text.to_owned()) };
+        let found = (self.lookup)(name).filter(|value| !value.is_empty());
+        if found.is_some() {
+            let said = format!(
+                "the value that {name} has now was written; a policy has no variables here"
+            );
+            self.report.note(node, Fate::Differs, said);
+        }
+        found
+    }
+
+    /// A duration that the file has in seconds, in milliseconds.
+    pub(super) fn millis(&mut self, node: &Node) -> Option<u64> {
+        const MAX: f64 = 86_400_000.0;
+        let ms = node.number().map(|seconds| (seconds * 1000.0).round());
+        match ms.filter(|ms| (1.0..=MAX).contains(ms)) {
+            Some(ms) => Some(whole(ms)),
+            None => {
+                self.report.note(node, Fate::Lost, "no time between a millisecond and a day");
+                None
+            }
+        }
+    }
+
+    /// The address of a provider; a placeholder when it is not known yet.
+    pub(super) fn base_url(&mut self, node: &Node, provider: &str) -> Option<String> {
+        let text = node.text()?;
+        let wanted = reference(text).map(str::to_owned);
+        let placeholder = |host: &str| {
+            let host: String =
+                host.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+            let host = host.trim_matches('-').to_ascii_lowercase();
+            format!("https://{}.invalid", host.get(..60).unwrap_or(&host))
+        };
+        let Some(found) = self.setting(node) else {
+            let name = wanted.unwrap_or_default();
+            let text = format!(
+                "{name} is not set here, and a base_url is no reference: write its value into the policy"
+            );
+            self.report.note(node, Fate::Todo, text);
+            return Some(placeholder(&name));
+        };
+        let mut url = found.trim().trim_end_matches('/');
+        if let Some((before, _)) = url.split_once(['?', '#']) {
+            let text = "what stands behind ? or # of the address was left out";
+            self.report.note(node, Fate::Differs, text);
+            url = before;
+        }
+        let inner = ENDPOINTS.iter().find_map(|end| url.strip_suffix(end));
+        if let Some(inner) = inner {
+            let text = "the end of the address that names an endpoint was left out";
+            self.report.note(node, Fate::Differs, text);
+            url = inner;
+        }
+        if is_provider(&format!("base_url = {}", quoted(url))) {
+            return Some(url.to_owned());
+        }
+        let text = "this is no address that a policy takes (no user name or password is), and is not \
+            repeated: write it as base_url";
+        self.report.note(node, Fate::Todo, text);
+        Some(placeholder(provider))
+    }
+
+    /// How a provider is told who pays, by this node; none when it says that it need not be.
+    pub(super) fn proof(&mut self, node: &Node) -> Proof {
+        let Some(text) = node.text() else { return Proof::None };
+        match reference(text) {
+            Some(name) => Proof::Reference(format!("env:{name}")),
+            None if is_no_key(text) => Proof::None,
+            None => Proof::Clear(key::hash(text.as_bytes()).to_string()),
+        }
+    }
+
+    /// A head field for a provider.
+    pub(super) fn header(
+        &mut self,
+        name: &str,
+        node: &Node,
+        identity: &mut Identity,
+        provider: &str,
+    ) {
+        let Some(text) = node.text() else { return };
+        let name = name.to_ascii_lowercase();
+        let value = match reference(text) {
+            Some(name) => format!("env:{name}"),
+            None if is_secret_field(&name) || may_be_secret(text) => {
+                let at = format!("env:{}", variable(provider, &upper(&name)));
+                let said = format!(
+                    "the value may be a secret and was not copied: keep it in {}",
+                    &at[4..]
+                );
+                self.report.note(node, Fate::Todo, said);
+                at
+            }
+            None => text.to_owned(),
+        };
+        let line = format!("headers = {{ {} = {} }}", quoted(&name), quoted(&value));
+        let known = identity.headers.iter().any(|(other, _)| *other == name);
+        if known || !is_provider(&format!("base_url = \"http://localhost\"\n{line}")) {
+            self.report.note(node, Fate::Lost, "a policy takes no such head field");
+        } else {
+            identity.headers.push((name, value));
+        }
+    }
+
+    /// Says of a provider whose key stood in the file where it belongs.
+    pub(super) fn say_key(&mut self, provider: usize, node: Option<&Node>) {
+        let Some(provider) = self.draft.providers.get(provider) else { return };
+        if let (Proof::Clear(_), Some(node)) = (&provider.identity.key, node) {
+            let text = format!(
+                "a key stands here in the clear and was not copied: keep it in the environment as {}",
+                variable(&provider.name, "API_KEY")
+            );
+            self.report.note(node, Fate::Todo, text);
+        }
+    }
+
+    /// The hash of a client's key; of one that is not known a hash that no key has, and `false`.
+    pub(super) fn client_hash(&mut self, node: &Node) -> (String, bool) {
+        let value = node.text().and_then(|text| match reference(text) {
+            Some(name) => (self.lookup)(name),
+            None => Some(text.to_owned()),
+        });
+        match value.filter(|value| !value.is_empty()) {
+            Some(value) => (key::hash(value.as_bytes()).to_string(), true),
+            None => {
+                let name = node.text().and_then(reference).unwrap_or("the key").to_owned();
+                let text = format!(
+                    "{name} is not set here, so its hash is not known: put the output of `printf %s \
+                     \"${name}\" | faregate key hash` into the policy and take disabled out"
+                );
+                self.report.note(node, Fate::Todo, text);
+                (self.no_hash(), false)
+            }
+        }
+    }
+
+    /// A hash that no key has, another one each time.
+    pub(super) fn no_hash(&mut self) -> String {
+        self.unknown_keys += 1;
+        format!("sha256:{:064x}", self.unknown_keys)
+    }
+}
+
+/// A number that is whole and not negative, or the largest that is exact.
+pub(super) fn whole(number: f64) -> u64 {
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a number from 0 to 2^53"
+    )]
+    let whole = number.clamp(0.0, EXACT_MAX) as u64;
+    whole
+}
+
+fn upper(text: &str) -> String {
+    let one = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    text.chars().take(40).map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn providers_are_found_by_the_names_others_give_them() {
+        for (theirs, ours) in [
+            ("openai", "openai"),
+            ("vertex_ai", "vertex"),
+            ("together_ai", "together"),
+            ("hosted_vllm", "vllm"),
+            ("sambanova", "sambanova"),
+            ("openai_like", "server"),
+        ] {
+            assert_eq!(family(theirs).map(|family| family.name), Some(ours), "{theirs}");
+        }
+        assert!(family("replicate").is_none());
+        assert_eq!(family_of_model("claude-sonnet-4-5").unwrap().name, "anthropic");
+        assert!(NAMES.iter().all(|(_, ours)| known::find(ours).is_some()));
+    }
+
+    #[test]
+    fn a_reference_is_told_from_a_secret() {
+        assert_eq!(reference("os.environ/OPENAI_API_KEY"), Some("OPENAI_API_KEY"));
+        assert_eq!(reference("env.X1"), Some("X1"));
+        assert_eq!(reference("env.X 1"), None);
+        assert_eq!(reference("sk-1234"), None);
+        assert!(is_no_key("EMPTY") && !is_no_key("sk-1234"));
+        for text in ["sk-x", "Bearer x", "0123456789abcdef0"] {
+            assert!(may_be_secret(text), "{text}");
+        }
+        for text in ["platform", "org-search", "2024-06-01", "prompt caching"] {
+            assert!(!may_be_secret(text), "{text}");
+        }
+    }
+}
