@@ -77,24 +77,11 @@ pub(super) fn read(import: &mut Import<'_>, root: &Node) {
         import.draft.model(model);
     }
     settings::read(import, root);
-    root.unread(&mut |node| left_over(import, node));
-}
-
-/// Says of a part that nobody read why, or of each of its parts.
-fn left_over(import: &mut Import<'_>, node: &Node) {
-    match reasons::of(&node.path) {
-        Some((fate, text)) => import.report.note(node, fate, text),
-        None if node.is_map() => {
-            node.members().iter().for_each(|(_, node)| {
-                node.unread(&mut |node| left_over(import, node));
-            });
-        }
-        None => import.report.note(node, Fate::Lost, "nothing of the policy says this"),
-    }
+    import.report.left_over(root, reasons::ALL);
 }
 
 /// Whether clients of a policy can ask for a model by this name.
-fn is_model_name(name: &str) -> bool {
+pub(super) fn is_model_name(name: &str) -> bool {
     let fits = |c: char| !c.is_whitespace() && !c.is_control();
     !name.is_empty() && name.len() <= 256 && name.chars().all(fits)
 }
@@ -238,6 +225,11 @@ fn model(group: &Group, after: &[Target]) -> Model {
 /// Whole weights; large ones, where others follow with the smallest.
 fn weights(targets: &[Target], large: bool) -> Vec<u32> {
     let given: Vec<f64> = targets.iter().map(|target| target.weight.unwrap_or(1.0)).collect();
+    whole_weights(&given, large)
+}
+
+/// Whole numbers that keep the shares of these; the largest is the largest there is, where `large`.
+pub(super) fn whole_weights(given: &[f64], large: bool) -> Vec<u32> {
     let max = given.iter().copied().fold(0.0, f64::max);
     let whole = given.iter().all(|weight| weight.fract() == 0.0 && *weight >= 1.0);
     let factor = match (large, whole && max <= f64::from(WEIGHT_MAX)) {

@@ -38,6 +38,9 @@ impl Fate {
     }
 }
 
+/// What becomes of parts that nobody reads: the start of their path, or with a dot before it their last key.
+pub(super) type Reason = (&'static str, Fate, &'static str);
+
 /// Something that is worth saying of a place.
 #[derive(Debug)]
 struct Finding {
@@ -69,6 +72,17 @@ impl Report {
     pub(super) fn note(&mut self, node: &Node, fate: Fate, text: impl Into<String>) {
         node.take();
         self.add(fate, &node.path, node.line, text.into());
+    }
+
+    /// Says of each part that nobody read why: of a part that is known, or else of each part of it.
+    pub(super) fn left_over(&mut self, root: &Node, reasons: &[Reason]) {
+        root.unread(&mut |node| match reason(&node.path, reasons) {
+            Some((fate, text)) => self.note(node, fate, text),
+            None if node.is_map() => {
+                node.members().iter().for_each(|(_, node)| self.left_over(node, reasons));
+            }
+            None => self.note(node, Fate::Lost, "nothing of the policy says this"),
+        });
     }
 
     /// Whether all of the file is in the policy.
@@ -129,6 +143,15 @@ impl Report {
     }
 }
 
+/// What becomes of the part at this path; `None` when nothing is known of it.
+fn reason(path: &str, reasons: &[Reason]) -> Option<(Fate, &'static str)> {
+    let fits = |(part, _, _): &&Reason| match part.strip_prefix('.') {
+        Some(key) => path.rsplit('.').next() == Some(key),
+        None => path.starts_with(part),
+    };
+    reasons.iter().find(fits).map(|(_, fate, text)| (*fate, *text))
+}
+
 /// A text without what would end a comment or move a terminal's cursor.
 pub(super) fn clean(text: &str) -> String {
     const CHARS_MAX: usize = 400;
@@ -171,6 +194,20 @@ mod tests {
                 "differs: x.yaml:5 b: almost"
             ]
         );
+    }
+
+    #[test]
+    fn a_reason_is_found_by_the_start_of_a_path_or_its_last_key() {
+        let reasons = [("a.cache", Fate::Lost, "one"), (".mode", Fate::Needless, "two")];
+        let root = tree::read("a: {cache: {x: 1}, other: {y: 2, mode: 3}}").unwrap();
+        let mut report = Report::new("x.yaml");
+        report.left_over(&root, &reasons);
+        let expected = [
+            "not carried: x.yaml:1 a.cache: one",
+            "not carried: x.yaml:1 a.other.y: nothing of the policy says this",
+            "not needed: x.yaml:1 a.other.mode: two",
+        ];
+        assert_eq!(report.lines(), expected);
     }
 
     #[test]

@@ -155,12 +155,18 @@ impl Import<'_> {
         let text = node.text()?;
         let Some(name) = reference(text) else { return Some(text.to_owned()) };
         let found = (self.lookup)(name).filter(|value| !value.is_empty());
-        if found.is_some() {
-            let said = format!(
-                "the value that {name} has now was written; a policy has no variables here"
-            );
-            self.report.note(node, Fate::Differs, said);
-        }
+        let (fate, said) = match found {
+            Some(_) => {
+                let said = "the value that the variable has now was written: it is no reference in a policy";
+                (Fate::Differs, said.to_owned())
+            }
+            None => {
+                let said =
+                    format!("{name} is not set here: write its value into the policy by hand");
+                (Fate::Todo, said)
+            }
+        };
+        self.report.note(node, fate, said);
         found
     }
 
@@ -188,12 +194,7 @@ impl Import<'_> {
             format!("https://{}.invalid", host.get(..60).unwrap_or(&host))
         };
         let Some(found) = self.setting(node) else {
-            let name = wanted.unwrap_or_default();
-            let text = format!(
-                "{name} is not set here, and a base_url is no reference: write its value into the policy"
-            );
-            self.report.note(node, Fate::Todo, text);
-            return Some(placeholder(&name));
+            return Some(placeholder(&wanted.unwrap_or_default()));
         };
         let mut url = found.trim().trim_end_matches('/');
         if let Some((before, _)) = url.split_once(['?', '#']) {

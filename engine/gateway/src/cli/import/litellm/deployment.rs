@@ -50,10 +50,7 @@ pub(super) fn read(
         import.report.note(entry, Fate::Lost, "an entry without a model");
         return None;
     };
-    let Some(wanted) = import.setting(node) else {
-        import.report.note(entry, Fate::Todo, "the variable that names its model is not set here");
-        return None;
-    };
+    let wanted = import.setting(node)?;
     let (family, model) = family(import, entry, &parameters, &wanted)?;
     let mut identity = Identity::default();
     let (kind, model) = kind(family, &model, &mut identity);

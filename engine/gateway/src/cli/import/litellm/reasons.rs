@@ -1,15 +1,6 @@
 //! Why parts of `LiteLLM`'s file are not in the policy.
 
-use super::super::report::Fate;
-
-/// What becomes of a part that nobody read, by its path; `None` when nothing is known of it.
-pub(super) fn of(path: &str) -> Option<(Fate, &'static str)> {
-    let fits = |(part, _, _): &&(&str, Fate, &str)| match part.strip_prefix('.') {
-        Some(key) => path.rsplit('.').next() == Some(key),
-        None => path.starts_with(part),
-    };
-    REASONS.iter().find(fits).map(|(_, fate, text)| (*fate, *text))
-}
+use super::super::report::{Fate, Reason};
 
 const CALLBACKS: &str =
     "no callbacks: Prometheus metrics at the admin address, a JSON line a request in access_log";
@@ -17,7 +8,7 @@ const PARAMETERS: &str = "requests are not changed: clients send such parameters
 const PRICE: &str = "prices are not part of a deployment";
 
 /// Parts of paths: the beginning of one, or with a dot its last key.
-const REASONS: &[(&str, Fate, &str)] = &[
+pub(super) const ALL: &[Reason] = &[
     (
         "environment_variables",
         Fate::Todo,
@@ -183,15 +174,3 @@ const REASONS: &[(&str, Fate, &str)] = &[
         "Azure takes an api_key: its directory's logins are not part of this version",
     ),
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reason_is_found_by_the_start_of_a_path_or_its_last_key() {
-        assert_eq!(of("model_list[3].model_info.mode").map(|(fate, _)| fate), Some(Fate::Needless));
-        assert_eq!(of("litellm_settings.cache_params").map(|(fate, _)| fate), Some(Fate::Lost));
-        assert_eq!(of("litellm_settings.unheard_of"), None);
-    }
-}
