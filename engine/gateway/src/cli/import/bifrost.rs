@@ -51,11 +51,11 @@ pub(super) fn read(import: &mut Import<'_>, root: &Node) {
     for served in &all {
         models(import, served, root);
     }
-    bare_names(import, &all);
+    let mut bare = bare_names(import, &all);
     network(import, root);
     client(import, root);
-    rules::read(import, root, &all);
-    governance::read(import, root, &all);
+    rules::read(import, root, &all, &mut bare);
+    governance::read(import, root, &governance::Reach { all: &all, bare: &bare });
     import.report.left_over(root, reasons::ALL);
 }
 
@@ -115,6 +115,9 @@ fn models(import: &mut Import<'_>, served: &Served, root: &Node) {
         }
         let comment = format!("line {}: models of the provider's keys", first.line);
         if !plain {
+            if let Some(provider) = import.draft.providers.get_mut(first.provider) {
+                provider.models.retain(|model| *model != name); // it goes elsewhere
+            }
             let name = format!("{}/{name}", served.name);
             import.draft.model(Model { name, targets, weighted, comment });
         }
@@ -169,8 +172,16 @@ fn targets(import: &mut Import<'_>, served: &Served, name: &str) -> (Vec<(String
     (found.into_iter().map(|(target, _)| target).zip(weights).collect(), weighted)
 }
 
+/// A name without a provider, and the providers that it leads to.
+#[derive(Debug)]
+struct Bare {
+    name: String,
+    leads_to: Vec<String>,
+}
+
 /// Names without a provider: they reach all providers that list them, in order.
-fn bare_names(import: &mut Import<'_>, all: &[Served]) {
+fn bare_names(import: &mut Import<'_>, all: &[Served]) -> Vec<Bare> {
+    let mut bare: Vec<Bare> = Vec::new();
     for served in all {
         for name in named(served) {
             if name.contains('/') {
@@ -183,9 +194,16 @@ fn bare_names(import: &mut Import<'_>, all: &[Served]) {
                 n => format!("listed by {n} providers: the next one follows when one fails"),
             };
             let weighted = weighted && others == 1;
+            match bare.iter_mut().find(|bare| bare.name == name) {
+                Some(bare) => bare.leads_to.push(served.name.clone()),
+                None => {
+                    bare.push(Bare { name: name.clone(), leads_to: vec![served.name.clone()] });
+                }
+            }
             import.draft.model(Model { name, targets, weighted, comment });
         }
     }
+    bare
 }
 
 /// Retries and timeouts, which providers have and a policy has for all.

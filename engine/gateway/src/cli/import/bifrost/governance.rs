@@ -11,7 +11,7 @@ use super::{
         report::Fate,
         tree::Node,
     },
-    Served, key,
+    Bare, Served, key,
 };
 
 /// Who pays, by the names of the policy.
@@ -37,8 +37,14 @@ impl Payer {
     }
 }
 
+/// What may be asked for.
+pub(super) struct Reach<'a> {
+    pub(super) all: &'a [Served],
+    pub(super) bare: &'a [Bare],
+}
+
 /// Reads `governance`.
-pub(super) fn read(import: &mut Import<'_>, root: &Node, all: &[Served]) {
+pub(super) fn read(import: &mut Import<'_>, root: &Node, reach: &Reach<'_>) {
     let empty = root.get("governance");
     let entries =
         |key: &str| empty.and_then(|governance| governance.get(key)).map_or(&[][..], Node::entries);
@@ -89,7 +95,7 @@ pub(super) fn read(import: &mut Import<'_>, root: &Node, all: &[Served]) {
         let payer = owner(&teams, "team_id").or_else(|| owner(&customers, "customer_id"));
         let mut lines = payer.map_or(Vec::new(), |payer| payer.lines());
         let name = names.free("key", text(node, "name").unwrap_or(id));
-        let allowed = allowed(import, node, all, legacy);
+        let allowed = allowed(import, node, reach, legacy);
         let mut off = node.get("is_active").and_then(Node::flag) == Some(false);
         match allowed {
             Allowed::All => {}
@@ -131,6 +137,12 @@ fn enforcement(import: &mut Import<'_>, root: &Node) {
             let mandatory = plugin.get("config").and_then(|config| config.get("is_vk_mandatory"));
             asked |= mandatory.and_then(Node::flag) == Some(true);
             plugin.take();
+        } else {
+            import.report.note(
+                plugin,
+                Fate::Lost,
+                "no plugins: metrics, logs and keys are built in",
+            );
         }
     }
     let auth = root.get("governance").and_then(|governance| governance.get("auth_config"));
@@ -199,62 +211,80 @@ enum Allowed {
     None,
 }
 
-fn allowed(import: &mut Import<'_>, node: &Node, all: &[Served], legacy: bool) -> Allowed {
+fn allowed(import: &mut Import<'_>, node: &Node, reach: &Reach<'_>, legacy: bool) -> Allowed {
     let configs = node.get("provider_configs").map_or(&[][..], Node::entries);
     if configs.is_empty() {
         return if legacy { Allowed::All } else { Allowed::None };
     }
     let mut models: Vec<String> = Vec::new();
+    // Providers that may be asked, and for which models; none: for all.
+    let mut may: Vec<(&str, Option<Vec<&str>>)> = Vec::new();
     for config in configs {
         let wanted = text(config, "provider").unwrap_or_default();
-        let Some(served) = all.iter().find(|served| served.name == wanted) else {
+        if !reach.all.iter().any(|served| served.name == wanted) {
             import.report.note(config, Fate::Lost, "this is no provider of the policy");
             continue;
-        };
+        }
+        not_by_caller(import, config, configs.len() > 1);
         let listed = config.get("allowed_models").map(Node::texts).unwrap_or_default();
         if listed.contains(&"*") || listed.is_empty() && legacy {
-            models.push(format!("{}/*", served.name));
-            models.extend(super::named(served).into_iter().filter(|name| is_model(import, name)));
+            models.push(format!("{wanted}/*"));
+            may.push((wanted, None));
+            continue;
         }
-        for model in listed.into_iter().filter(|model| *model != "*") {
-            let whole = format!("{}/{model}", served.name);
-            let names = [whole, model.to_owned()];
-            let known: Vec<&String> = names.iter().filter(|name| is_model(import, name)).collect();
-            if known.is_empty() {
+        for model in &listed {
+            let name = format!("{wanted}/{model}");
+            if is_model(import, &name) {
+                models.push(name);
+            } else {
                 let text = "a model that the provider's keys are not for";
                 import.report.note(config, Fate::Lost, text);
             }
-            models.extend(known.into_iter().cloned());
         }
-        let ids = config.get("key_ids").map(Node::texts).unwrap_or_default();
-        if let Some(node) = config.get("key_ids")
-            && !ids.contains(&"*")
-        {
-            let text = "which of a provider's keys is used does not depend on the caller";
-            import.report.note(node, Fate::Lost, text);
-        }
-        if let Some(node) = config.get("weight")
-            && configs.len() > 1
-        {
-            let text = "shares of providers do not depend on the caller: give targets weights";
-            import.report.note(node, Fate::Lost, text);
-        } else if let Some(node) = config.get("weight") {
-            node.take();
-        }
-        for node in
-            ["rate_limit_id", "rate_limit", "budget_id"].iter().filter_map(|key| config.get(key))
-        {
-            let text = "a limit holds for all that a key may ask for, not for one provider";
-            import.report.note(node, Fate::Lost, text);
-        }
+        may.push((wanted, Some(listed)));
     }
-    let mut seen = Vec::new();
+    // A bare name is allowed when all that it may lead to is.
+    let fits = |bare: &&Bare| {
+        bare.leads_to.iter().all(|provider| {
+            may.iter().any(|(name, listed)| {
+                let any = |listed: &Vec<&str>| listed.contains(&bare.name.as_str());
+                name == provider && listed.as_ref().is_none_or(any)
+            })
+        })
+    };
+    models.extend(reach.bare.iter().filter(fits).map(|bare| bare.name.clone()));
+    let mut seen: Vec<String> = Vec::new();
     models.retain(|model| {
         let new = !seen.contains(model);
         seen.push(model.clone());
         new
     });
     if models.is_empty() { Allowed::None } else { Allowed::These(models) }
+}
+
+/// Says of what a virtual key settles of a provider that here does not depend on the caller.
+fn not_by_caller(import: &mut Import<'_>, config: &Node, shared: bool) {
+    let ids = config.get("key_ids").map(Node::texts).unwrap_or_default();
+    if let Some(node) = config.get("key_ids")
+        && !ids.contains(&"*")
+    {
+        let text = "which of a provider's keys is used does not depend on the caller";
+        import.report.note(node, Fate::Lost, text);
+    }
+    match config.get("weight") {
+        Some(node) if shared => {
+            let text = "shares of providers do not depend on the caller: give targets weights";
+            import.report.note(node, Fate::Lost, text);
+        }
+        Some(node) => node.take(),
+        None => {}
+    }
+    for node in
+        ["rate_limit_id", "rate_limit", "budget_id"].iter().filter_map(|key| config.get(key))
+    {
+        let text = "a limit holds for all that a key may ask for, not for one provider";
+        import.report.note(node, Fate::Lost, text);
+    }
 }
 
 /// Whether something of the draft answers to this name.

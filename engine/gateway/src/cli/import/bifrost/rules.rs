@@ -2,11 +2,11 @@
 
 use super::{
     super::{Import, draft::Model, litellm::whole_weights, report::Fate, tree::Node},
-    Served, targets,
+    Bare, Served, targets,
 };
 
 /// Reads `governance.routing_rules`.
-pub(super) fn read(import: &mut Import<'_>, root: &Node, all: &[Served]) {
+pub(super) fn read(import: &mut Import<'_>, root: &Node, all: &[Served], bare: &mut Vec<Bare>) {
     let rules = root.get("governance").and_then(|governance| governance.get("routing_rules"));
     for rule in rules.map_or(&[][..], Node::entries) {
         if rule.get("enabled").and_then(Node::flag) == Some(false) {
@@ -25,9 +25,20 @@ pub(super) fn read(import: &mut Import<'_>, root: &Node, all: &[Served]) {
             continue;
         };
         rule.take();
+        bare.retain(|known| known.name != model.name);
+        bare.push(Bare { name: model.name.clone(), leads_to: leads_to(rule) });
         import.draft.models.retain(|known| known.name != model.name);
         import.draft.model(model);
     }
+}
+
+/// The providers that a rule names.
+fn leads_to(rule: &Node) -> Vec<String> {
+    let entries = |key: &str| rule.get(key).map_or(&[][..], Node::entries).iter();
+    let targets = entries("targets").filter_map(|node| node.get("provider")?.text());
+    let fallbacks = entries("fallbacks").filter_map(Node::text);
+    let provider = |text: &str| text.split('/').next().unwrap_or_default().to_owned();
+    targets.chain(fallbacks).map(provider).collect()
 }
 
 /// The model that an expression compares with: `request.model == "gpt-4o"`.
