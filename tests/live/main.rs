@@ -13,6 +13,7 @@ mod dialects;
 mod drain;
 mod faults;
 mod front;
+mod import;
 mod newcomer;
 mod rates;
 mod realtime;

@@ -11,7 +11,7 @@ mod rules;
 
 use super::{
     Import,
-    draft::{self, Model, span},
+    draft::{self, ADMIN, Model, span},
     litellm::{is_model_name, whole_weights},
     report::Fate,
     source::{self, Family, whole},
@@ -245,6 +245,7 @@ fn network(import: &mut Import<'_>, root: &Node) {
 fn client(import: &mut Import<'_>, root: &Node) {
     let text = "listen = \"127.0.0.1:8080\" # \"0.0.0.0:8080\" lets other machines connect";
     import.draft.server.push(text.to_owned());
+    import.draft.server.push(ADMIN.to_owned());
     let size = root.get("client").and_then(|client| client.get("max_request_body_size_mb"));
     if let Some(mib) = size.and_then(Node::number).map(|mib| whole(mib.ceil()).clamp(1, 1024)) {
         import.draft.server.push(format!("body_bytes = \"{mib} MiB\""));

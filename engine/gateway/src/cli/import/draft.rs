@@ -189,6 +189,9 @@ impl Draft {
 /// The largest weight of a target.
 pub(super) const WEIGHT_MAX: u32 = 1_000_000;
 
+/// Where operators look.
+pub(super) const ADMIN: &str = "admin = \"127.0.0.1:4001\" # health and metrics";
+
 /// Whether a policy takes this limit. What one version refuses another may enforce, so it is asked.
 pub(super) fn is_limit(text: &str) -> bool {
     const REST: &str =

@@ -56,14 +56,15 @@ pub(super) fn read(
     let (kind, model) = kind(family, &model, &mut identity);
     identity.known = family.known.map(|known| known.name);
     identity.dialect = kind;
-    if model.is_empty() || model.contains(char::is_whitespace) || model.matches('*').count() > 1 {
+    if !super::is_model_name(&model) || model.matches('*').count() > 1 {
         import.report.note(entry, Fate::Lost, "a policy takes no such model");
         return None;
     }
     let base = if kind.ends_with("-anthropic") { kind } else { family.name };
     if let Some(node) = parameters.first(&["api_base", "base_url"]) {
         identity.base_url = import.base_url(node, base);
-    } else if kind == "azure" {
+    }
+    if kind == "azure" && identity.base_url.is_none() {
         import.report.note(entry, Fate::Lost, "an Azure deployment without an api_base");
         return None;
     }

@@ -5,7 +5,7 @@
 
 use super::super::{
     Import,
-    draft::{ClientKey, Scope, span},
+    draft::{ADMIN, ClientKey, Scope, span},
     limit::Money,
     report::Fate,
     source::whole,
@@ -153,7 +153,9 @@ fn limits(import: &mut Import<'_>, sections: &Sections<'_>) {
 
 fn access(import: &mut Import<'_>, sections: &Sections<'_>, root: &Node) {
     let server = &mut import.draft.server;
-    server.push("listen = \"127.0.0.1:4000\" # \"0.0.0.0:4000\" lets other machines connect, as LiteLLM does".to_owned());
+    let listen = "listen = \"127.0.0.1:4000\" # \"0.0.0.0:4000\" lets other machines connect, as LiteLLM does";
+    server.push(listen.to_owned());
+    server.push(ADMIN.to_owned());
     let Some(node) = sections.general("master_key") else {
         server
             .push("anonymous = true # no master_key: callers without a key are served".to_owned());
