@@ -170,7 +170,7 @@ fn clients_of_bifrost_keep_their_keys_and_may_what_they_might() {
             "keys": [{{"name": "f", "value": "env.FLEET_KEY", "models": ["one", "two"], "weight": 1}}],
             "network_config": {{"base_url": "{}"}}}}}},
         "governance": {{
-            "rate_limits": [{{"id": "r", "request_max_limit": 2, "request_reset_duration": "1h"}}],
+            "rate_limits": [{{"id": "r", "request_max_limit": 3, "request_reset_duration": "1h"}}],
             "virtual_keys": [{{"id": "v", "name": "ci", "value": "sk-bf-1", "rate_limit_id": "r",
                 "provider_configs": [{{"provider": "fleet", "allowed_models": ["one"]}}]}}]}}}}"#,
         a.base_url()
@@ -184,6 +184,6 @@ fn clients_of_bifrost_keep_their_keys_and_may_what_they_might() {
     for model in ["fleet/one", "one"] {
         assert_eq!(client.chat(model).status, 200, "{model}");
     }
-    assert_eq!(client.chat("one").status, 429, "two requests an hour");
+    assert_eq!(client.chat("one").status, 429, "three requests an hour, a refused one among them");
     assert_eq!(a.counters().requests(), 2);
 }

@@ -81,6 +81,8 @@ struct Import<'e> {
     report: Report,
     /// The environment.
     lookup: &'e dyn Fn(&str) -> Option<String>,
+    /// Variables that the file itself sets.
+    variables: Vec<(String, String)>,
     /// How many keys have no hash.
     unknown_keys: u64,
 }
@@ -128,7 +130,8 @@ fn convert(
 ) -> Result<Imported, Stop> {
     let root = tree::read(text).map_err(|reason| format!("{name}: {reason}"))?;
     let report = Report::new(name);
-    let mut import = Import { draft: Draft::default(), report, lookup, unknown_keys: 0 };
+    let mut import =
+        Import { draft: Draft::default(), report, lookup, variables: Vec::new(), unknown_keys: 0 };
     let whose = match Format::of(&root) {
         Some(Format::LiteLlm) => {
             litellm::read(&mut import, &root);

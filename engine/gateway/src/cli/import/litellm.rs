@@ -41,6 +41,11 @@ struct Target {
 pub(super) fn read(import: &mut Import<'_>, root: &Node) {
     let list = root.get("model_list").map_or(&[][..], Node::entries);
     let credentials = root.get("credential_list");
+    let variables = root.get("environment_variables").map_or(&[][..], Node::members);
+    import.variables = variables
+        .iter()
+        .filter_map(|(name, node)| Some((name.clone(), node.peek()?.to_owned())))
+        .collect();
     let mut groups: Vec<Group> = Vec::new();
     // Names with * want a provider of their own name, so they choose first.
     let wild = |entry: &&Node| {

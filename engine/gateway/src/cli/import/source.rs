@@ -150,11 +150,18 @@ pub(super) fn is_provider(lines: &str) -> bool {
 }
 
 impl Import<'_> {
+    /// The value of an environment variable: as the file sets it, or as it is here.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        let set = self.variables.iter().find(|(known, _)| known == name);
+        let found = set.map(|(_, value)| value.clone()).or_else(|| (self.lookup)(name));
+        found.filter(|value| !value.is_empty())
+    }
+
     /// A setting that is no secret: as it stands, or as the environment has it now.
     pub(super) fn setting(&mut self, node: &Node) -> Option<String> {
         let text = node.text()?;
         let Some(name) = reference(text) else { return Some(text.to_owned()) };
-        let found = (self.lookup)(name).filter(|value| !value.is_empty());
+        let found = self.variable(name);
         let (fate, said) = match found {
             Some(_) => {
                 let said = "the value that the variable has now was written: it is no reference in a policy";
@@ -274,7 +281,7 @@ impl Import<'_> {
     /// The hash of a client's key; of one that is not known a hash that no key has, and `false`.
     pub(super) fn client_hash(&mut self, node: &Node) -> (String, bool) {
         let value = node.text().and_then(|text| match reference(text) {
-            Some(name) => (self.lookup)(name),
+            Some(name) => self.variable(name),
             None => Some(text.to_owned()),
         });
         match value.filter(|value| !value.is_empty()) {

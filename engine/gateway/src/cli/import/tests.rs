@@ -186,6 +186,20 @@ fn a_reference_that_is_not_known_keeps_the_door_shut() {
 }
 
 #[test]
+fn variables_that_the_file_sets_are_known_and_not_copied_where_they_are_secrets() {
+    let yaml = format!(
+        "{}general_settings: {{master_key: os.environ/MASTER}}
+environment_variables: {{MASTER: SECRETMARKER, BASE: 'http://gpu:8000/v1', KEY: SECRETMARKER2}}
+",
+        one("{model: openai/q, api_base: os.environ/BASE, api_key: os.environ/KEY}")
+    );
+    let text = imported(&yaml).text;
+    assert!(!text.contains("SECRETMARKER"), "{text}");
+    assert!(text.contains(&faregate_policy::key::hash(b"SECRETMARKER").to_string()), "{text}");
+    assert!(text.contains("base_url = \"http://gpu:8000/v1\"") && text.contains("env:KEY"));
+}
+
+#[test]
 fn customers_teams_and_virtual_keys_keep_their_levels_and_permissions() {
     let policy = policy(BIFROST);
     assert_eq!(policy.keys.len(), 3);

@@ -118,11 +118,15 @@ impl Node {
 
     /// Its text, a number's too; it counts as read.
     pub(super) fn text(&self) -> Option<&str> {
+        let text = self.peek()?;
+        self.read.set(true);
+        Some(text)
+    }
+
+    /// Its text, without counting as read.
+    pub(super) fn peek(&self) -> Option<&str> {
         match &self.value {
-            Value::Scalar { text, .. } if !self.is_empty() => {
-                self.read.set(true);
-                Some(text)
-            }
+            Value::Scalar { text, .. } if !self.is_empty() => Some(text),
             Value::Scalar { .. } | Value::List(_) | Value::Map(_) => None,
         }
     }

@@ -94,7 +94,7 @@ pub(super) fn read(
         _ if !group.contains('*') => format!("{name}/{model}"),
         Some(prefix) if prefix == name && direct == model => {
             let models = &mut import.draft.providers.get_mut(provider)?.models;
-            if !models.iter().any(|known| *known == model) {
+            if !models.contains(&model) {
                 models.push(model);
             }
             String::new()
@@ -223,7 +223,7 @@ fn cloud(
             let named = named.and_then(|node| import.setting(node));
             let mut usual = ["AWS_REGION_NAME", "AWS_REGION"].iter();
             let region = named.or_else(|| identity.region.take());
-            let region = region.or_else(|| usual.find_map(|name| (import.lookup)(name)));
+            let region = region.or_else(|| usual.find_map(|name| import.variable(name)));
             identity.region = Some(region.unwrap_or_else(|| AWS_REGION.to_owned()));
             for key in ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"] {
                 let Some(node) = parameters.get(key) else { continue };
@@ -240,7 +240,7 @@ fn cloud(
             let project = parameters.first(&["vertex_project", "vertex_ai_project"]);
             let project = project.and_then(|node| import.setting(node));
             let mut usual = ["VERTEXAI_PROJECT", "GOOGLE_CLOUD_PROJECT"].iter();
-            let project = project.or_else(|| usual.find_map(|name| (import.lookup)(name)));
+            let project = project.or_else(|| usual.find_map(|name| import.variable(name)));
             if project.is_none() {
                 let text = "no project is named: write project into the provider";
                 import.report.note(parameters.own, Fate::Todo, text);
