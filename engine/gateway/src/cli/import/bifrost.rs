@@ -63,11 +63,10 @@ fn provider(import: &mut Import<'_>, name: &str, node: &Node) -> Option<Served> 
     let custom = node.get("custom_provider_config");
     let base = custom.and_then(|custom| custom.get("base_provider_type")).and_then(Node::text);
     let url = node.get("network_config").and_then(|network| network.get("base_url"));
-    let server = Family { name: "server", known: None, base_url: None };
     let family = match (base, source::family(name)) {
         (Some(base), _) => source::family(base),
         (None, Some(family)) => Some(family),
-        (None, None) => url.map(|_| server),
+        (None, None) => url.map(|_| Family::SERVER),
     };
     let Some(family) = family else {
         let text = "the provider is not known here, and no base_url says where it is";
@@ -131,7 +130,7 @@ fn models(import: &mut Import<'_>, served: &Served, root: &Node) {
              with the others as targets",
             served.name
         );
-        import.report.note(keys, Fate::Lost, text);
+        import.report.say(keys, Fate::Lost, text);
     }
 }
 

@@ -71,6 +71,11 @@ impl Report {
     /// Notes what became of a node, all of which counts as read.
     pub(super) fn note(&mut self, node: &Node, fate: Fate, text: impl Into<String>) {
         node.take();
+        self.say(node, fate, text);
+    }
+
+    /// Notes something of a node whose parts are looked at all the same.
+    pub(super) fn say(&mut self, node: &Node, fate: Fate, text: impl Into<String>) {
         self.add(fate, &node.path, node.line, text.into());
     }
 

@@ -24,6 +24,19 @@ pub(super) struct Family {
     pub(super) known: Option<&'static Known>,
     /// Where it listens, when that is known and it is not.
     pub(super) base_url: Option<&'static str>,
+    /// The usual variable of its key, where it is not known.
+    pub(super) key_var: Option<&'static str>,
+}
+
+impl Family {
+    /// One that is known.
+    pub(super) const fn known(known: &'static Known) -> Self {
+        Self { name: known.name, known: Some(known), base_url: None, key_var: None }
+    }
+
+    /// Any server of OpenAI's dialect.
+    pub(super) const SERVER: Self =
+        Self { name: "server", known: None, base_url: None, key_var: None };
 }
 
 /// Names that others give to providers that are known here, beside their own.
@@ -36,7 +49,6 @@ const NAMES: &[(&str, &str)] = &[
     ("vertex_ai", "vertex"),
     ("vertex_ai_beta", "vertex"),
     ("palm", "gemini"),
-    ("codestral", "mistral"),
     ("together_ai", "together"),
     ("fireworks_ai", "fireworks"),
     ("cohere_chat", "cohere"),
@@ -48,11 +60,23 @@ const NAMES: &[(&str, &str)] = &[
     ("llamafile", "llamacpp"),
 ];
 
-/// Providers of OpenAI's dialect that are not known by name here, and where they listen.
-const ADDRESSES: &[(&str, &str)] = &[
-    ("sambanova", "https://api.sambanova.ai/v1"),
-    ("hyperbolic", "https://api.hyperbolic.xyz/v1"),
-    ("dashscope", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1"),
+/// Providers of OpenAI's dialect that are not known by name here: where they listen, and the usual variable of their key.
+const ADDRESSES: &[(&str, &str, &str)] = &[
+    ("ai21", "https://api.ai21.com/studio/v1", "AI21_API_KEY"),
+    ("baseten", "https://inference.baseten.co/v1", "BASETEN_API_KEY"),
+    ("codestral", "https://codestral.mistral.ai/v1", "CODESTRAL_API_KEY"),
+    ("dashscope", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "DASHSCOPE_API_KEY"),
+    ("featherless_ai", "https://api.featherless.ai/v1", "FEATHERLESS_AI_API_KEY"),
+    ("friendliai", "https://api.friendli.ai/serverless/v1", "FRIENDLI_TOKEN"),
+    ("hyperbolic", "https://api.hyperbolic.xyz/v1", "HYPERBOLIC_API_KEY"),
+    ("lambda_ai", "https://api.lambda.ai/v1", "LAMBDA_API_KEY"),
+    ("meta_llama", "https://api.llama.com/compat/v1", "LLAMA_API_KEY"),
+    ("nebius", "https://api.studio.nebius.ai/v1", "NEBIUS_API_KEY"),
+    ("novita", "https://api.novita.ai/v3/openai", "NOVITA_API_KEY"),
+    ("parasail", "https://api.parasail.io/v1", "PARASAIL_API_KEY"),
+    ("sambanova", "https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY"),
+    ("volcengine", "https://ark.cn-beijing.volces.com/api/v3", "VOLCENGINE_API_KEY"),
+    ("wandb", "https://api.inference.wandb.ai/v1", "WANDB_API_KEY"),
 ];
 
 /// Names of any server that speaks OpenAI's dialect.
@@ -88,17 +112,13 @@ pub(super) fn family(name: &str) -> Option<Family> {
     let lower = name.to_ascii_lowercase();
     let here = NAMES.iter().find(|(theirs, _)| *theirs == lower).map_or(lower.as_str(), |(_, n)| n);
     if let Some(known) = known::find(here) {
-        return Some(Family { name: known.name, known: Some(known), base_url: None });
+        return Some(Family::known(known));
     }
-    let fixed = |(name, url): &(&'static str, &'static str)| Family {
-        name,
-        known: None,
-        base_url: Some(url),
-    };
-    let any = || {
-        ANY_SERVER.contains(&here).then_some(Family { name: "server", known: None, base_url: None })
-    };
-    ADDRESSES.iter().find(|(name, _)| *name == here).map(fixed).or_else(any)
+    if ANY_SERVER.contains(&here) {
+        return Some(Family::SERVER);
+    }
+    let &(name, url, var) = ADDRESSES.iter().find(|(name, ..)| *name == here)?;
+    Some(Family { name, known: None, base_url: Some(url), key_var: Some(var) })
 }
 
 /// The provider whose models are called like this one.
@@ -107,7 +127,7 @@ pub(super) fn family_of_model(model: &str) -> Option<Family> {
         known.prefixes.iter().any(|prefix| model.starts_with(prefix.trim_end_matches('*')))
     };
     let known = known::ALL.iter().find(fits)?;
-    Some(Family { name: known.name, known: Some(known), base_url: None })
+    Some(Family::known(known))
 }
 
 /// The environment variable that a text refers to.
@@ -340,6 +360,10 @@ mod tests {
         }
         assert!(family("replicate").is_none());
         assert_eq!(family_of_model("claude-sonnet-4-5").unwrap().name, "anthropic");
+        for (name, url, _) in ADDRESSES {
+            assert!(is_provider(&format!("base_url = {}", quoted(url))), "{name}");
+            assert!(known::find(name).is_none(), "{name} is known");
+        }
         assert!(NAMES.iter().all(|(_, ours)| known::find(ours).is_some()));
     }
 

@@ -66,6 +66,12 @@ fn a_deployment_leads_to_a_provider_of_its_kind() {
         ("{model: together_ai/meta/llama}", "together/meta/llama", "openai"),
         ("{model: hosted_vllm/q, api_base: 'http://gpu:8000/v1'}", "vllm/q", "openai"),
         ("{model: openai/q, api_base: 'http://gpu:8000/v1', api_key: none}", "gpu/q", "openai"),
+        ("{model: sambanova/q}", "sambanova/q", "openai"),
+        (
+            "{model: azure_ai/claude-opus-4, api_base: 'https://x.services.ai.azure.com'}",
+            "azure-anthropic/claude-opus-4",
+            "anthropic",
+        ),
         ("{model: whatever/q, api_base: 'http://gpu:8000'}", "gpu/q", "openai"),
     ] {
         let policy = policy(&one(parameters));

@@ -107,7 +107,7 @@ pub(super) fn read(import: &mut Import<'_>, root: &Node, reach: &Reach<'_>) {
             None => {
                 let said =
                     "it has no value: mint one with `faregate key new`, and take disabled out";
-                import.report.note(node, Fate::Todo, said);
+                import.report.say(node, Fate::Todo, said);
                 (import.no_hash(), false)
             }
         };
@@ -238,7 +238,7 @@ fn allowed(import: &mut Import<'_>, node: &Node, reach: &Reach<'_>, legacy: bool
                 models.push(name);
             } else {
                 let text = "a model that the provider's keys are not for";
-                import.report.note(config, Fate::Lost, text);
+                import.report.say(config, Fate::Lost, text);
             }
         }
         may.push((wanted, Some(listed)));

@@ -120,7 +120,7 @@ fn models(import: &mut Import<'_>, key: &Node) -> Option<Vec<String>> {
     if node.is_empty() {
         let text =
             "an empty list was all models before version 1.5 and is none since; all were taken";
-        import.report.note(key, Fate::Differs, text);
+        import.report.say(key, Fate::Differs, text);
         return None;
     }
     let names: Vec<String> = node.texts().into_iter().map(str::to_owned).collect();
@@ -233,7 +233,7 @@ fn cloud(import: &mut Import<'_>, context: &Context<'_>, key: &Node, identity: &
         let project = text(import, "project_id");
         if project.is_none() {
             let said = "no project is named: write project into the provider";
-            import.report.note(config.unwrap_or(key), Fate::Todo, said);
+            import.report.say(config.unwrap_or(key), Fate::Todo, said);
         }
         identity.project = Some(project.unwrap_or_else(|| "my-project".to_owned()));
         identity.region = Some(text(import, "region").unwrap_or_else(|| "us-central1".to_owned()));

@@ -60,11 +60,22 @@ pub(super) fn read(
         import.report.note(entry, Fate::Lost, "a policy takes no such model");
         return None;
     }
-    let base = if kind.ends_with("-anthropic") { kind } else { family.name };
+    let claude_on_azure = kind == "anthropic" && family.name == "azure";
+    let base = match kind {
+        _ if claude_on_azure => "azure-anthropic",
+        "vertex-anthropic" | "bedrock-anthropic" => kind,
+        _ => family.name,
+    };
     if let Some(node) = parameters.first(&["api_base", "base_url"]) {
         identity.base_url = import.base_url(node, base);
+        if claude_on_azure {
+            identity.known = None;
+            identity.base_url = identity.base_url.map(|url| below_anthropic(&url));
+            let text = "Claude on Azure was taken to listen at /anthropic/v1 there";
+            import.report.note(node, Fate::Differs, text);
+        }
     }
-    if kind == "azure" && identity.base_url.is_none() {
+    if family.name == "azure" && identity.base_url.is_none() {
         import.report.note(entry, Fate::Lost, "an Azure deployment without an api_base");
         return None;
     }
@@ -93,6 +104,10 @@ pub(super) fn read(
     let target = match prefix {
         _ if !group.contains('*') => format!("{name}/{model}"),
         Some(prefix) if prefix == name && direct == model => {
+            if kind == "vertex" {
+                let text = "Claude on Vertex AI needs a provider of its own: dialect = \"vertex-anthropic\"";
+                import.report.say(own, Fate::Lost, text);
+            }
             let models = &mut import.draft.providers.get_mut(provider)?.models;
             if !models.contains(&model) {
                 models.push(model);
@@ -111,20 +126,22 @@ pub(super) fn read(
     };
     let number = |key: &str| parameters.get(key).and_then(Node::number);
     let weight = number("weight");
-    let by_limit = ["rpm", "tpm"].iter().find_map(|key| own.get(key)?.number());
-    if weight.is_none() && by_limit.is_some() {
-        limit_as_weight(import, own);
-    }
+    let by_limit = limit_as_weight(import, [own, entry]);
     Some(Target { name: target, weight: weight.or(by_limit), order: number("order") })
 }
 
 /// Limits of a deployment: `LiteLLM` takes them as weights, too, and that is what is left of them.
-fn limit_as_weight(import: &mut Import<'_>, own: &Node) {
-    for node in ["rpm", "tpm"].iter().filter_map(|key| own.get(key)) {
-        let text = "a target has no limit of its own; it counts as the target's weight, and a provider's own \
-            429 leads to the next target";
-        import.report.note(node, Fate::Lost, text);
+fn limit_as_weight(import: &mut Import<'_>, places: [&Node; 2]) -> Option<f64> {
+    let mut found = None;
+    for place in places {
+        for node in ["rpm", "tpm"].iter().filter_map(|key| place.get(key)) {
+            found = found.or(node.number());
+            let text = "a target has no limit of its own; it counts as the target's weight, and a provider's \
+                own 429 leads to the next target";
+            import.report.note(node, Fate::Lost, text);
+        }
     }
+    found
 }
 
 /// The values of the credential that a deployment names.
@@ -165,10 +182,9 @@ fn family(
             let text =
                 "its provider is not known here; it was taken for a server of OpenAI's dialect";
             import.report.note(parameters.own.get("model")?, Fate::Differs, text);
-            let family = Family { name: "server", known: None, base_url: None };
-            return Some((family, model.to_owned()));
+            return Some((Family::SERVER, model.to_owned()));
         }
-        let text = "its provider is not known here, and no api_base says where it is";
+        let text = format!("provider {prefix} is not known here, and no api_base says where it is");
         import.report.note(entry, Fate::Lost, text);
         return None;
     }
@@ -204,6 +220,9 @@ fn kind(family: Family, model: &str, identity: &mut Identity) -> (&'static str, 
     if kind == "vertex" && model.contains("claude") {
         kind = "vertex-anthropic";
     }
+    if kind == "azure" && model.contains("claude") {
+        kind = "anthropic";
+    }
     if family.name == "openai" || family.name == "azure" {
         model = model.strip_prefix("responses/").unwrap_or(model);
     }
@@ -237,13 +256,13 @@ fn cloud(
             }
         }
         "vertex" | "vertex-anthropic" => {
-            let project = parameters.first(&["vertex_project", "vertex_ai_project"]);
-            let project = project.and_then(|node| import.setting(node));
+            let named = parameters.first(&["vertex_project", "vertex_ai_project"]);
+            let project = named.and_then(|node| import.setting(node));
             let mut usual = ["VERTEXAI_PROJECT", "GOOGLE_CLOUD_PROJECT"].iter();
             let project = project.or_else(|| usual.find_map(|name| import.variable(name)));
-            if project.is_none() {
+            if project.is_none() && named.is_none() {
                 let text = "no project is named: write project into the provider";
-                import.report.note(parameters.own, Fate::Todo, text);
+                import.report.say(parameters.own, Fate::Todo, text);
             }
             identity.project = Some(project.unwrap_or_else(|| "my-project".to_owned()));
             let place = parameters.first(&["vertex_location", "vertex_ai_location"]);
@@ -285,6 +304,8 @@ fn usual_key(family: Family, identity: &Identity) -> Proof {
         "nvidia" => Some("NVIDIA_NIM_API_KEY"),
         _ => known.key_vars.first().copied(),
     });
+    let home = family.base_url.is_some() && identity.base_url.as_deref() == family.base_url;
+    let name = name.or(family.key_var.filter(|_| home));
     name.map_or(Proof::None, |name| Proof::Reference(format!("env:{name}")))
 }
 
@@ -326,6 +347,13 @@ fn deadlines(import: &mut Import<'_>, parameters: &Parameters<'_>, identity: &mu
             identity.deadlines.push(("first_token", ms));
         }
     }
+}
+
+/// Where Azure has Anthropic's dialect.
+fn below_anthropic(url: &str) -> String {
+    let url = url.strip_suffix("/v1").unwrap_or(url);
+    let url = url.strip_suffix("/anthropic").unwrap_or(url);
+    format!("{url}/anthropic/v1")
 }
 
 /// Names that a provider may get, the best one first.

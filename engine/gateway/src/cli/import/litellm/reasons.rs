@@ -80,6 +80,13 @@ pub(super) const ALL: &[Reason] = &[
         Fate::Lost,
         "targets are chosen by weight or in order",
     ),
+    ("general_settings.coordination_redis", Fate::Needless, "limits of one process need no Redis"),
+    (
+        "general_settings.use_redis_transaction_buffer",
+        Fate::Needless,
+        "limits of one process need no Redis",
+    ),
+    ("general_settings.disable_prisma_schema_update", Fate::Needless, "no database"),
     ("general_settings.database", Fate::Needless, "no database: keys and limits are in the policy"),
     ("general_settings.store_model_in_db", Fate::Needless, "no database: models are in the policy"),
     ("general_settings.proxy_batch_write_at", Fate::Needless, "no database"),
