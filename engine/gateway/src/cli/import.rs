@@ -12,6 +12,7 @@ mod report;
 mod source;
 #[cfg(test)]
 mod tests;
+mod toml;
 mod tree;
 
 use std::{
@@ -155,7 +156,7 @@ fn convert(
             .into());
         }
     };
-    import.finish(whose, name)
+    import.finish(whose, name, &root)
 }
 
 /// Whose file it is.
@@ -184,17 +185,34 @@ impl Format {
 }
 
 impl Import<'_> {
-    fn finish(mut self, whose: &str, file: &str) -> Result<Imported, Stop> {
-        let report = self.report.lines();
+    fn finish(mut self, whose: &str, file: &str, root: &Node) -> Result<Imported, Stop> {
         if self.draft.providers.is_empty() {
             let mut message =
                 format!("{file}: no provider of it can be carried, so there is no policy\n");
-            report.iter().for_each(|line| {
+            for line in self.report.lines() {
                 let _ = writeln!(message, "  {line}");
-            });
+            }
             return Err(Stop { message, code: 1 });
         }
         let file = report::clean(file);
+        let mut text = self.text(whose, &file);
+        let mut outcome = compile(&text);
+        if outcome.is_err() && self.draft.without_money() {
+            let said =
+                "limits of money are refused beside the rest; they are in the policy as comments";
+            self.report.say(root, Fate::Lost, said);
+            text = self.text(whose, &file);
+            outcome = compile(&text);
+        }
+        let policy = outcome.map_err(|problems| {
+            let problems =
+                format!("{file} comes to no right policy, so nothing was written:\n{problems}");
+            Stop::policy(problems)
+        })?;
+        Ok(Imported { text, report: self.report, summary: Summary(&policy).to_string() })
+    }
+
+    fn text(&self, whose: &str, file: &str) -> String {
         let top = [
             format!(
                 "Made from {file} of {whose} by `faregate import`. What is not in it is said at the end."
@@ -203,22 +221,19 @@ impl Import<'_> {
             "  faregate check FILE   says whether it is right".to_owned(),
             "  faregate explain      says what each key is for".to_owned(),
         ];
+        let report = self.report.lines();
+        let mut end = Vec::new();
         if !report.is_empty() {
-            self.draft.remarks.push(format!("What became of the rest of {file}:"));
-            self.draft.remarks.push(String::new());
+            end.push(format!("What became of the rest of {file}:"));
+            end.push(String::new());
         }
-        self.draft.remarks.extend(report);
-        let text = self.draft.text(&top);
-        match Policy::compile(&text, "the policy made of it", 1, None) {
-            Ok(policy) => {
-                let summary = Summary(&policy).to_string();
-                Ok(Imported { text, report: self.report, summary })
-            }
-            Err(problems) => Err(Stop::policy(format!(
-                "{file} comes to no right policy, so nothing was written:\n{problems}"
-            ))),
-        }
+        end.extend(report);
+        self.draft.text(&top, &end)
     }
+}
+
+fn compile(text: &str) -> Result<Policy, faregate_policy::Problems> {
+    Policy::compile(text, "the policy made of it", 1, None)
 }
 
 fn read(file: &Path) -> Result<String, Stop> {

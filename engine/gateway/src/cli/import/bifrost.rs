@@ -11,10 +11,11 @@ mod rules;
 
 use super::{
     Import,
-    draft::{self, ADMIN, Model, span},
+    draft::{ADMIN, Model},
     litellm::{is_model_name, whole_weights},
     report::Fate,
     source::{self, Family, whole},
+    toml::{self, span},
     tree::Node,
 };
 
@@ -73,7 +74,7 @@ fn provider(import: &mut Import<'_>, name: &str, node: &Node) -> Option<Served> 
         import.report.note(node, Fate::Lost, text);
         return None;
     };
-    if draft::name(name) != name {
+    if toml::name(name) != name {
         import.report.note(node, Fate::Lost, "a policy takes no such name of a provider");
         return None;
     }

@@ -7,7 +7,10 @@ use std::fmt::Write;
 use faregate_adapters::quirks;
 use faregate_policy::{Policy, known};
 
-use super::report::clean;
+use super::{
+    report::clean,
+    toml::{head, key, list, quoted, span, variable},
+};
 
 /// The lines of a section: keys with their values as TOML, and comments.
 pub(super) type Lines = Vec<String>;
@@ -141,6 +144,23 @@ impl Draft {
         self.models.iter().map(|model| model.targets.len()).max().unwrap_or(0)
     }
 
+    /// Makes comments of all limits of money; whether there were any.
+    pub(super) fn without_money(&mut self) -> bool {
+        let teams = self.teams.iter_mut().map(|(_, scope)| scope);
+        let keys = self.keys.iter_mut().map(|key| &mut key.scope);
+        let mut any = false;
+        for scope in teams.chain(keys).chain([&mut self.organisation]) {
+            let (money, rest): (Vec<_>, Vec<_>) =
+                scope.limits.drain(..).partition(|limit| limit.starts_with('$'));
+            scope.limits = rest;
+            any |= !money.is_empty();
+            let comment =
+                |limit: String| format!("# limits: \"{limit}\" (refused beside the rest)");
+            scope.lines.extend(money.into_iter().map(comment));
+        }
+        any
+    }
+
     fn free_name(&self, names: &[String]) -> String {
         let taken = |name: &str| self.providers.iter().any(|provider| provider.name == name);
         let last = names.last().map_or("provider", String::as_str);
@@ -150,7 +170,7 @@ impl Draft {
     }
 
     /// The policy.
-    pub(super) fn text(&self, top: &[String]) -> String {
+    pub(super) fn text(&self, top: &[String], end: &[String]) -> String {
         let mut out = String::new();
         for line in top {
             comment(&mut out, line);
@@ -176,10 +196,10 @@ impl Draft {
             let _ = writeln!(out, "hash = {}", quoted(&key.hash));
             scope_lines(&mut out, &key.scope);
         }
-        if !self.remarks.is_empty() {
+        if !self.remarks.is_empty() || !end.is_empty() {
             out.push('\n');
         }
-        for line in &self.remarks {
+        for line in self.remarks.iter().chain(end) {
             comment(&mut out, line);
         }
         out
@@ -198,61 +218,6 @@ pub(super) fn is_limit(text: &str) -> bool {
         "[server]\nanonymous = true\n[providers.p]\nbase_url = \"http://localhost\"\n";
     let policy = format!("{REST}[organisation]\nlimits = [{}]\n", quoted(text));
     Policy::compile(&policy, "limit", 1, None).is_ok()
-}
-
-/// A text in quotes, as TOML has it.
-pub(super) fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => {
-                out.push('\\');
-                out.push(c);
-            }
-            c if c.is_control() => {
-                let _ = write!(out, "\\u{:04X}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
-}
-
-/// A list of texts, as TOML has it.
-pub(super) fn list(texts: &[String]) -> String {
-    let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
-    format!("[{}]", texts.join(", "))
-}
-
-/// A part of a header: bare where it can be.
-pub(super) fn key(text: &str) -> String {
-    let bare = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    if !text.is_empty() && text.bytes().all(bare) { text.to_owned() } else { quoted(text) }
-}
-
-/// A name of a provider, team or key, made of any text.
-pub(super) fn name(text: &str) -> String {
-    const BYTES_MAX: usize = 48;
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let name: String = text.chars().map(|c| if fits(c) { c } else { '-' }).collect();
-    let name = name.trim_matches('-');
-    if name.is_empty() { "unnamed".to_owned() } else { head(name, BYTES_MAX).to_owned() }
-}
-
-/// A duration as people write it.
-pub(super) fn span(ms: u64) -> String {
-    match ms {
-        ms if ms % 60_000 == 0 && ms > 60_000 => format!("{}m", ms / 60_000),
-        ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
-        ms => format!("{ms}ms"),
-    }
-}
-
-/// The first bytes of an ASCII text.
-fn head(text: &str, bytes: usize) -> &str {
-    text.get(..bytes).unwrap_or(text)
 }
 
 fn comment(out: &mut String, line: &str) {
@@ -390,13 +355,6 @@ fn write_model(out: &mut String, model: &Model) {
     out.push_str("]\n");
 }
 
-/// The made-up name of an environment variable for a secret of this provider.
-pub(super) fn variable(provider: &str, end: &str) -> String {
-    let upper = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
-    let name: String = provider.chars().map(upper).collect();
-    format!("FAREGATE_{name}_{end}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -409,17 +367,18 @@ mod tests {
     }
 
     #[test]
-    fn any_text_can_be_quoted_and_named() {
-        let text = "a\"b\\c\n\u{7f}\u{e9}\u{85}";
-        let table: toml::Table = format!("k = {}", quoted(text)).parse().unwrap();
-        assert_eq!(table["k"].as_str(), Some(text));
-        assert_eq!(name("--Search & Co\u{e9}"), "Search---Co");
-        assert_eq!(name("\u{e9}"), "unnamed");
-        assert_eq!(
-            (span(90_000), span(600_000), span(1500)),
-            ("90s".into(), "10m".into(), "1500ms".into())
-        );
-        assert_eq!(variable("azure-eu.1", "API_KEY"), "FAREGATE_AZURE_EU_1_API_KEY");
+    fn money_can_be_taken_out_of_every_scope() {
+        let limits =
+            || Scope { limits: vec!["$5/day".into(), "4 concurrent".into()], lines: vec![] };
+        let key = ClientKey { scope: limits(), ..ClientKey::default() };
+        let teams = vec![("t".to_owned(), limits())];
+        let mut draft =
+            Draft { organisation: limits(), teams, keys: vec![key], ..Draft::default() };
+        assert!(draft.without_money());
+        let text = draft.text(&[], &[]);
+        assert_eq!(text.matches("limits = [\"4 concurrent\"]").count(), 3, "{text}");
+        assert_eq!(text.matches("# limits: \"$5/day\"").count(), 3, "{text}");
+        assert!(!draft.without_money());
     }
 
     #[test]

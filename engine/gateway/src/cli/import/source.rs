@@ -10,8 +10,9 @@ use faregate_policy::{
 
 use super::{
     Import,
-    draft::{Identity, Proof, quoted, variable},
+    draft::{Identity, Proof},
     report::Fate,
+    toml::{quoted, variable},
     tree::Node,
 };
 

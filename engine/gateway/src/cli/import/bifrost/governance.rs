@@ -6,9 +6,10 @@
 use super::{
     super::{
         Import,
-        draft::{self, ClientKey, Scope, list, quoted},
+        draft::{ClientKey, Scope},
         limit::Money,
         report::Fate,
+        toml::{self, list, quoted},
         tree::Node,
     },
     Bare, Served, key,
@@ -25,8 +26,8 @@ impl Payer {
     /// The part of a header behind `teams.`
     fn header(&self) -> String {
         match &self.project {
-            Some(project) => format!("{}.projects.{}", draft::key(&self.team), draft::key(project)),
-            None => draft::key(&self.team),
+            Some(project) => format!("{}.projects.{}", toml::key(&self.team), toml::key(project)),
+            None => toml::key(&self.team),
         }
     }
 
@@ -309,7 +310,7 @@ struct Names(Vec<(String, String)>);
 
 impl Names {
     fn free(&mut self, of: &str, wanted: &str) -> String {
-        let name = draft::name(wanted);
+        let name = toml::name(wanted);
         let numbered = (2..).map(|number| format!("{name}-{number}"));
         let taken = |text: &str| {
             text == "anonymous" || self.0.iter().any(|(kind, name)| kind == of && name == text)

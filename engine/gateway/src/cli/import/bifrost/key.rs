@@ -3,9 +3,10 @@
 use super::{
     super::{
         Import,
-        draft::{self, Identity, Proof},
+        draft::{Identity, Proof},
         report::Fate,
         source::{self, Family},
+        toml,
         tree::Node,
     },
     Key,
@@ -60,9 +61,9 @@ pub(super) fn read(
     if count > 1
         && let Some(label) = label
     {
-        let label = draft::name(label);
+        let label = toml::name(label);
         let own = label.starts_with(context.name);
-        names.push(if own { label } else { draft::name(&format!("{}-{label}", context.name)) });
+        names.push(if own { label } else { toml::name(&format!("{}-{label}", context.name)) });
     }
     let line = node.map_or(context.provider.line, |node| node.line);
     let provider = import.draft.provider(identity, &names, &format!("line {line}"));

@@ -3,9 +3,10 @@
 use super::{
     super::{
         Import,
-        draft::{self, Identity, Proof},
+        draft::{Identity, Proof},
         report::Fate,
         source::{self, Family},
+        toml,
         tree::Node,
     },
     Target,
@@ -366,7 +367,7 @@ fn names(base: &str, prefix: Option<&str>, identity: &Identity) -> Vec<String> {
         Some(label.to_owned())
     });
     let mut names: Vec<String> = Vec::new();
-    if let Some(prefix) = prefix.filter(|prefix| draft::name(prefix) == **prefix) {
+    if let Some(prefix) = prefix.filter(|prefix| toml::name(prefix) == **prefix) {
         names.push(prefix.to_owned());
     }
     let at_home = base != "server" && (identity.base_url.is_none() || base != "openai");
@@ -374,15 +375,15 @@ fn names(base: &str, prefix: Option<&str>, identity: &Identity) -> Vec<String> {
         names.push(base.to_owned());
     }
     match place {
-        Some(place) if base == "server" || base == "openai" => names.push(draft::name(&place)),
-        Some(place) => names.push(draft::name(&format!("{base}-{place}"))),
+        Some(place) if base == "server" || base == "openai" => names.push(toml::name(&place)),
+        Some(place) => names.push(toml::name(&format!("{base}-{place}"))),
         None if !at_home => names.push(base.to_owned()),
         None => {}
     }
     if let Proof::Reference(at) = &identity.key {
         let variable = at.rsplit([':', '/']).next().unwrap_or_default().to_ascii_lowercase();
         let short = variable.replace("_api_key", "").replace("_key", "").replace('_', "-");
-        names.push(draft::name(&short));
+        names.push(toml::name(&short));
     }
     names
 }

@@ -5,10 +5,11 @@
 
 use super::super::{
     Import,
-    draft::{ADMIN, ClientKey, Scope, span},
+    draft::{ADMIN, ClientKey, Scope},
     limit::Money,
     report::Fate,
     source::whole,
+    toml::span,
     tree::Node,
 };
 
