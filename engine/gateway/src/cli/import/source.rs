@@ -267,7 +267,10 @@ impl Import<'_> {
         let name = name.to_ascii_lowercase();
         let value = match reference(text) {
             Some(name) => format!("env:{name}"),
-            None if is_secret_field(&name) || may_be_secret(text) => {
+            // An organisation of OpenAI's is a name, however random it looks.
+            None if is_secret_field(&name)
+                || may_be_secret(text) && name != "openai-organization" =>
+            {
                 let at = format!("env:{}", variable(provider, &upper(&name)));
                 let said = format!(
                     "the value may be a secret and was not copied: keep it in {}",

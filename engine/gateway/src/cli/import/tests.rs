@@ -267,6 +267,21 @@ fn no_secret_of_a_file_gets_out() {
 }
 
 #[test]
+fn a_head_field_is_copied_when_it_cannot_be_a_secret() {
+    let text = imported(&one(
+        "{model: gpt-5, organization: org-K3jf84nd83kdLs93kd, extra_headers: {x-team: search, \
+         x-session-token: abc, x-tag: a1b2c3d4e5f6a7b8c9}}",
+    ));
+    let lines = "\"openai-organization\" = \"org-K3jf84nd83kdLs93kd\", \"x-team\" = \"search\"";
+    assert!(text.text.contains(lines), "{}", text.text);
+    for secret in ["\"abc\"", "a1b2c3"] {
+        assert!(!text.text.contains(secret), "{}", text.text);
+    }
+    assert!(text.text.contains("env:FAREGATE_OPENAI_X_SESSION_TOKEN"), "{}", text.text);
+    assert!(text.report.count(Fate::Todo) == 2, "{:?}", text.report.lines());
+}
+
+#[test]
 fn an_address_with_a_password_is_not_repeated() {
     for base in ["https://u:SECRETMARKER@h/v1", "https://h/v1?key=SECRETMARKER", "SECRETMARKER"] {
         let imported = imported(&one(&format!("{{model: openai/m, api_base: '{base}'}}")));

@@ -123,6 +123,12 @@ pub(super) fn read(import: &mut Import<'_>, root: &Node, reach: &Reach<'_>) {
         }
         import.draft.keys.push(ClientKey { name, hash, scope });
     }
+    if let Some(keys) = root.get("governance").and_then(|governance| governance.get("virtual_keys"))
+        && !keys.is_empty()
+    {
+        let text = "clients show them in authorization, x-api-key, x-goog-api-key or api-key; x-bf-vk is not read";
+        import.report.say(keys, Fate::Differs, text);
+    }
     enforcement(import, root);
 }
 

@@ -118,6 +118,11 @@ pub(super) const ALL: &[Reason] = &[
         Fate::Lost,
         "callers show keys, not tokens, in this version",
     ),
+    (
+        "general_settings.litellm_key_header_name",
+        Fate::Lost,
+        "clients show their key in authorization, x-api-key, x-goog-api-key or api-key",
+    ),
     ("general_settings.custom_auth", Fate::Lost, "callers are told by [[keys]]"),
     ("general_settings.ui_", Fate::Needless, "there is no user interface"),
     ("guardrails", Fate::Lost, "no guardrails in this version"),
