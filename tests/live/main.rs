@@ -15,6 +15,7 @@ mod dialects;
 mod drain;
 mod faults;
 mod front;
+mod import;
 mod llama;
 mod newcomer;
 mod rates;

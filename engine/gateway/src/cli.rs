@@ -4,6 +4,7 @@ mod check;
 mod close;
 mod demo;
 mod doctor;
+mod import;
 mod init;
 mod key;
 mod ledger;
@@ -24,6 +25,7 @@ Examples:
   faregate demo                            see it at work, with nothing set up
   OPENAI_API_KEY=… faregate serve          an OpenAI-compatible endpoint at http://127.0.0.1:4000/v1
   faregate init && faregate serve -c faregate.toml
+  faregate import config.yaml              start from the file of LiteLLM or Bifrost
   faregate key new --name ci --team search mint a key; only its hash goes into the policy
   faregate check faregate.toml             is the policy right?
   faregate doctor                          is this machine right?
@@ -66,6 +68,9 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Turn LiteLLM's config.yaml or Bifrost's config.json into a policy, and say what is not in it.
+    #[command(after_long_help = import::HELP, after_help = "--help says what becomes of what.")]
+    Import(import::Options),
     /// Say whether this machine is right: kernel, io_uring, limits, ports, clock, providers.
     Doctor {
         /// The policy file whose ports and providers are looked at.
@@ -142,6 +147,7 @@ fn perform(command: Command) -> Result<(), Stop> {
         Command::Serve { config } => serve_until_signal(config),
         Command::Check { file } => check::run(&file),
         Command::Init { file, force } => init::run(&file, force),
+        Command::Import(options) => import::run(&options),
         Command::Doctor { config } => doctor::run(config),
         Command::Key { command: KeyCommand::New { name, team } } => {
             key::mint(&name, team.as_deref())

@@ -224,6 +224,7 @@ mod tests {
             upstream: Framing::Chunked,
             downstream: Downstream::Chunked,
             events,
+            array: false,
             drop_usage_chunk: false,
             metered: true,
             form: Form::Chat,

@@ -225,6 +225,10 @@ impl Walk {
             upstream: info.framing,
             downstream: info.downstream,
             events: (info.events || info.frames && self.surface.form().is_some()) && !info.coded,
+            array: answers
+                && self.streams
+                && self.wants_array()
+                && !(info.events || info.frames || info.coded),
             drop_usage_chunk: self.adds_usage && info.events && !info.coded,
             metered: answers && self.surface.is_metered() && !info.coded,
             form: self.form(),

@@ -128,6 +128,7 @@ mod tests {
             vectors: None,
             names: Names::default(),
             customs: None,
+            input: None,
             seed: 7,
             terms,
         };
