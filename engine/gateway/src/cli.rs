@@ -5,6 +5,7 @@ mod demo;
 mod doctor;
 mod init;
 mod key;
+mod prices;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
@@ -22,6 +23,7 @@ Examples:
   faregate init && faregate serve -c faregate.toml
   faregate key new --name ci --team search mint a key; only its hash goes into the policy
   faregate check faregate.toml             is the policy right?
+  faregate prices openai/gpt-5-mini        what does a model cost?
   faregate doctor                          is this machine right?";
 
 /// One endpoint for every model: an AI gateway.
@@ -71,6 +73,14 @@ enum Command {
     Key {
         #[command(subcommand)]
         command: KeyCommand,
+    },
+    /// Say what models cost, find models by name, or renew the catalogue of prices.
+    #[command(args_conflicts_with_subcommands = true, after_help = prices::HELP)]
+    Prices {
+        #[command(flatten)]
+        asked: prices::Asked,
+        #[command(subcommand)]
+        command: Option<prices::Command>,
     },
     /// Explain a key of the policy file, or all of them.
     Explain {
@@ -133,6 +143,8 @@ fn perform(command: Command) -> Result<(), Stop> {
             key::mint(&name, team.as_deref())
         }
         Command::Key { command: KeyCommand::Hash } => key::hash(),
+        Command::Prices { command: Some(command), .. } => prices::perform(&command),
+        Command::Prices { asked, .. } => prices::answer(&asked),
         Command::Explain { key } => check::explain(key.as_deref()),
     }
 }

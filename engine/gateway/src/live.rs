@@ -26,6 +26,7 @@ use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    catalogue,
     credentials::{self, Credential, Keeper, Source},
     reply, tls,
     upstream::{Name, Place, Resolver, Upstream, UpstreamId},
@@ -130,8 +131,9 @@ impl Builder {
         file: &str,
         before: Option<&Live>,
     ) -> Result<Live, String> {
-        let policy = Policy::compile(text, file, self.cores, before.map(|live| &*live.policy))
+        let mut policy = Policy::compile(text, file, self.cores, before.map(|live| &*live.policy))
             .map_err(|problems| problems.to_string())?;
+        catalogue::attach(&mut policy)?;
         self.make(policy, before)
     }
 
@@ -157,6 +159,7 @@ impl Builder {
                 .map_err(|e| work.problem("server.tls", &e))
                 .ok()
         });
+        work.files.extend(policy.server.price_catalogue.clone());
         let Work { places, credentials, files, problems, .. } = work;
         if !problems.is_empty() {
             return Err(problems);

@@ -7,6 +7,7 @@ mod answer;
 mod attempt;
 mod buffer;
 mod carry;
+mod catalogue;
 mod cli;
 mod client;
 mod clock;
