@@ -14,6 +14,7 @@ mod drain;
 mod faults;
 mod front;
 mod newcomer;
+mod prices;
 mod rates;
 mod realtime;
 mod reload;

@@ -131,9 +131,8 @@ impl Builder {
         file: &str,
         before: Option<&Live>,
     ) -> Result<Live, String> {
-        let mut policy = Policy::compile(text, file, self.cores, before.map(|live| &*live.policy))
+        let policy = Policy::compile(text, file, self.cores, before.map(|live| &*live.policy))
             .map_err(|problems| problems.to_string())?;
-        catalogue::attach(&mut policy)?;
         self.make(policy, before)
     }
 
@@ -142,7 +141,8 @@ impl Builder {
     /// # Errors
     ///
     /// A report of every secret and file that is missing.
-    pub(crate) fn make(&self, policy: Policy, before: Option<&Live>) -> Result<Live, String> {
+    pub(crate) fn make(&self, mut policy: Policy, before: Option<&Live>) -> Result<Live, String> {
+        catalogue::attach(&mut policy)?;
         let mut work = Work {
             builder: self,
             before,

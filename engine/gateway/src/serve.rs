@@ -23,7 +23,7 @@ use faregate_policy::{
 };
 
 use crate::{
-    admin, catalogue,
+    admin,
     clock::Clock,
     credentials::Keeper,
     io::{self, Driver, Listener, Wake},
@@ -81,9 +81,7 @@ pub(crate) fn load(source: &Source, cores: usize) -> Result<(Policy, String), St
                 format!("{}: {e}; `faregate init` writes a first policy", path.display())
             })?;
             let name = path.display().to_string();
-            let mut policy =
-                Policy::compile(&text, &name, cores, None).map_err(|p| p.to_string())?;
-            catalogue::attach(&mut policy)?;
+            let policy = Policy::compile(&text, &name, cores, None).map_err(|p| p.to_string())?;
             match policy.server.cores {
                 Some(wanted) if wanted > cores => load(source, wanted),
                 _ => Ok((policy, text)),

@@ -118,7 +118,10 @@ pub(super) fn answer(asked: &Asked) -> Result<(), Stop> {
 }
 
 fn load(source: &Source) -> Result<Policy, Stop> {
-    serve::load(source, serve::cores_available()).map(|(policy, _)| policy).map_err(Stop::policy)
+    let loaded = serve::load(source, serve::cores_available());
+    let (mut policy, _) = loaded.map_err(Stop::policy)?;
+    catalogue::attach(&mut policy).map_err(Stop::policy)?;
+    Ok(policy)
 }
 
 /// What the policy's first target of that name costs.
