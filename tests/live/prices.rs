@@ -11,6 +11,7 @@ const LIST: &str = r#"{"sample_spec":{},
 
 const POLICY: &str = "[providers.openai]\napi_key = \"env:NONE\"\n\
                       [providers.fleet]\nbase_url = \"http://127.0.0.1:1\"\n\
+                      [models.m]\ntargets = [\"fleet/qwen\", \"fleet/other\"]\n\
                       [prices.\"fleet/qwen\"]\ninput = \"$0.10/M\"\noutput = \"$0.40/M\"\n";
 
 fn run(arguments: &[&str], folder: &Folder) -> Output {
@@ -83,6 +84,9 @@ fn a_newer_catalogue_is_made_named_by_the_policy_and_used() {
     assert!(sheet.contains("catalogue/2027-01-31/openai/gpt-99"), "{sheet}");
     assert!(sheet.contains("policy/fleet/qwen, from the policy"), "{sheet}");
     shown(&["check", "faregate.toml"], &folder);
+    let targets = shown(&["prices", "-c", "faregate.toml"], &folder);
+    assert!(targets.contains("no price is known for fleet/other"), "{targets}");
+    assert!(targets.lines().any(|line| line.starts_with("fleet/qwen ")), "{targets}");
 
     folder.write("new.txt", "# faregate prices 1\n# version x\nb/b\tl\ti1\na/a\tl\ti1\n");
     let broken = refused(&["check", "faregate.toml"], &folder);

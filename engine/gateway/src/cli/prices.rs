@@ -3,10 +3,10 @@
 mod show;
 mod update;
 
-use std::{borrow::Cow, fmt::Write, path::PathBuf};
+use std::{borrow::Cow, collections::HashSet, fmt::Write, path::PathBuf};
 
 use clap::{Args, Subcommand};
-use faregate_policy::Policy;
+use faregate_policy::{Policy, Priced};
 use faregate_price::{Catalogue, Found, Price};
 
 use super::{Stop, print};
@@ -25,6 +25,7 @@ const NEAR_MAX: usize = 8;
 pub(super) const HELP: &str = "\
 Examples:
   faregate prices                                    where the prices are from, and of what day
+  faregate prices -c faregate.toml                   what the targets of this policy cost, and which have no price
   faregate prices openai/gpt-5-mini                  every price of a model
   faregate prices -c faregate.toml fleet/qwen3-32b   as this policy has it: its own prices come first
   faregate prices --search gpt-5 mini                models whose names hold both words
@@ -104,7 +105,8 @@ pub(super) fn answer(asked: &Asked) -> Result<(), Stop> {
         return search(&catalogue, asked);
     }
     if asked.models.is_empty() {
-        return print(&about(&catalogue));
+        let targets = policy.as_ref().map(targets).unwrap_or_default();
+        return print(&format!("{}{targets}", about(&catalogue)));
     }
     let mut known = Vec::new();
     for model in &asked.models {
@@ -185,6 +187,27 @@ fn search(catalogue: &Catalogue, asked: &Asked) -> Result<(), Stop> {
         let _ = writeln!(text, "and {more} more: add a word, or --json for all");
     }
     print(&text)
+}
+
+/// What the policy's targets cost, and which of them nobody has a price for.
+fn targets(policy: &Policy) -> String {
+    let (mut known, mut unknown) = (Vec::new(), String::new());
+    let mut seen = HashSet::new();
+    for (index, target) in policy.targets.iter().enumerate() {
+        if target.model.contains('*') || !seen.insert(&*target.name) {
+            continue;
+        }
+        match policy.price(index, &target.model) {
+            Some(Priced { price, id }) => {
+                known.push(Known { name: Cow::Borrowed(&*target.name), id, source: "", price });
+            }
+            None => {
+                let _ = writeln!(unknown, "no price is known for {}", target.name);
+            }
+        }
+    }
+    let listed = if known.is_empty() { String::new() } else { show::list(&known) };
+    format!("\n{listed}{unknown}")
 }
 
 /// Where the prices are from.

@@ -190,5 +190,5 @@ fn what_changes_between_catalogues_is_told() {
     assert_eq!(told, expected);
     assert_eq!(new.changes(&new), []);
     let again = Catalogue::write(&old.origin(), old.entries().collect());
-    assert_eq!(again, old.text);
+    assert_eq!(again, format!("{}\n", old.text));
 }
