@@ -92,8 +92,22 @@ fn a_newer_catalogue_is_made_named_by_the_policy_and_used() {
     let broken = refused(&["check", "faregate.toml"], &folder);
     assert!(broken.contains("new.txt: line 4: the names are not in order"), "{broken}");
     assert!(refused(&update, &folder).contains("it is not overwritten"));
+    std::fs::remove_file(folder.join("new.txt")).unwrap();
+    let absent = refused(&["prices", "-c", "faregate.toml"], &folder);
+    assert!(absent.contains("server.price_catalogue: new.txt: "), "{absent}");
+    shown(&["check", "faregate.toml"], &folder);
     folder.write("list.json", "{}");
     let none = refused(&["prices", "update", "--from", "list.json", "--out", "other.txt"], &folder);
     assert!(none.contains("list.json: this is neither"), "{none}");
     assert!(!folder.join("other.txt").exists());
+}
+
+#[test]
+fn a_gateway_does_not_start_without_the_catalogue_that_its_policy_names() {
+    let folder = Folder::new();
+    let policy = "[server]\nlisten = \"127.0.0.1:0\"\nadmin = \"off\"\nprice_catalogue = \"absent.txt\"\n\
+                  [providers.fleet]\nbase_url = \"http://127.0.0.1:1\"\n";
+    folder.write("faregate.toml", policy);
+    let said = refused(&["serve", "-c", "faregate.toml"], &folder);
+    assert!(said.contains("server.price_catalogue: absent.txt: "), "{said}");
 }
