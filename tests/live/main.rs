@@ -18,6 +18,7 @@ mod front;
 mod import;
 mod llama;
 mod newcomer;
+mod prices;
 mod rates;
 mod realtime;
 mod reload;

@@ -8,6 +8,7 @@ mod import;
 mod init;
 mod key;
 mod ledger;
+mod prices;
 mod spend;
 mod statement;
 
@@ -28,6 +29,7 @@ Examples:
   faregate import config.yaml              start from the file of LiteLLM or Bifrost
   faregate key new --name ci --team search mint a key; only its hash goes into the policy
   faregate check faregate.toml             is the policy right?
+  faregate prices openai/gpt-5-mini        what does a model cost?
   faregate doctor                          is this machine right?
   faregate spend --by team,model           who spent what?";
 
@@ -91,6 +93,14 @@ enum Command {
     /// Close a month of the books, or compare a closed one with its hash.
     #[command(after_help = close::HELP)]
     Close(close::Close),
+    /// Say what models cost, find models by name, or renew the catalogue of prices.
+    #[command(args_conflicts_with_subcommands = true, after_help = prices::HELP)]
+    Prices {
+        #[command(flatten)]
+        asked: prices::Asked,
+        #[command(subcommand)]
+        command: Option<prices::Command>,
+    },
     /// Explain a key of the policy file, or all of them.
     Explain {
         /// Its path, as in `server.deadlines.head`; without one, every key is listed.
@@ -156,6 +166,8 @@ fn perform(command: Command) -> Result<(), Stop> {
         Command::Spend(spend) => spend::run(spend),
         Command::Statement(statement) => statement::run(statement),
         Command::Close(close) => close::run(&close),
+        Command::Prices { command: Some(command), .. } => prices::perform(&command),
+        Command::Prices { asked, .. } => prices::answer(&asked),
         Command::Explain { key } => check::explain(key.as_deref()),
     }
 }

@@ -29,6 +29,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     affinity::Affinity,
+    catalogue,
     credentials::{self, Credential, Keeper, Source},
     reply, tls,
     upstream::{Name, Place, Resolver, Upstream, UpstreamId},
@@ -153,7 +154,8 @@ impl Builder {
     /// # Errors
     ///
     /// A report of every secret and file that is missing.
-    pub(crate) fn make(&self, policy: Policy, before: Option<&Live>) -> Result<Live, String> {
+    pub(crate) fn make(&self, mut policy: Policy, before: Option<&Live>) -> Result<Live, String> {
+        catalogue::attach(&mut policy)?;
         let mut work = Work {
             builder: self,
             before,
@@ -170,6 +172,7 @@ impl Builder {
                 .map_err(|e| work.problem("server.tls", &e))
                 .ok()
         });
+        work.files.extend(policy.server.price_catalogue.clone());
         let Work { places, credentials, files, problems, .. } = work;
         if !problems.is_empty() {
             return Err(problems);

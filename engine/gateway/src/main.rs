@@ -9,6 +9,7 @@ mod attempt;
 mod books;
 mod buffer;
 mod carry;
+mod catalogue;
 mod cli;
 mod client;
 mod clock;
