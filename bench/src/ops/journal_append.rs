@@ -1,7 +1,7 @@
 //! Rows made durable: what the journal takes for a thousand of them, with a disk and without.
 //!
-//! A call appends [`ROWS`] rows as a busy gateway writes them, in one batch. With the disk there is one sync a call, so the
-//! time is mostly the disk's; without it, it is the checks, the bytes, their checksum and the balances.
+//! A call appends rows as a busy gateway writes them, in one batch. With the disk there is one sync a call, so the time is
+//! mostly the disk's; without it, it is the checks, the bytes, their checksum and the balances.
 
 use std::{
     fs, io,
@@ -21,18 +21,17 @@ use faregate_price::NanoUsd;
 
 use super::{Group, Operation, Ready};
 
-/// Rows of one call.
-const ROWS: u64 = 1_000;
-
 const START: Start = Start { node: 1, boot: 1, at: 0 };
 
 pub(super) const GROUP: Group = Group {
     name: "journal_append",
     operations: &[
         Operation::ours("a thousand rows, no disk", || {
-            ready(Journal::open(Nowhere, ENDLESS, START).ok())
+            ready(Journal::open(Nowhere, ENDLESS, START).ok(), 1_000)
         }),
-        Operation::ours("a thousand rows, one sync", on_disk),
+        Operation::ours("a thousand rows, one sync", || on_disk(1_000)),
+        // What the journal's thread gathers at most, and what one batch takes.
+        Operation::ours("six thousand rows, one sync", || on_disk(6_000)),
     ],
 };
 
@@ -40,13 +39,15 @@ pub(super) const GROUP: Group = Group {
 const ENDLESS: Settings =
     Settings { segment_bytes: 32 << 20, bytes_max: u64::MAX / 4, spare_bytes: 0 };
 
-fn on_disk() -> Ready {
-    let folder = Folder(Path::new(env!("CARGO_MANIFEST_DIR")).join("out/journal_append"));
+fn on_disk(rows: u64) -> Ready {
+    let folder = Folder(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("out/journal_append").join(rows.to_string()),
+    );
     drop(fs::remove_dir_all(&folder.0));
     let journal = Files::open(&folder.0).ok();
     let journal = journal.and_then(|disk| Journal::open(disk, ENDLESS, START).ok());
-    let mut ready = ready(journal);
-    Ready::new(0, ROWS, move || {
+    let mut ready = ready(journal, rows);
+    Ready::new(0, rows, move || {
         // The folder goes with the operation.
         let _kept = &folder;
         ready.call()
@@ -56,15 +57,16 @@ fn on_disk() -> Ready {
 /// Appends rows with ever new numbers. No journal answers with none, which is not what is expected.
 fn ready<D: Disk + 'static>(
     journal: Option<(Journal<D>, faregate_ledger::journal::Recovery)>,
+    rows: u64,
 ) -> Ready
 where
     D::File: 'static,
     D::Lock: 'static,
 {
     let mut journal = journal.map(|(journal, _)| journal);
-    let mut records: Vec<Record> = (0..ROWS).map(|at| Record::Row(Box::new(row(at)))).collect();
+    let mut records: Vec<Record> = (0..rows).map(|at| Record::Row(Box::new(row(at)))).collect();
     let mut next = 1;
-    Ready::new(0, ROWS, move || {
+    Ready::new(0, rows, move || {
         for record in &mut records {
             if let Record::Row(row) = record {
                 row.id.number = next;
