@@ -4,8 +4,9 @@
 //! The one list that reading, defaults, diagnostics, `faregate policy explain` and the documents
 //! are made from. A key that is not here is refused.
 
+pub(crate) mod money;
 mod prices;
-pub(crate) mod rows;
+mod rows;
 
 use std::time::Duration;
 

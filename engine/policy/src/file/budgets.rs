@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Reader, Word, moment, providers::did_you_mean, section::Section};
 use crate::{
     budget::{Budget, Calendar, LIMIT_MAX, Raise, window},
-    reference::rows::MONTHS,
+    reference::money::MONTHS,
     time::Wall,
     units,
 };

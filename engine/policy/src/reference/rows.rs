@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Key, Kind, Section, prices};
+use super::{Key, Kind, Section, money, prices};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -67,26 +67,6 @@ const CACHE_KEYS: &[Key] = &[
     ),
 ];
 
-/// The days of a week, as a calendar may begin it.
-const WEEKDAYS: &[&str] =
-    &["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
-
-/// The months of a year, in their order.
-pub(crate) const MONTHS: &[&str] = &[
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
-
 /// Every table.
 pub const SECTIONS: &[Section] = &[
     Section {
@@ -108,56 +88,8 @@ pub const SECTIONS: &[Section] = &[
             named("currencies", "what other currencies than the dollar are worth"),
         ],
     },
-    Section {
-        path: "ledger",
-        help: "where what requests cost is written down",
-        keys: &[key(
-            "dir",
-            Kind::Text,
-            "",
-            "\"/var/lib/faregate\"",
-            "folder of the journal and the store, one gateway's alone, or \"off\"; left out: FAREGATE_DATA, else faregate in \
-             the user's data folder; read at the start only",
-        )],
-    },
-    Section {
-        path: "attribution",
-        help: "whom and what a request is for, as its client says",
-        keys: &[
-            key(
-                "user",
-                Kind::Texts,
-                "",
-                "[\"header:x-user\", \"body:user\"]",
-                "where the end user's name is read: header:NAME or body:MEMBER.MEMBER, the first that \
-                 says something; left out: the head fields of Faregate, LiteLLM and Helicone, then \
-                 safety_identifier, user and metadata.user_id of the body",
-            ),
-            key(
-                "session",
-                Kind::Texts,
-                "",
-                "\"header:x-session-id\"",
-                "where the session's name is read; left out: the head fields of Faregate, LiteLLM, \
-                 Bifrost, Helicone, Claude Code and Codex, session_id and prompt_cache_key of the body",
-            ),
-            key(
-                "tags",
-                Kind::TextsByName,
-                "",
-                "{ feature = \"header:x-feature\", env = \"body:metadata.env\" }",
-                "tags and where each is read",
-            ),
-            key(
-                "conventions",
-                Kind::Flag,
-                "true",
-                "false",
-                "whether x-faregate-tags, x-litellm-tags, x-bf-dim-*, helicone-property-*, \
-                 x-portkey-metadata, cf-aig-metadata and the members of metadata make tags, too",
-            ),
-        ],
-    },
+    money::LEDGER,
+    money::ATTRIBUTION,
     Section {
         path: "server",
         help: "where Faregate listens and what it allows a client",
@@ -641,70 +573,9 @@ pub const SECTIONS: &[Section] = &[
             key("open_max", duration(HOUR), "1m", "\"1m\"", "the longest time until a probe"),
         ],
     },
-    Section {
-        path: "budgets",
-        help: "whose calendar budgets go by",
-        keys: &[
-            key(
-                "timezone",
-                Kind::Text,
-                "UTC",
-                "\"Europe/Berlin\"",
-                "the zone in which hours, days and months begin, by its IANA name",
-            ),
-            key(
-                "week_start",
-                Kind::Choice(WEEKDAYS),
-                "monday",
-                "\"sunday\"",
-                "the first day of a week",
-            ),
-            key(
-                "fiscal_year_start",
-                Kind::Choice(MONTHS),
-                "january",
-                "\"april\"",
-                "the month in which years begin, and from which quarters are counted",
-            ),
-        ],
-    },
-    Section {
-        path: "….limits[]",
-        help: "an entry of limits that says more than a text can, wherever limits stand",
-        keys: &[
-            key("limit", Kind::Text, "", "\"$500/month\"", "the limit itself"),
-            key(
-                "soft",
-                Kind::Flag,
-                "false",
-                "true",
-                "whether it counts and warns, and never refuses; of budgets only",
-            ),
-            key(
-                "timezone",
-                Kind::Text,
-                "",
-                "\"Europe/Berlin\"",
-                "the zone in which its windows begin; left out: that of budgets; of budgets only",
-            ),
-            key(
-                "warn_at",
-                Kind::Texts,
-                "",
-                "[\"50%\", \"80%\"]",
-                "shares of it at which a warning is given, once a window; of budgets only",
-            ),
-            table("raise", "more of it for some time"),
-        ],
-    },
-    Section {
-        path: "….limits[].raise",
-        help: "more of a budget for some time",
-        keys: &[
-            key("to", Kind::Text, "", "\"$800\"", "how much there is in each window until then"),
-            key("until", Kind::Moment, "", "\"2026-12-01\"", "when it ends"),
-        ],
-    },
+    money::BUDGETS,
+    money::LIMIT,
+    money::RAISE,
     Section {
         path: "organisation",
         help: "everybody together",
@@ -779,11 +650,11 @@ pub(super) const fn key(
     Key { name, kind, default, example, help }
 }
 
-const fn table(name: &'static str, help: &'static str) -> Key {
+pub(super) const fn table(name: &'static str, help: &'static str) -> Key {
     key(name, Kind::Table, "", "", help)
 }
 
-const fn named(name: &'static str, help: &'static str) -> Key {
+pub(super) const fn named(name: &'static str, help: &'static str) -> Key {
     key(name, Kind::Named, "", "", help)
 }
 
@@ -791,6 +662,6 @@ pub(super) const fn rows(name: &'static str, help: &'static str) -> Key {
     key(name, Kind::Rows, "", "", help)
 }
 
-const fn duration(max: Duration) -> Kind {
+pub(super) const fn duration(max: Duration) -> Kind {
     Kind::Duration(MS, max)
 }
