@@ -5,6 +5,7 @@
 //! together.
 //! Format: <https://toml.io/en/v1.1.0>
 
+mod budgets;
 mod callers;
 mod limits;
 mod models;
@@ -28,6 +29,7 @@ use crate::{
     problem::{PROBLEMS_MAX, Problem, Problems},
     retry::RetryBudget,
 };
+use limits::Scopes;
 use section::Section;
 
 /// Bytes of a policy file.
@@ -113,7 +115,8 @@ fn read(
     let providers = providers::read(reader, root, &server);
     server.passthrough = providers::passthrough(reader, &table, &providers);
     let (models, targets) = models::read(reader, root, &providers, breaker, previous);
-    let mut book = callers::Book::new(reader, &models, cores, previous);
+    let calendar = budgets::calendar(reader, &root.table("budgets"));
+    let mut book = callers::Book::new(reader, &models, Scopes::new(cores, calendar, previous));
     book.read(root, &table, &server.listen);
     let (keys, scopes) = book.close();
     let retry_budget = match previous {

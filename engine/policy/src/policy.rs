@@ -6,6 +6,7 @@ use std::{borrow::Cow, fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Dur
 use faregate_adapters::{dialect::Form, kind::Kind, quirks::Quirks, surface::Family};
 
 use crate::{
+    budget::Budget,
     caller::{Caller, Keys},
     health::{Breaker, BreakerSettings},
     key,
@@ -293,8 +294,10 @@ pub struct Scope {
     /// `organisation`, `team/search`, `project/search/ranking`, `agent/search/ranking/crawler`,
     /// `key/search-ci`.
     pub name: Box<str>,
-    /// Its limits. Never empty.
+    /// What it may use in any period, and at a time.
     pub limits: Vec<Limit>,
+    /// What it may use in windows of the calendar, or at all. Not both are empty.
+    pub budgets: Vec<Budget>,
 }
 
 /// A bound on what a scope may use.
@@ -357,7 +360,7 @@ pub struct Retries {
 impl Policy {
     /// Reads a policy. `file` is its name in the diagnostics; `cores` share the limits.
     ///
-    /// Limits of the same scope, kind and period as in `previous`, and targets of the same name, go
+    /// Limits and budgets of the same scope, kind and period as in `previous`, and targets of the same name, go
     /// on counting where they are. Nothing of `previous` changes before [`Policy::take_effect`].
     ///
     /// # Errors
@@ -411,9 +414,16 @@ impl Policy {
                 limit.pool.resize(limit.amount, crate::time::nanos(limit.period));
             }
         }
+        self.budgets().for_each(|(_, budget)| budget.take_effect());
         for target in &self.targets {
             target.breaker.set(self.breaker);
         }
+    }
+
+    /// Every budget, each with its scope's name.
+    pub fn budgets(&self) -> impl Iterator<Item = (&str, &Budget)> {
+        let scopes = self.scopes.iter();
+        scopes.flat_map(|scope| scope.budgets.iter().map(|budget| (&*scope.name, budget)))
     }
 
     /// The caller who shows `credential`, if it is a key of the policy.

@@ -15,11 +15,11 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 const LIMITS: Key = key(
     "limits",
-    Kind::Texts,
+    Kind::Limits,
     "",
-    "[\"600 requests/min\", \"2M tokens/min\", \"40 concurrent\"]",
-    "what everybody in it may use together: requests or tokens in a period of at most a day, \
-     requests at a time",
+    "[\"$500/month\", \"600 requests/min\", \"2M tokens/min\", \"40 concurrent\"]",
+    "what everybody in it may use together: money, tokens or requests in a window of the calendar or \
+     in all, requests or tokens in any period of at most a day, requests at a time",
 );
 
 const ALLOWED: Key = key(
@@ -30,6 +30,26 @@ const ALLOWED: Key = key(
     "the models that may be asked for, as clients spell them, * included; left out: all that the \
      level above allows",
 );
+
+/// The days of a week, as a calendar may begin it.
+const WEEKDAYS: &[&str] =
+    &["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+
+/// The months of a year, in their order.
+pub(crate) const MONTHS: &[&str] = &[
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
 
 /// Every table.
 pub const SECTIONS: &[Section] = &[
@@ -42,6 +62,7 @@ pub const SECTIONS: &[Section] = &[
             named("models", "names that clients ask for"),
             table("retries", "what is tried again"),
             table("breaker", "when a target counts as down"),
+            table("budgets", "whose calendar budgets go by"),
             table("organisation", "everybody together"),
             named("teams", "who pays"),
             rows("keys", "who may call"),
@@ -454,6 +475,70 @@ pub const SECTIONS: &[Section] = &[
                 "time until the first probe, doubled each time",
             ),
             key("open_max", duration(HOUR), "1m", "\"1m\"", "the longest time until a probe"),
+        ],
+    },
+    Section {
+        path: "budgets",
+        help: "whose calendar budgets go by",
+        keys: &[
+            key(
+                "timezone",
+                Kind::Text,
+                "UTC",
+                "\"Europe/Berlin\"",
+                "the zone in which hours, days and months begin, by its IANA name",
+            ),
+            key(
+                "week_start",
+                Kind::Choice(WEEKDAYS),
+                "monday",
+                "\"sunday\"",
+                "the first day of a week",
+            ),
+            key(
+                "fiscal_year_start",
+                Kind::Choice(MONTHS),
+                "january",
+                "\"april\"",
+                "the month in which years begin, and from which quarters are counted",
+            ),
+        ],
+    },
+    Section {
+        path: "….limits[]",
+        help: "an entry of limits that says more than a text can, wherever limits stand",
+        keys: &[
+            key("limit", Kind::Text, "", "\"$500/month\"", "the limit itself"),
+            key(
+                "soft",
+                Kind::Flag,
+                "false",
+                "true",
+                "whether it counts and warns, and never refuses; of budgets only",
+            ),
+            key(
+                "timezone",
+                Kind::Text,
+                "",
+                "\"Europe/Berlin\"",
+                "the zone in which its windows begin; left out: that of budgets; of budgets only",
+            ),
+            key(
+                "warn_at",
+                Kind::Texts,
+                "",
+                "[\"50%\", \"80%\"]",
+                "shares of it at which a warning is given, once a window; of budgets only",
+            ),
+            table("raise", "more of it for some time"),
+        ],
+    },
+    Section {
+        path: "….limits[].raise",
+        help: "more of a budget for some time",
+        keys: &[
+            key("to", Kind::Text, "", "\"$800\"", "how much there is in each window until then"),
+            key("until", Kind::Moment, "", "\"2026-12-01\"", "when it ends"),
         ],
     },
     Section {
