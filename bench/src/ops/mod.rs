@@ -8,6 +8,7 @@ mod body_patch;
 mod body_rewrite;
 mod body_scan;
 mod bucket_take;
+mod budget_hold;
 mod chunk_decode;
 mod chunk_whole;
 mod error_body;
@@ -62,7 +63,7 @@ pub struct Ready {
 }
 
 /// Every operation.
-pub const GROUPS: [Group; 20] = [
+pub const GROUPS: [Group; 21] = [
     nothing::GROUP,
     head_request::GROUP,
     head_response::GROUP,
@@ -80,6 +81,7 @@ pub const GROUPS: [Group; 20] = [
     policy_lookup::GROUP,
     model_resolve::GROUP,
     bucket_take::GROUP,
+    budget_hold::GROUP,
     exchange::GROUP,
     error_body::GROUP,
     policy_compile::GROUP,
