@@ -9,6 +9,7 @@ mod body_patch;
 mod body_rewrite;
 mod body_scan;
 mod bucket_take;
+mod budget_hold;
 mod chunk_decode;
 mod chunk_whole;
 mod error_body;
@@ -65,7 +66,7 @@ pub struct Ready {
 }
 
 /// Every operation.
-pub const GROUPS: [Group; 23] = [
+pub const GROUPS: [Group; 24] = [
     nothing::GROUP,
     head_request::GROUP,
     head_response::GROUP,
@@ -85,6 +86,7 @@ pub const GROUPS: [Group; 23] = [
     model_resolve::GROUP,
     route_rule::GROUP,
     bucket_take::GROUP,
+    budget_hold::GROUP,
     exchange::GROUP,
     error_body::GROUP,
     policy_compile::GROUP,
