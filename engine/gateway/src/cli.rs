@@ -4,6 +4,7 @@ mod check;
 mod close;
 mod demo;
 mod doctor;
+mod focus;
 mod init;
 mod key;
 mod ledger;
@@ -83,6 +84,9 @@ enum Command {
     /// Write a team's statement for a month: one page to print, or CSV.
     #[command(after_help = statement::HELP)]
     Statement(statement::Statement),
+    /// Export a month as FOCUS, the open format of cost data: CSV or Parquet.
+    #[command(after_help = focus::HELP)]
+    Focus(focus::Focus),
     /// Close a month of the books, or compare a closed one with its hash.
     #[command(after_help = close::HELP)]
     Close(close::Close),
@@ -149,6 +153,7 @@ fn perform(command: Command) -> Result<(), Stop> {
         Command::Key { command: KeyCommand::Hash } => key::hash(),
         Command::Spend(spend) => spend::run(spend),
         Command::Statement(statement) => statement::run(statement),
+        Command::Focus(focus) => focus::run(&focus),
         Command::Close(close) => close::run(&close),
         Command::Explain { key } => check::explain(key.as_deref()),
     }

@@ -5,6 +5,7 @@
 
 mod dimension;
 mod export;
+pub mod focus;
 mod gather;
 pub mod money;
 mod period;
@@ -97,7 +98,7 @@ impl Total {
         ]
     }
 
-    fn add(&mut self, more: &[i64; 16]) {
+    pub(crate) fn add(&mut self, more: &[i64; 16]) {
         for (sum, more) in self.parts().into_iter().zip(more) {
             // Sums of 64 bits do not fill 128 in the lifetime of a disk.
             *sum = sum.saturating_add(i128::from(*more));
