@@ -1,5 +1,6 @@
 //! The command line.
 
+mod anomalies;
 mod check;
 mod close;
 mod demo;
@@ -8,6 +9,7 @@ mod focus;
 mod init;
 mod key;
 mod ledger;
+mod reconcile;
 mod spend;
 mod statement;
 
@@ -87,6 +89,12 @@ enum Command {
     /// Export a month as FOCUS, the open format of cost data: CSV or Parquet.
     #[command(after_help = focus::HELP)]
     Focus(focus::Focus),
+    /// Compare the ledger with a provider's report of costs or usage, by day and model.
+    #[command(after_help = reconcile::HELP)]
+    Reconcile(reconcile::Reconcile),
+    /// Find scopes whose spend of a day is unlike their own history.
+    #[command(after_help = anomalies::HELP)]
+    Anomalies(anomalies::Anomalies),
     /// Close a month of the books, or compare a closed one with its hash.
     #[command(after_help = close::HELP)]
     Close(close::Close),
@@ -154,6 +162,8 @@ fn perform(command: Command) -> Result<(), Stop> {
         Command::Spend(spend) => spend::run(spend),
         Command::Statement(statement) => statement::run(statement),
         Command::Focus(focus) => focus::run(&focus),
+        Command::Reconcile(reconcile) => reconcile::run(&reconcile),
+        Command::Anomalies(anomalies) => anomalies::run(anomalies),
         Command::Close(close) => close::run(&close),
         Command::Explain { key } => check::explain(key.as_deref()),
     }

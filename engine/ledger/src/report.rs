@@ -3,12 +3,14 @@
 //! In: a [`Query`]: a period, what to group by, what to keep. Out: a [`Report`] whose groups add up to its total and whose
 //! total is the ledger's, to the last nano-dollar. Nothing is remembered.
 
+pub mod anomaly;
 mod dimension;
 mod export;
 pub mod focus;
 mod gather;
 pub mod money;
 mod period;
+pub mod reconcile;
 pub mod statement;
 mod terminal;
 #[cfg(test)]
@@ -17,7 +19,7 @@ pub(crate) mod tests;
 pub use dimension::Dimension;
 pub use export::{csv, csv_field, json};
 pub use period::{BadPeriod, Period};
-pub use terminal::{Shown, bar, terminal};
+pub use terminal::{Shown, bar, cells, terminal};
 
 use crate::store::{Store, StoreError};
 

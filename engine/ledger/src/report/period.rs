@@ -49,6 +49,12 @@ impl Period {
         })
     }
 
+    /// The date of a day, counted from 1970, seen in a timezone.
+    #[must_use]
+    pub fn day(day: u64, zone: &TimeZone) -> String {
+        moment(day.saturating_mul(DAY)).to_zoned(zone.clone()).date().to_string()
+    }
+
     /// All that there is.
     #[must_use]
     pub const fn all(zone: TimeZone) -> Self {
