@@ -141,7 +141,11 @@ impl Reader {
             Some(nanos)
         };
         let Some(from) = moment(start) else { return bad(format!("a bucket without {start}")) };
-        let to = moment(end).unwrap_or(from + 1);
+        let to = match (bucket.get(end), moment(end)) {
+            (None, _) => from + 1,
+            (Some(_), Some(to)) => to,
+            (Some(_), None) => return bad(format!("a bucket with an {end} that is no moment")),
+        };
         if to <= from || from / DAY != (to - 1) / DAY {
             return bad("a bucket is longer than a day of UTC: ask the API for bucket_width=1d");
         }

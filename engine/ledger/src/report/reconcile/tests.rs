@@ -97,7 +97,8 @@ fn what_is_no_report_is_said() {
         (openai(r#"{"amount":{"currency":"usd"}}"#), "without a value"),
         (openai(r#"{"model":"a"}"#), "neither"),
         (openai(&format!(r#"{one},{{"input_tokens":1}}"#)), "mixes"),
-        (openai(one).replace("end_time\":", "end_time\":9"), "longer than a day"),
+        (openai(one).replace("end_time\":", "end_time\":9"), "no moment"),
+        (openai(one).replace("end_time\":17", "end_time\":18"), "longer than a day"),
         (openai(one).replace("start_time\":", "start_time\":99999999999"), "without start_time"),
     ] {
         let found = why(Source::OpenAi, &text);
