@@ -6,6 +6,7 @@
 
 mod agents;
 mod answers;
+mod books;
 mod bytes;
 mod cloud;
 mod deadlines;

@@ -3,14 +3,21 @@
 use super::{none, read, rust_files};
 
 /// A crate, its folder, and the crates of ours that it may name.
-const FLOORS: [(&str, &str, &[&str]); 4] = [
+const FLOORS: [(&str, &str, &[&str]); 5] = [
     ("faregate-wire", "engine/wire", &[]),
     ("faregate-adapters", "adapters", &["faregate-wire"]),
+    ("faregate-ledger", "engine/ledger", &["faregate-adapters", "faregate-price", "faregate-wire"]),
     ("faregate-policy", "engine/policy", &["faregate-adapters", "faregate-wire"]),
     (
         "faregate",
         "engine/gateway",
-        &["faregate-adapters", "faregate-loadtest", "faregate-policy", "faregate-wire"],
+        &[
+            "faregate-adapters",
+            "faregate-ledger",
+            "faregate-loadtest",
+            "faregate-policy",
+            "faregate-wire",
+        ],
     ),
 ];
 
