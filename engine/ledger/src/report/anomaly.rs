@@ -83,7 +83,7 @@ pub fn date(text: &str) -> Result<Date, String> {
 #[must_use]
 pub fn yesterday(now: u64, zone: &TimeZone) -> Option<Date> {
     let now = jiff::Timestamp::from_nanosecond(now.into()).ok()?;
-    now.to_zoned(zone.clone()).date().yesterday().ok()
+    now.to_zoned_datetime(zone.clone()).date().yesterday().ok()
 }
 
 /// Finds the scopes whose day is far from what is usual for them, the largest difference first.
