@@ -7,6 +7,7 @@
 mod affinity;
 mod agents;
 mod answers;
+mod books;
 mod bytes;
 mod caching;
 mod cloud;

@@ -1,14 +1,17 @@
 //! The command line.
 
+mod anomalies;
 mod check;
 mod close;
 mod demo;
 mod doctor;
+mod focus;
 mod import;
 mod init;
 mod key;
 mod ledger;
 mod prices;
+mod reconcile;
 mod spend;
 mod statement;
 
@@ -90,6 +93,15 @@ enum Command {
     /// Write a team's statement for a month: one page to print, or CSV.
     #[command(after_help = statement::HELP)]
     Statement(statement::Statement),
+    /// Export a month as FOCUS, the open format of cost data: CSV or Parquet.
+    #[command(after_help = focus::HELP)]
+    Focus(focus::Focus),
+    /// Compare the ledger with a provider's report of costs or usage, by day and model.
+    #[command(after_help = reconcile::HELP)]
+    Reconcile(reconcile::Reconcile),
+    /// Find scopes whose spend of a day is unlike their own history.
+    #[command(after_help = anomalies::HELP)]
+    Anomalies(anomalies::Anomalies),
     /// Close a month of the books, or compare a closed one with its hash.
     #[command(after_help = close::HELP)]
     Close(close::Close),
@@ -165,6 +177,9 @@ fn perform(command: Command) -> Result<(), Stop> {
         Command::Key { command: KeyCommand::Hash } => key::hash(),
         Command::Spend(spend) => spend::run(spend),
         Command::Statement(statement) => statement::run(statement),
+        Command::Focus(focus) => focus::run(&focus),
+        Command::Reconcile(reconcile) => reconcile::run(&reconcile),
+        Command::Anomalies(anomalies) => anomalies::run(anomalies),
         Command::Close(close) => close::run(&close),
         Command::Prices { command: Some(command), .. } => prices::perform(&command),
         Command::Prices { asked, .. } => prices::answer(&asked),

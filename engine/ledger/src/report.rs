@@ -3,11 +3,14 @@
 //! In: a [`Query`]: a period, what to group by, what to keep. Out: a [`Report`] whose groups add up to its total and whose
 //! total is the ledger's, to the last nano-dollar. Nothing is remembered.
 
+pub mod anomaly;
 mod dimension;
 mod export;
+pub mod focus;
 mod gather;
 pub mod money;
 mod period;
+pub mod reconcile;
 pub mod statement;
 mod terminal;
 #[cfg(test)]
@@ -16,7 +19,7 @@ pub(crate) mod tests;
 pub use dimension::Dimension;
 pub use export::{csv, csv_field, json};
 pub use period::{BadPeriod, Period};
-pub use terminal::{Shown, bar, terminal};
+pub use terminal::{Shown, bar, cells, terminal};
 
 use crate::store::{Store, StoreError};
 
@@ -97,7 +100,7 @@ impl Total {
         ]
     }
 
-    fn add(&mut self, more: &[i64; 16]) {
+    pub(crate) fn add(&mut self, more: &[i64; 16]) {
         for (sum, more) in self.parts().into_iter().zip(more) {
             // Sums of 64 bits do not fill 128 in the lifetime of a disk.
             *sum = sum.saturating_add(i128::from(*more));

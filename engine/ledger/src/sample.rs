@@ -66,7 +66,10 @@ impl Sample {
     pub fn row(&mut self) -> Row {
         self.number += 1;
         self.at += self.below(2 * self.step) + 1;
-        let (provider, model, price_in, price_out) = MODELS[self.index(MODELS.len())];
+        let user = self.index(self.users);
+        // Each has a model they mostly use, and another one.
+        let other = usize::from(self.below(4) == 0);
+        let (provider, model, price_in, price_out) = MODELS[(user / 3 + other) % MODELS.len()];
         let usage = self.usage();
         let cost = NanoUsd(
             (usage.total_input() * price_in + usage.total_output() * price_out).div_ceil(1000),
@@ -78,10 +81,10 @@ impl Sample {
             reserved_at: self.at - 1,
             settled_at: self.at,
             request_id: format!("req_{:016x}", self.random()),
-            payer: self.payer(),
+            payer: self.payer(user),
             work: Work {
                 surface: if provider == "anthropic" { "messages" } else { "chat" }.into(),
-                model_asked: if self.below(3) == 0 { "default".into() } else { model.into() },
+                model_asked: if user.is_multiple_of(3) { "default".into() } else { model.into() },
                 provider: provider.into(),
                 model: model.into(),
                 route_reason: "first in order".into(),
@@ -115,8 +118,7 @@ impl Sample {
         }
     }
 
-    fn payer(&mut self) -> Payer {
-        let user = self.index(self.users);
+    fn payer(&mut self, user: usize) -> Payer {
         let (team, project, agent) = TEAMS[user % TEAMS.len()];
         Payer {
             organisation: "acme".into(),

@@ -110,8 +110,11 @@ impl Store {
     fn with(mut connection: Connection) -> Result<Self, StoreError> {
         connection.busy_timeout(BUSY)?;
         // A fold that a power cut takes back is repeated from the journal, so NORMAL is enough.
+        connection.pragma_update(None, "page_size", 8_192)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
+        // Pages that many rows change are then written back once, and not at each thousand pages of the log.
+        connection.pragma_update(None, "wal_autocheckpoint", 16_384)?;
         tune_reads(&connection)?;
         migrate(&mut connection)?;
         Self::over(connection)

@@ -44,12 +44,7 @@ impl Ledger {
         if let Some(folder) = &self.folder {
             return Ok(folder.clone());
         }
-        let home = |name, below: &str| {
-            let folder = std::env::var_os(name).filter(|folder| !folder.is_empty())?;
-            Some(Path::new(&folder).join(below))
-        };
-        home("XDG_DATA_HOME", "faregate")
-            .or_else(|| home("HOME", ".local/share/faregate"))
+        crate::books::default_folder()
             .ok_or_else(|| "where is the ledger? say --ledger DIR or set FAREGATE_DATA".into())
     }
 }

@@ -112,13 +112,13 @@ impl Walk {
         let mut tried = Tried::default();
         let mut missing = String::new();
         let mut counted = false;
-        if core.shared.books.as_ref().is_some_and(|books| books.is_behind())
+        if let Some(books) = core.shared.books.as_ref().filter(|books| books.is_behind())
             && self.exchange.has_budgets()
         {
-            return Err(Stop::Refused(Refusal::new(
-                Fault::BooksBehind,
-                "what is spent cannot be written down now, so no budget is drawn on",
-            )));
+            let why =
+                books.trouble().unwrap_or_else(|| "too much waits for the journal".to_owned());
+            let message = format!("no budget is drawn on while nothing can be written down: {why}");
+            return Err(Stop::Refused(Refusal::new(Fault::BooksBehind, message)));
         }
         loop {
             match self.exchange.step(Nanos(core.now().nanos()), core.random.next()) {

@@ -4,33 +4,19 @@
 //! only what is left, or a question for sessions, from single rows. Names are read once and become groups before any sum is
 //! looked at, so that a sum costs one step of a cursor and one addition.
 
+mod names;
+
+use std::collections::BTreeMap;
+
 use hashbrown::HashMap;
 use rusqlite::params;
 
-use super::{ANONYMOUS, DIMENSIONS_MAX, Dimension, Group, Query, Report, Total, period::grain};
+use super::{DIMENSIONS_MAX, Dimension, Group, Query, Report, Total, period::grain};
 use crate::{
     month::{DAY, HOUR},
-    store::{SUMS, Store, StoreError, tags_of},
+    store::{SUMS, Store, StoreError},
 };
-
-/// What the names of a payer or of a work come to.
-#[derive(Clone, Copy, Debug)]
-struct Kept {
-    /// The group, by its index.
-    group: u32,
-    /// Whether somebody answers for it.
-    is_owned: bool,
-    /// Whether its rows are requests.
-    is_request: bool,
-}
-
-/// Groups of names: which record of a table belongs to which.
-#[derive(Debug, Default)]
-struct Names {
-    /// By the record's number; `None` when the question leaves it out.
-    kept: HashMap<i64, Option<Kept>>,
-    groups: Vec<Vec<String>>,
-}
+use names::{Names, is_of_payer, payers, works};
 
 /// The span of a bucket of time, the groups of payer, of work and of session.
 type Key = (u32, u32, u32, u32);
@@ -55,7 +41,12 @@ pub(super) fn gather(store: &Store, query: Query) -> Result<Report, StoreError> 
     let unit = query.by.iter().find(|dimension| dimension.is_time());
     let starts = unit.map_or_else(|| vec![from], |unit| query.period.starts(unit, from, to));
     // Where a span begins before the period does not matter.
-    let grain = grain(starts.get(1..).unwrap_or_default());
+    let coarsest = match grain(starts.get(1..).unwrap_or_default()) {
+        _ if asks_for_sessions(&query) => 1,
+        // Days of UTC do for days of other timezones: hours that belong to a neighbour are moved.
+        HOUR if unit != Some(&Dimension::Hour) => DAY,
+        grain => grain,
+    };
     let mut gatherer = Gatherer {
         payers: payers(store, &query)?,
         works: works(store, &query)?,
@@ -67,10 +58,14 @@ pub(super) fn gather(store: &Store, query: Query) -> Result<Report, StoreError> 
         owned: Total::default(),
         unowned: Total::default(),
     };
-    for piece in pieces(from, to, if asks_for_sessions(&query) { 1 } else { grain }) {
+    for piece in pieces(from, to, coarsest) {
         match piece.grain {
             1 => gatherer.rows(store, piece)?,
-            _ => gatherer.sums(store, piece)?,
+            HOUR => gatherer.sums(store, piece, "hour", None)?,
+            _ => {
+                gatherer.sums(store, piece, "day", None)?;
+                gatherer.move_hours(store, piece)?;
+            }
         }
     }
     let (groups, owned, unowned) = gatherer.finish();
@@ -150,9 +145,34 @@ fn split(from: u64, to: u64, grain: u64, pieces: &mut Vec<Piece>) {
     split(last, to, finer, pieces);
 }
 
+/// Of each day of UTC within which a span of time begins: until when, and from when on, its hours are not of the span that
+/// holds its middle.
+fn strays(starts: &[u64], days: Piece) -> BTreeMap<u64, (u64, u64)> {
+    let mut found: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+    let within =
+        |start: &&u64| days.from < **start && **start < days.to && !start.is_multiple_of(DAY);
+    for start in starts.iter().filter(within) {
+        let day = start / DAY * DAY;
+        let (before, behind) = found.entry(day).or_insert((day, day + DAY));
+        if *start <= day + DAY / 2 {
+            *before = (*before).max(*start);
+        } else {
+            *behind = (*behind).min(*start);
+        }
+    }
+    found
+}
+
 impl Gatherer<'_> {
-    fn sums(&mut self, store: &Store, piece: Piece) -> Result<(), StoreError> {
-        let table = if piece.grain == DAY { "day" } else { "hour" };
+    /// Adds sums of days or hours up, each in the span of time that holds its middle; or, given a moment, moves them there
+    /// from the span that holds it.
+    fn sums(
+        &mut self,
+        store: &Store,
+        piece: Piece,
+        table: &str,
+        moved_from: Option<u64>,
+    ) -> Result<(), StoreError> {
         let mut statement = store.connection().prepare(&format!(
             "SELECT span, payer, work, {} FROM {table} WHERE span >= ?1 AND span < ?2",
             SUMS.join(", ")
@@ -166,7 +186,23 @@ impl Gatherer<'_> {
             for (at, sum) in sums.iter_mut().enumerate() {
                 *sum = row.get(at + 3)?;
             }
-            self.add(span.cast_unsigned() * piece.grain, payer, work, 0, |_| sums)?;
+            let middle = span.cast_unsigned() * piece.grain + piece.grain / 2;
+            self.add(middle, payer, work, 0, |_| sums)?;
+            if let Some(old) = moved_from {
+                self.add(old, payer, work, 0, |_| sums.map(|sum| -sum))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a span of time begins within a day of UTC, moves the hours that are not of the span that holds the day's
+    /// middle.
+    fn move_hours(&mut self, store: &Store, days: Piece) -> Result<(), StoreError> {
+        for (day, (before, behind)) in strays(&self.starts, days) {
+            let noon = day + DAY / 2;
+            for (from, to) in [(day, before), (behind, day + DAY)] {
+                self.sums(store, Piece { from, to, grain: HOUR }, "hour", Some(noon))?;
+            }
         }
         Ok(())
     }
@@ -252,7 +288,9 @@ impl Gatherer<'_> {
 
     fn finish(self) -> (Vec<Group>, Total, Total) {
         let mut groups: Vec<(u32, Group)> = Vec::with_capacity(self.groups.len());
-        for (&(bucket, payer, work, session), total) in &self.groups {
+        // A group is empty when all of it was moved to another one.
+        let filled = self.groups.iter().filter(|(_, total)| total.entries != 0);
+        for (&(bucket, payer, work, session), total) in filled {
             let mut payer = self.payers.groups[payer as usize].iter();
             let mut work = self.works.groups[work as usize].iter();
             let value = |dimension: &Dimension| match dimension {
@@ -272,134 +310,6 @@ impl Gatherer<'_> {
             time.then(b.total.cost.cmp(&a.total.cost)).then_with(|| a.values.cmp(&b.values))
         });
         (groups.into_iter().map(|(_, group)| group).collect(), self.owned, self.unowned)
-    }
-}
-
-fn is_of_payer(dimension: &Dimension) -> bool {
-    matches!(
-        dimension,
-        Dimension::Organisation
-            | Dimension::Team
-            | Dimension::Project
-            | Dimension::Agent
-            | Dimension::Key
-            | Dimension::User
-            | Dimension::Tag(_)
-    )
-}
-
-/// Payers, by the number that rows have them by.
-fn payers(store: &Store, query: &Query) -> Result<Names, StoreError> {
-    let mut statement = store.connection().prepare(
-        "SELECT id, organisation, team, project, agent, key_name, user_name, tags FROM payer",
-    )?;
-    let mut rows = statement.query([])?;
-    let mut builder = Builder::new(query, true);
-    while let Some(row) = rows.next()? {
-        let texts: [String; 7] = texts(row)?;
-        let [_, team, project, agent, key, ..] = &texts;
-        let key = if key == ANONYMOUS { "" } else { key.as_str() };
-        let is_owned = [team.as_str(), project, agent, key].iter().any(|name| !name.is_empty());
-        let value = |dimension: &Dimension| match dimension {
-            Dimension::Organisation => texts[0].clone(),
-            Dimension::Team => texts[1].clone(),
-            Dimension::Project => texts[2].clone(),
-            Dimension::Agent => texts[3].clone(),
-            Dimension::Key => texts[4].clone(),
-            Dimension::User => texts[5].clone(),
-            Dimension::Tag(name) => {
-                let tag = tags_of(&texts[6]).into_iter().find(|(found, _)| found == name);
-                tag.map(|(_, value)| value).unwrap_or_default()
-            }
-            _ => String::new(),
-        };
-        builder.record(row.get(0)?, value, is_owned, false);
-    }
-    Ok(builder.names)
-}
-
-/// What was used, by the number that rows have it by.
-fn works(store: &Store, query: &Query) -> Result<Names, StoreError> {
-    let mut statement = store.connection().prepare(
-        "SELECT id, surface, model_asked, provider, model, region, price_id, usage_source, kind FROM work",
-    )?;
-    let mut rows = statement.query([])?;
-    let mut builder = Builder::new(query, false);
-    while let Some(row) = rows.next()? {
-        let texts: [String; 6] = texts(row)?;
-        let (source, kind): (i64, i64) = (row.get(7)?, row.get(8)?);
-        let value = |dimension: &Dimension| match dimension {
-            Dimension::Surface => texts[0].clone(),
-            Dimension::ModelAsked => texts[1].clone(),
-            Dimension::Provider => texts[2].clone(),
-            Dimension::Model => texts[3].clone(),
-            Dimension::Region => texts[4].clone(),
-            Dimension::PriceId => texts[5].clone(),
-            Dimension::UsageSource => {
-                name_of(&["provider", "counted", "estimated", "absent"], source)
-            }
-            Dimension::Kind => name_of(&["request", "unsettled", "correction", "lost_lease"], kind),
-            _ => String::new(),
-        };
-        builder.record(row.get(0)?, value, false, kind <= 1);
-    }
-    Ok(builder.names)
-}
-
-fn name_of(names: &[&str], number: i64) -> String {
-    let name = usize::try_from(number).ok().and_then(|at| names.get(at));
-    name.map_or_else(|| number.to_string(), |name| (*name).to_owned())
-}
-
-fn texts<const N: usize>(row: &rusqlite::Row<'_>) -> Result<[String; N], StoreError> {
-    let mut texts = [const { String::new() }; N];
-    for (at, text) in texts.iter_mut().enumerate() {
-        *text = row.get(at + 1)?;
-    }
-    Ok(texts)
-}
-
-/// Puts records of names into groups.
-struct Builder {
-    by: Vec<Dimension>,
-    only: Vec<(Dimension, String)>,
-    known: HashMap<Vec<String>, u32>,
-    names: Names,
-}
-
-impl Builder {
-    fn new(query: &Query, of_payer: bool) -> Self {
-        let mine = |dimension: &Dimension| {
-            !dimension.is_time()
-                && *dimension != Dimension::Session
-                && is_of_payer(dimension) == of_payer
-        };
-        Self {
-            by: query.by.iter().filter(|dimension| mine(dimension)).cloned().collect(),
-            only: query.only.iter().filter(|(dimension, _)| mine(dimension)).cloned().collect(),
-            known: HashMap::new(),
-            names: Names::default(),
-        }
-    }
-
-    fn record(
-        &mut self,
-        id: i64,
-        value: impl Fn(&Dimension) -> String,
-        is_owned: bool,
-        is_request: bool,
-    ) {
-        if !self.only.iter().all(|(dimension, wanted)| value(dimension) == *wanted) {
-            self.names.kept.insert(id, None);
-            return;
-        }
-        let values: Vec<String> = self.by.iter().map(value).collect();
-        let next = u32::try_from(self.names.groups.len()).unwrap_or(u32::MAX);
-        let group = *self.known.entry(values).or_insert_with_key(|values| {
-            self.names.groups.push(values.clone());
-            next
-        });
-        self.names.kept.insert(id, Some(Kept { group, is_owned, is_request }));
     }
 }
 
@@ -434,5 +344,19 @@ mod tests {
             assert_eq!(at, to.max(from));
         }
         assert_eq!(pieces(hour(24), hour(72), DAY).len(), 1);
+    }
+
+    #[test]
+    fn hours_stray_on_the_shorter_side_of_a_day() {
+        let days = Piece { from: 0, to: 3 * DAY, grain: DAY };
+        let found = strays(&[0, 22 * HOUR, DAY + 5 * HOUR, 2 * DAY, 3 * DAY + HOUR], days);
+        let found: Vec<_> = found.into_iter().collect();
+        assert_eq!(
+            found,
+            [(0, (0, 22 * HOUR)), (DAY, (DAY + 5 * HOUR, 2 * DAY))],
+            "two hours of the first day, five of the second, none of the third"
+        );
+        let found = strays(&[0, HOUR, 23 * HOUR], days);
+        assert_eq!(found[&0], (HOUR, 23 * HOUR));
     }
 }

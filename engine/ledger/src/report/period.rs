@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jiff::{
-    Timestamp, Unit, Zoned,
+    Timestamp, Unit, ZonedDateTime,
     civil::{Date, DateTime, Weekday},
     tz::TimeZone,
 };
@@ -49,6 +49,12 @@ impl Period {
         })
     }
 
+    /// The date of a day, counted from 1970, seen in a timezone.
+    #[must_use]
+    pub fn day(day: u64, zone: &TimeZone) -> String {
+        moment(day.saturating_mul(DAY)).to_zoned_datetime(zone.clone()).date().to_string()
+    }
+
     /// All that there is.
     #[must_use]
     pub const fn all(zone: TimeZone) -> Self {
@@ -75,10 +81,11 @@ impl Period {
             'm' => jiff::Span::new().months(count),
             _ => return Err(bad()),
         };
-        let start = moment(now).to_zoned(zone.clone()).checked_sub(span).map_err(|_| bad())?;
+        let start =
+            moment(now).to_zoned_datetime(zone.clone()).checked_sub(span).map_err(|_| bad())?;
         let unit = if unit == 'h' { Unit::Hour } else { Unit::Day };
         let start = start
-            .round(jiff::ZonedRound::new().smallest(unit).mode(jiff::RoundMode::Trunc))
+            .round(jiff::ZonedDateTimeRound::new().smallest(unit).mode(jiff::RoundMode::Trunc))
             .map_err(|_| bad())?;
         let to = now.div_ceil(HOUR).saturating_mul(HOUR).min(LAST);
         Self { from: nanos(&start).ok_or_else(bad)?, to, zone }.checked()
@@ -124,7 +131,7 @@ impl Period {
         let mut starts = Vec::new();
         if *unit == Dimension::Hour {
             // The hours of a timezone begin where its offset says.
-            let offset = moment(from).to_zoned(self.zone.clone()).offset().seconds();
+            let offset = moment(from).to_zoned_datetime(self.zone.clone()).offset().seconds();
             let offset = u64::try_from(offset.rem_euclid(3_600)).unwrap_or(0) * 1_000_000_000;
             let first = (from + offset) / HOUR * HOUR;
             let mut at = first.saturating_sub(offset);
@@ -134,7 +141,7 @@ impl Period {
             }
             return starts;
         }
-        let mut date = first_of(unit, moment(from).to_zoned(self.zone.clone()).date());
+        let mut date = first_of(unit, moment(from).to_zoned_datetime(self.zone.clone()).date());
         while let Some(at) = midnight(date, &self.zone).filter(|at| *at < to) {
             starts.push(at);
             let Some(next) = next(unit, date) else { break };
@@ -145,7 +152,7 @@ impl Period {
 
     /// What a span that starts here is called.
     pub(crate) fn label(&self, unit: &Dimension, start: u64) -> String {
-        let local = moment(start).to_zoned(self.zone.clone());
+        let local = moment(start).to_zoned_datetime(self.zone.clone());
         let date = local.date();
         match unit {
             // An hour that comes twice, when clocks are put back, is told apart by its offset.
@@ -171,7 +178,7 @@ impl fmt::Display for Period {
             return write!(f, "all that there is ({name})");
         }
         let text = |nanos: u64, is_end: bool| {
-            let local = moment(nanos).to_zoned(self.zone.clone());
+            let local = moment(nanos).to_zoned_datetime(self.zone.clone());
             let is_midnight = local.hour() == 0 && local.minute() == 0 && local.second() == 0;
             match (is_midnight, is_end) {
                 (true, false) => local.date().to_string(),
@@ -209,7 +216,7 @@ fn next(unit: &Dimension, date: Date) -> Option<Date> {
 
 /// The first nanosecond of a date in a timezone.
 fn midnight(date: Date, zone: &TimeZone) -> Option<u64> {
-    nanos(&date.to_zoned(zone.clone()).ok()?)
+    nanos(&date.to_zoned_datetime(zone.clone()).ok()?)
 }
 
 /// A date, or a date and time, in a timezone; or a moment with an offset.
@@ -225,13 +232,13 @@ fn point(text: &str, zone: &TimeZone) -> Result<u64, BadPeriod> {
         midnight(date, zone)
     } else {
         let local = text.parse::<DateTime>().map_err(|_| bad())?;
-        nanos(&local.to_zoned(zone.clone()).map_err(|_| bad())?)
+        nanos(&local.to_zoned_datetime(zone.clone()).map_err(|_| bad())?)
     };
     found.filter(|nanos| *nanos <= LAST).ok_or_else(bad)
 }
 
 /// `+05:30`
-fn offset(at: &Zoned) -> String {
+fn offset(at: &ZonedDateTime) -> String {
     let seconds = at.offset().seconds();
     let (sign, size) = (if seconds < 0 { '-' } else { '+' }, seconds.unsigned_abs());
     format!("{sign}{:02}:{:02}", size / 3_600, size / 60 % 60)
@@ -241,7 +248,7 @@ fn moment(nanos: u64) -> Timestamp {
     Timestamp::from_nanosecond(i128::from(nanos.min(LAST))).unwrap_or(Timestamp::MAX)
 }
 
-fn nanos(at: &Zoned) -> Option<u64> {
+fn nanos(at: &ZonedDateTime) -> Option<u64> {
     u64::try_from(at.timestamp().as_nanosecond()).ok().filter(|nanos| *nanos <= LAST)
 }
 

@@ -74,9 +74,12 @@ pub fn state(
 ) -> Result<Statement, StoreError> {
     let all = Query { period: period.clone(), by: Vec::new(), only: Vec::new() };
     let attribution = ask(store, all)?.attribution();
-    if let (Purpose::Chargeback, Some(share)) = (purpose, attribution)
-        && share < CHARGEBACK_SHARE
-    {
+    let is_enough = attribution.is_none_or(|share| share >= CHARGEBACK_SHARE);
+    let purpose = match purpose {
+        Purpose::ForcedChargeback if is_enough => Purpose::Chargeback,
+        said => said,
+    };
+    if let (Purpose::Chargeback, Some(share), false) = (purpose, attribution, is_enough) {
         return Err(StoreError::Question(format!(
             "only {} of the cost has an owner, and a chargeback takes {}: see who lacks one with `faregate spend --by key,user`, \
              or say --force",

@@ -33,18 +33,18 @@ pub fn terminal(report: &Report, shown: Shown) -> String {
     let dearest = kept.iter().map(|group| group.total.cost).max().unwrap_or(0);
     for group in kept {
         let names = group.values.iter().map(|value| name(value)).collect();
-        lines.push(cells(names, &group.total, report, shown, dearest));
+        lines.push(group_line(names, &group.total, report, shown, dearest));
     }
     if !rest.is_empty() {
         let mut total = Total::default();
         rest.iter().for_each(|group| total.join(group.total));
         let mut names = vec![String::new(); report.query.by.len()];
         names[0] = format!("{} more", count(i128::try_from(rest.len()).unwrap_or(0)));
-        lines.push(cells(names, &total, report, shown, 0));
+        lines.push(group_line(names, &total, report, shown, 0));
     }
     let mut names = vec![String::new(); report.query.by.len()];
     names[0] = "total".into();
-    lines.push(cells(names, &report.total, report, shown, 0));
+    lines.push(group_line(names, &report.total, report, shown, 0));
     out.push('\n');
     out.push_str(&aligned(&lines, report.query.by.len()));
     out
@@ -98,7 +98,7 @@ fn titles(report: &Report) -> Vec<String> {
     names.chain(numbers.map(str::to_owned)).collect()
 }
 
-fn cells(
+fn group_line(
     mut names: Vec<String>,
     total: &Total,
     report: &Report,
@@ -144,6 +144,17 @@ fn name(text: &str) -> String {
         return plain;
     }
     plain.chars().take(NAME - 1).chain(['…']).collect()
+}
+
+/// Lines of cells as a table: those of the first `texts` columns to the left, and the last one, the others to the right.
+/// What a terminal would obey is taken out.
+#[must_use]
+pub fn cells(lines: &[Vec<String>], texts: usize) -> String {
+    let plain =
+        |cell: &String| cell.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    let lines: Vec<Vec<String>> =
+        lines.iter().map(|line| line.iter().map(plain).collect()).collect();
+    aligned(&lines, texts)
 }
 
 /// Lines of cells under each other: the first `texts` to the left, the last one too, those between to the right.

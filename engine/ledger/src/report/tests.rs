@@ -130,7 +130,8 @@ proptest! {
         step in prop_oneof![Just(HOUR / 50), Just(HOUR), Just(7 * HOUR)],
         from in 0..5 * DAY,
         length in 1..9 * DAY,
-        zone in prop_oneof![Just("UTC"), Just("Europe/Berlin"), Just("Asia/Kolkata"), Just("America/St_Johns")],
+        zone in prop_oneof![Just("UTC"), Just("Europe/Berlin"), Just("Asia/Kolkata"), Just("America/St_Johns"),
+            Just("America/Los_Angeles"), Just("Pacific/Auckland")],
     ) {
         let rows = rows(seed, 200, step);
         let store = store(&rows);

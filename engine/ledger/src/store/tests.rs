@@ -157,6 +157,23 @@ fn a_closed_month_stays_as_it_is() {
 }
 
 #[test]
+fn a_store_made_again_from_the_journal_is_the_same() {
+    let rows = rows(150);
+    let mut hashes = Vec::new();
+    for batch in [1, 7, 150] {
+        let mut store = Store::in_memory().unwrap();
+        // Another order, too: what comes first gets the first number for its names.
+        for rows in rows.chunks(batch).rev() {
+            store.fold(rows, None).unwrap();
+        }
+        let closed = store.close(november(), u64::MAX).unwrap();
+        hashes.push((closed.entries_sha256, closed.sums_sha256, closed.cost));
+    }
+    hashes.dedup();
+    assert_eq!(hashes.len(), 1, "{hashes:?}");
+}
+
+#[test]
 fn a_changed_month_is_found() {
     let rows = rows(50);
     let mut store = Store::in_memory().unwrap();

@@ -97,7 +97,7 @@ fn write_days(out: &mut String, days: &[Group]) {
         let date = day.values.first().map_or("", String::as_str);
         let _ = write!(
             out,
-            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{height}\" rx=\"2\"><title>{}: ${}</title></rect>",
+            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{height}\" rx=\"2\" fill=\"#2f6f6a\"><title>{}: ${}</title></rect>",
             at * STEP + 2,
             HEIGHT - height,
             STEP - 4,
@@ -108,7 +108,7 @@ fn write_days(out: &mut String, days: &[Group]) {
         if days.len() <= 31 || at.is_multiple_of(5) {
             let _ = write!(
                 out,
-                "<text x=\"{}\" y=\"140\">{}</text>",
+                "<text x=\"{}\" y=\"140\" font-size=\"9\" fill=\"#667085\" text-anchor=\"middle\">{}</text>",
                 at * STEP + STEP / 2,
                 escaped(date.get(8..10).unwrap_or(date))
             );
@@ -244,8 +244,8 @@ h1{font-size:2rem;font-weight:400;margin:.2rem 0}\
 h2{font-size:1.05rem;margin:2rem 0 .5rem}\
 .kind{color:var(--tint);font-weight:600;letter-spacing:.06em;text-transform:uppercase;margin:0}\
 header p{margin:0;color:var(--soft)}\
-dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(13rem,1fr));gap:.75rem;margin:1.5rem 0}\
-dl div{border:1px solid var(--line);border-radius:8px;padding:.6rem .9rem}\
+dl{display:flex;flex-wrap:wrap;gap:.75rem;margin:1.5rem 0}\
+dl div{flex:1 1 13rem;border:1px solid var(--line);border-radius:8px;padding:.6rem .9rem}\
 dt{color:var(--soft);font-size:.85rem}\
 dd{margin:0;font-size:1.25rem;font-variant-numeric:tabular-nums}\
 table{width:100%;border-collapse:collapse;font-variant-numeric:tabular-nums}\
@@ -255,12 +255,10 @@ th{color:var(--soft);font-weight:600;font-size:.85rem}\
 tfoot td{font-weight:600;border-bottom:0;border-top:2px solid var(--ink)}\
 i{font-style:normal;color:#98a2b3;font-size:.85em}\
 svg{width:100%;max-height:190px}\
-rect{fill:var(--tint)}\
-text{font-size:9px;fill:var(--soft);text-anchor:middle}\
 footer{margin-top:2.5rem;border-top:1px solid var(--line);color:var(--soft);font-size:.85rem}\
 code{font-size:.85em;overflow-wrap:anywhere}\
 @page{size:A4;margin:16mm}\
-@media print{body{margin:0;padding:0;max-width:none;font-size:10.5px}thead{display:table-header-group}tr,svg,dl div{break-inside:avoid}\
+@media print{tfoot{display:table-row-group}html{font-size:11px}body{margin:0;padding:0;max-width:none;font-size:10.5px}thead{display:table-header-group}tr,svg,dl div{break-inside:avoid}\
 h2{break-after:avoid}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}";
 
 #[cfg(test)]

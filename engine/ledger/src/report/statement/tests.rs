@@ -36,7 +36,7 @@ fn each_side_of_a_statement_has_the_same_total() {
     let digits = money::decimal(cost);
     let (cents, rest) = digits.split_at(digits.len() - 7);
     let shown = format!("${cents}<i>{rest}</i>");
-    assert_eq!(page.matches(&shown).count() >= 1 + SIDES.len(), true, "{shown}");
+    assert!(page.matches(&shown).count() > SIDES.len(), "{shown}");
     assert!(page.contains("not closed"));
     assert!(statement_csv(&statement).contains("cost_nano_usd"));
 }
