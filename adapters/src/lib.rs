@@ -7,13 +7,16 @@
 
 pub mod auth;
 pub mod base64;
+pub mod cache;
 pub mod chat;
 #[cfg(any(test, feature = "check"))]
 pub mod check;
 pub mod dialect;
 pub mod embed;
 pub mod kind;
+pub mod prefix;
 pub mod quirks;
 pub mod ratelimit;
+pub mod shape;
 pub mod surface;
 pub mod tokens;

@@ -112,7 +112,7 @@ fn chat(random: &mut Random, model: &str, stream: bool) -> Vec<u8> {
         let name = random.one_of(&[
             "\"x\"",
             "\"x\"",
-            "\"metadata\"",
+            "\"meta_data\"",
             "\"models\"",
             "\"Model\"",
             "\"model \"",

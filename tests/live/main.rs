@@ -4,21 +4,29 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod affinity;
 mod agents;
 mod answers;
+mod books;
 mod bytes;
+mod caching;
 mod cloud;
 mod deadlines;
 mod dialects;
 mod drain;
 mod faults;
 mod front;
+mod import;
+mod llama;
 mod newcomer;
+mod prices;
 mod rates;
 mod realtime;
 mod reload;
 mod routing;
+mod rules;
 mod sdk;
+mod servers;
 mod stored;
 mod streams;
 mod telemetry;

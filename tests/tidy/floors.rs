@@ -3,19 +3,28 @@
 use super::{none, read, rust_files};
 
 /// A crate, its folder, and the crates of ours that it may name.
-const FLOORS: [(&str, &str, &[&str]); 4] = [
+const FLOORS: [(&str, &str, &[&str]); 6] = [
     ("faregate-wire", "engine/wire", &[]),
     ("faregate-adapters", "adapters", &["faregate-wire"]),
-    ("faregate-policy", "engine/policy", &["faregate-adapters", "faregate-wire"]),
+    ("faregate-price", "engine/price", &["faregate-adapters", "faregate-wire"]),
+    ("faregate-policy", "engine/policy", &["faregate-adapters", "faregate-price", "faregate-wire"]),
+    ("faregate-ledger", "engine/ledger", &["faregate-adapters", "faregate-price", "faregate-wire"]),
     (
         "faregate",
         "engine/gateway",
-        &["faregate-adapters", "faregate-loadtest", "faregate-policy", "faregate-wire"],
+        &[
+            "faregate-adapters",
+            "faregate-ledger",
+            "faregate-loadtest",
+            "faregate-policy",
+            "faregate-price",
+            "faregate-wire",
+        ],
     ),
 ];
 
 /// Floors that decide: no unsafe code, no clock, no files, no sockets.
-const PURE: [&str; 3] = ["engine/wire", "adapters", "engine/policy"];
+const PURE: [&str; 4] = ["engine/wire", "adapters", "engine/price", "engine/policy"];
 
 /// Words that a floor has never heard of.
 const UNHEARD: [(&str, &[&str]); 2] = [

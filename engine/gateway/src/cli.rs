@@ -1,10 +1,19 @@
 //! The command line.
 
+mod anomalies;
 mod check;
+mod close;
 mod demo;
 mod doctor;
+mod focus;
+mod import;
 mod init;
 mod key;
+mod ledger;
+mod prices;
+mod reconcile;
+mod spend;
+mod statement;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
@@ -20,9 +29,12 @@ Examples:
   faregate demo                            see it at work, with nothing set up
   OPENAI_API_KEY=… faregate serve          an OpenAI-compatible endpoint at http://127.0.0.1:4000/v1
   faregate init && faregate serve -c faregate.toml
+  faregate import config.yaml              start from the file of LiteLLM or Bifrost
   faregate key new --name ci --team search mint a key; only its hash goes into the policy
   faregate check faregate.toml             is the policy right?
-  faregate doctor                          is this machine right?";
+  faregate prices openai/gpt-5-mini        what does a model cost?
+  faregate doctor                          is this machine right?
+  faregate spend --by team,model           who spent what?";
 
 /// One endpoint for every model: an AI gateway.
 #[derive(Debug, Parser)]
@@ -61,6 +73,9 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Turn LiteLLM's config.yaml or Bifrost's config.json into a policy, and say what is not in it.
+    #[command(after_long_help = import::HELP, after_help = "--help says what becomes of what.")]
+    Import(import::Options),
     /// Say whether this machine is right: kernel, io_uring, limits, ports, clock, providers.
     Doctor {
         /// The policy file whose ports and providers are looked at.
@@ -71,6 +86,32 @@ enum Command {
     Key {
         #[command(subcommand)]
         command: KeyCommand,
+    },
+    /// Say who spent what: by team, model, day, or anything else, in a table, CSV or JSON.
+    #[command(after_help = spend::HELP)]
+    Spend(spend::Spend),
+    /// Write a team's statement for a month: one page to print, or CSV.
+    #[command(after_help = statement::HELP)]
+    Statement(statement::Statement),
+    /// Export a month as FOCUS, the open format of cost data: CSV or Parquet.
+    #[command(after_help = focus::HELP)]
+    Focus(focus::Focus),
+    /// Compare the ledger with a provider's report of costs or usage, by day and model.
+    #[command(after_help = reconcile::HELP)]
+    Reconcile(reconcile::Reconcile),
+    /// Find scopes whose spend of a day is unlike their own history.
+    #[command(after_help = anomalies::HELP)]
+    Anomalies(anomalies::Anomalies),
+    /// Close a month of the books, or compare a closed one with its hash.
+    #[command(after_help = close::HELP)]
+    Close(close::Close),
+    /// Say what models cost, find models by name, or renew the catalogue of prices.
+    #[command(args_conflicts_with_subcommands = true, after_help = prices::HELP)]
+    Prices {
+        #[command(flatten)]
+        asked: prices::Asked,
+        #[command(subcommand)]
+        command: Option<prices::Command>,
     },
     /// Explain a key of the policy file, or all of them.
     Explain {
@@ -128,11 +169,20 @@ fn perform(command: Command) -> Result<(), Stop> {
         Command::Serve { config } => serve_until_signal(config),
         Command::Check { file } => check::run(&file),
         Command::Init { file, force } => init::run(&file, force),
+        Command::Import(options) => import::run(&options),
         Command::Doctor { config } => doctor::run(config),
         Command::Key { command: KeyCommand::New { name, team } } => {
             key::mint(&name, team.as_deref())
         }
         Command::Key { command: KeyCommand::Hash } => key::hash(),
+        Command::Spend(spend) => spend::run(spend),
+        Command::Statement(statement) => statement::run(statement),
+        Command::Focus(focus) => focus::run(&focus),
+        Command::Reconcile(reconcile) => reconcile::run(&reconcile),
+        Command::Anomalies(anomalies) => anomalies::run(anomalies),
+        Command::Close(close) => close::run(&close),
+        Command::Prices { command: Some(command), .. } => prices::perform(&command),
+        Command::Prices { asked, .. } => prices::answer(&asked),
         Command::Explain { key } => check::explain(key.as_deref()),
     }
 }

@@ -6,7 +6,13 @@
 mod back;
 mod count;
 mod finish;
+mod hints;
+mod mark;
 mod obtain;
+mod pay;
+mod prompt;
+mod query;
+mod quote;
 mod read;
 mod rest;
 mod write;
@@ -19,17 +25,20 @@ use faregate_adapters::{
 };
 use faregate_policy::{
     Nanos,
+    attribution::Labels,
     caller::ANONYMOUS,
-    exchange::{Exchange, Refusal},
+    exchange::{Exchange, Receipt, Refusal},
     fault::Fault,
 };
 use faregate_wire::{
     FormScanner, Framing, HeadError, Method, RequestHead, Slots, Version, parse_request,
 };
 
+pub(crate) use hints::Hints;
 pub(crate) use rest::Rest;
 
 use crate::{
+    affinity::Stay,
     answer,
     connection::{Connection, Next},
     live::View,
@@ -126,6 +135,8 @@ pub(crate) struct Walk {
     pub(crate) id: RequestId,
     /// When its head was complete, and what followed.
     pub(crate) times: Timeline,
+    /// Whom and what it is for, as the client says.
+    pub(crate) labels: Labels,
     /// The model asked for.
     pub(crate) model: Option<Box<str>>,
     /// Who had the response made that the request goes back to, and where.
@@ -146,8 +157,18 @@ pub(crate) struct Walk {
     pub(crate) body_bytes: u64,
     /// What the dialect of the latest target cannot say, where there is such a thing.
     pub(crate) lost: Option<Box<str>>,
+    /// Its prompt, where a replica is chosen by it.
+    prompted: Option<Box<prompt::Prompted>>,
+    /// Its stay at the latest replica that was chosen by it.
+    pub(crate) stay: Option<Stay>,
+    /// Marks for the latest target's prompt cache were put in.
+    pub(crate) is_marked: bool,
+    /// What it has cost, once it is settled.
+    pub(crate) receipt: Option<Receipt>,
     /// Its input as the gateway counts it, where it was translated for the latest target.
     early: Option<count::Early>,
+    /// What the head says beside the request, where it says something that counts.
+    pub(crate) hints: Option<Box<Hints>>,
 }
 
 /// Reads the head of a request from what has been received. `None` when it is not complete.
@@ -186,7 +207,11 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
             exchange,
         }))
     };
-    let called = match Called::of(head.method, head.path) {
+    let (path, quotes) = match head.path {
+        hints::QUOTE_PATH => (hints::QUOTED_PATH, true),
+        path => (path, false),
+    };
+    let called = match Called::of(head.method, path) {
         Ok(called) => called,
         Err(error) => return refused(not_served(error, head.path), id, "none", None),
     };
@@ -220,7 +245,8 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         return refused(refusal, id, surface.name(), Some(exchange));
     }
     let mut forwarded = Vec::with_capacity(head.len);
-    reply::write_forwarded(&mut forwarded, head);
+    let has_ours = reply::write_forwarded(&mut forwarded, head);
+    let hints = Hints::of(head, &live.policy.watch, has_ours, quotes);
     Opened::Walk(Box::new(Walk {
         exchange,
         head_len: head.len,
@@ -251,6 +277,7 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         trace: Trace::continue_from(head.traceparent, &core.random),
         id,
         times: Timeline::new(started),
+        labels: live.policy.attribution.of_head(head.all_fields()),
         model: None,
         made: None,
         stores: false,
@@ -262,7 +289,12 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         form_field: head.content_type.and_then(|kind| FormScanner::of(kind, "model")),
         body_bytes: 0,
         lost: None,
+        prompted: None,
+        stay: None,
+        is_marked: false,
         early: None,
+        receipt: None,
+        hints,
         live: Rc::clone(live),
     }))
 }

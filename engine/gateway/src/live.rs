@@ -18,6 +18,8 @@ use std::{
 use faregate_adapters::{auth::aws, kind::Auth};
 use faregate_policy::{
     Policy,
+    affinity::Load,
+    budget::Unit,
     health::{Breaker, BreakerSettings},
     policy::{BaseUrl, HeaderValue, Provider, Scheme, Secret, TargetDeadlines},
 };
@@ -26,6 +28,8 @@ use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    affinity::Affinity,
+    catalogue,
     credentials::{self, Credential, Keeper, Source},
     reply, tls,
     upstream::{Name, Place, Resolver, Upstream, UpstreamId},
@@ -45,6 +49,8 @@ pub(crate) struct Live {
     pub(crate) head_limits: HeadLimits,
     /// Whether only this machine can connect.
     pub(crate) is_private: bool,
+    /// What is known of prompts, where replicas are chosen by them.
+    pub(crate) affinity: Option<Arc<Affinity>>,
     /// Files whose content was used beside the policy itself.
     pub(crate) files: Vec<PathBuf>,
     places: BTreeMap<Identity, Shared>,
@@ -100,6 +106,7 @@ struct Shared {
     id: UpstreamId,
     name: Arc<Name>,
     breaker: Arc<Breaker>,
+    load: Arc<Load>,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
@@ -108,6 +115,8 @@ pub(crate) struct Builder {
     resolver: Resolver,
     keeper: Keeper,
     cores: usize,
+    /// Budgets of money are kept in a journal.
+    has_books: bool,
     generation: AtomicU64,
     next_id: AtomicU64,
 }
@@ -116,7 +125,12 @@ impl Builder {
     /// A builder for a process with `cores` cores.
     pub(crate) fn new(resolver: Resolver, keeper: Keeper, cores: usize) -> Self {
         let (generation, next_id) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { resolver, keeper, cores, generation, next_id }
+        Self { resolver, keeper, cores, has_books: false, generation, next_id }
+    }
+
+    /// The same, for a process that keeps books.
+    pub(crate) fn with_books(self) -> Self {
+        Self { has_books: true, ..self }
     }
 
     /// Compiles a policy file and makes what it needs.
@@ -140,7 +154,8 @@ impl Builder {
     /// # Errors
     ///
     /// A report of every secret and file that is missing.
-    pub(crate) fn make(&self, policy: Policy, before: Option<&Live>) -> Result<Live, String> {
+    pub(crate) fn make(&self, mut policy: Policy, before: Option<&Live>) -> Result<Live, String> {
+        catalogue::attach(&mut policy)?;
         let mut work = Work {
             builder: self,
             before,
@@ -157,9 +172,14 @@ impl Builder {
                 .map_err(|e| work.problem("server.tls", &e))
                 .ok()
         });
+        work.files.extend(policy.server.price_catalogue.clone());
         let Work { places, credentials, files, problems, .. } = work;
         if !problems.is_empty() {
             return Err(problems);
+        }
+        if self.has_books {
+            let money = policy.budgets().filter(|(_, budget)| budget.unit == Unit::Money);
+            money.for_each(|(_, budget)| budget.fund.keep_in_journal());
         }
         for shared in places.values() {
             shared.breaker.set(policy.breaker);
@@ -181,7 +201,10 @@ impl Builder {
             ..HeadLimits::default()
         };
         let is_private = server.listen.iter().all(|address| address.ip().is_loopback());
+        let known = before.and_then(|live| live.affinity.clone());
+        let by_prefix = policy.providers.iter().any(|provider| provider.by_prefix);
         Ok(Live {
+            affinity: by_prefix.then(|| known.unwrap_or_else(|| Arc::new(Affinity::new()))),
             is_private,
             generation: self.generation.fetch_add(1, Ordering::Relaxed) + 1,
             policy: Arc::new(policy),
@@ -226,6 +249,7 @@ impl Work<'_> {
                     tls: shared.tls.clone(),
                     name: Arc::clone(&shared.name),
                     breaker: Arc::clone(&shared.breaker),
+                    load: Arc::clone(&shared.load),
                 })),
                 Err(error) => self.problem(&format!("providers.{}", provider.name), &error),
             }
@@ -350,7 +374,8 @@ impl Work<'_> {
         };
         let id = UpstreamId(self.builder.next_id.fetch_add(1, Ordering::Relaxed));
         let breaker = Arc::new(Breaker::new(BreakerSettings::default()));
-        let shared = Shared { id, name: Name::new(place), breaker, tls };
+        let load = Arc::default();
+        let shared = Shared { id, name: Name::new(place), breaker, load, tls };
         self.places.insert(identity, shared.clone());
         Ok(shared)
     }

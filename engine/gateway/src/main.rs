@@ -3,10 +3,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking"))]
 
 mod admin;
+mod affinity;
 mod answer;
 mod attempt;
+mod books;
 mod buffer;
 mod carry;
+mod catalogue;
 mod cli;
 mod client;
 mod clock;

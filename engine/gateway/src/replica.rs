@@ -11,7 +11,7 @@ use faregate_policy::{
     retry::Class,
 };
 
-use crate::{live::Target, upstream::Upstream};
+use crate::{affinity::Asked, live::Target, upstream::Upstream};
 
 /// A place for one attempt. Dropped without a verdict, nothing was learned.
 pub(crate) struct Choice<'a> {
@@ -24,13 +24,14 @@ pub(crate) struct Choice<'a> {
 
 impl Target {
     /// The place for an attempt: `only` that one, or else one that is well and was not tried by this request, if there is
-    /// any.
+    /// any: of several, the one that the prompt costs least, where that is `asked`.
     pub(crate) fn choose(
         &self,
         only: Option<usize>,
         tried: &[usize],
         random: u64,
         now: Nanos,
+        asked: Option<&Asked<'_>>,
     ) -> Choice<'_> {
         if self.upstreams.len() == 1 {
             return Choice { index: 0, upstream: &self.upstreams[0], pass: None };
@@ -41,6 +42,10 @@ impl Target {
         let all = 0..self.upstreams.len();
         let fresh = || all.clone().filter(|index| !tried.contains(index));
         let index = only
+            .or_else(|| {
+                let is_open = |index| !tried.contains(&index) && is_well(&index);
+                asked?.choose(self, &is_open, now)
+            })
             .or_else(|| pick(fresh().filter(is_well), random))
             .or_else(|| pick(fresh(), random))
             .or_else(|| pick(all.clone(), random))

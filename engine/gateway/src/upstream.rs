@@ -15,7 +15,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use faregate_policy::health::Breaker;
+use faregate_policy::{affinity::Load, health::Breaker};
 use rustls::{ClientConfig, pki_types::ServerName};
 
 use crate::{
@@ -63,6 +63,8 @@ pub(crate) struct Upstream {
     pub(crate) name: Arc<Name>,
     /// Whether this place is failing, where a target has several.
     pub(crate) breaker: Arc<Breaker>,
+    /// How busy it is, where replicas are chosen by prompts.
+    pub(crate) load: Arc<Load>,
 }
 
 /// A place and the addresses it has at the moment.

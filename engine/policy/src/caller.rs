@@ -26,6 +26,8 @@ pub struct Caller {
     pub scopes: Vec<ScopeIndex>,
     /// The models that each level allows; all levels must allow a model. Empty: every model.
     pub models: Vec<Vec<Pattern>>,
+    /// The model for requests that ask for `default`, or for one that nothing answers to.
+    pub default_model: Option<Box<str>>,
     /// When the key ceases to be valid, in nanoseconds since 1970 UTC.
     pub expires: Option<u64>,
     /// Whether the key is switched off.

@@ -37,15 +37,25 @@ use crate::{
 
 mod attempt;
 mod decide;
+mod facts;
 mod hold;
+mod money;
+mod quote;
 mod say;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod way;
 
 pub use attempt::{Outcome, Step, Verdict};
 pub use decide::{OUTPUT_TOKENS_SLICE, Pin, Wanted};
+pub use facts::Asks;
+pub use quote::{Candidate, Quote};
+pub use way::{DEFAULT, Instead, Turn, Way};
+
+pub use money::{Extra, OUTPUT_TOKENS_CAP, Receipt};
 
 use hold::Limits;
+use money::Money;
 
 /// One request.
 #[derive(Debug)]
@@ -74,17 +84,21 @@ pub struct Exchange {
     names: Box<str>,
     name_len: usize,
     route: Route,
+    way: Way,
     attempts: u32,
     /// Attempts that ended without an answer though the provider may have worked.
     ambiguous: u32,
     waits: u32,
     not_before: Nanos,
     under_way: Option<Sent>,
+    /// The target that is busy with it: index into the policy's.
+    busy: Option<usize>,
     last: Option<Last>,
     cause: Option<Cause>,
     ended: Option<Fault>,
     /// It cannot be sent again.
     only_once: bool,
+    money: Money,
 }
 
 /// An attempt whose outcome is not known.
@@ -92,6 +106,7 @@ pub struct Exchange {
 struct Sent {
     place: usize,
     pass: Pass,
+    at: Nanos,
 }
 
 /// The latest attempt.
@@ -164,15 +179,18 @@ impl Exchange {
             names: Box::default(),
             name_len: 0,
             route: Route::default(),
+            way: Way::default(),
             attempts: 0,
             ambiguous: 0,
             waits: 0,
             not_before: Nanos(0),
             under_way: None,
+            busy: None,
             last: None,
             cause: None,
             ended: None,
             only_once: false,
+            money: Money::default(),
         }
     }
 
@@ -190,6 +208,7 @@ impl Exchange {
     /// `KeyMissing`, `KeyUnknown`, `KeyExpired`, `KeyDisabled`.
     pub fn identify(&mut self, credential: Option<&[u8]>, wall_nanos: u64) -> Result<(), Refusal> {
         assert_eq!(self.phase, Phase::Identify, "a request is identified once");
+        self.see_wall(wall_nanos);
         let keys = &self.policy.keys;
         let anonymous = keys.anonymous.filter(|_| credential.is_none() || keys.is_empty());
         let known = || credential.and_then(|credential| keys.find(&key::hash(credential)));
@@ -236,12 +255,14 @@ impl Exchange {
     }
 
     /// Charges what was used and lets go of everything held.
-    pub fn settle(&mut self, settlement: Settlement, now: Nanos) {
+    pub fn settle(&mut self, settlement: Settlement, now: Nanos) -> Receipt {
         assert!(self.phase < Phase::Settle, "a request is settled once");
         self.see(now);
         let used = self.used(&settlement);
+        let receipt = self.pay(&settlement, used);
         self.let_go(used);
         self.phase = Phase::Record;
+        receipt
     }
 
     /// Who pays, once that is known.
@@ -300,7 +321,16 @@ impl Exchange {
     /// [`reason`](Self::reason) in a few words; empty before the first attempt.
     #[must_use]
     pub fn route_reason(&self) -> std::borrow::Cow<'static, str> {
-        self.reason().map_or_else(Default::default, |reason| reason.text(&self.policy.targets))
+        self.reason().map_or_else(Default::default, |reason| self.told(reason))
+    }
+
+    /// A reason in a few words, behind how the request came to its model.
+    fn told(&self, reason: RouteReason) -> std::borrow::Cow<'static, str> {
+        let text = reason.text(&self.policy.targets);
+        if self.way == Way::default() {
+            return text;
+        }
+        (self.way.text(&self.policy, self.wanted_name()) + &text).into()
     }
 
     /// The policy that the request sees from its first byte to its settlement.
@@ -360,7 +390,15 @@ impl Exchange {
         self.input_bound.saturating_add(output).min(self.reserved)
     }
 
+    /// No target is busy with it any more.
+    fn land(&mut self) {
+        if let Some(target) = self.busy.take() {
+            self.policy.targets[target].gauge.end();
+        }
+    }
+
     fn let_go(&mut self, used: u64) {
+        self.land();
         if let Some(sent) = self.under_way.take() {
             self.policy.targets[self.route.target(sent.place)].breaker.cancel(sent.pass);
         }

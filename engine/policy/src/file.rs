@@ -5,11 +5,16 @@
 //! together.
 //! Format: <https://toml.io/en/v1.1.0>
 
+mod attribution;
+mod budgets;
+mod cache;
 mod callers;
 mod limits;
 mod models;
 mod moment;
+mod prices;
 mod providers;
+mod route;
 mod section;
 mod server;
 mod url;
@@ -28,7 +33,9 @@ use crate::{
     problem::{PROBLEMS_MAX, Problem, Problems},
     retry::RetryBudget,
 };
+use limits::Scopes;
 use section::Section;
+pub(crate) use url::is_private;
 
 /// Bytes of a policy file.
 const FILE_BYTES_MAX: usize = 64 << 20;
@@ -112,8 +119,10 @@ fn read(
     let breaker = server::breaker(reader, &root.table("breaker"));
     let providers = providers::read(reader, root, &server);
     server.passthrough = providers::passthrough(reader, &table, &providers);
-    let (models, targets) = models::read(reader, root, &providers, breaker, previous);
-    let mut book = callers::Book::new(reader, &models, cores, previous);
+    let (models, targets, watch) = models::read(reader, root, &providers, breaker, previous);
+    let prices = prices::read(reader, root, &server, (&providers, &targets));
+    let calendar = budgets::calendar(reader, &root.table("budgets"));
+    let mut book = callers::Book::new(reader, &models, Scopes::new(cores, calendar, previous));
     book.read(root, &table, &server.listen);
     let (keys, scopes) = book.close();
     let retry_budget = match previous {
@@ -122,14 +131,18 @@ fn read(
     };
     Policy {
         server,
+        ledger: server::ledger(&root.table("ledger")),
+        attribution: attribution::read(reader, &root.table("attribution")),
         providers,
         targets,
         models,
+        watch,
         keys,
         scopes,
         retries,
         retry_budget,
         breaker,
+        prices,
         warnings: Vec::new(),
     }
 }
@@ -163,6 +176,18 @@ impl<'d> Reader<'d> {
         help: impl Into<String>,
     ) {
         self.note(span.cloned(), reason.into(), help.into(), Weight::Warning);
+    }
+
+    /// Where a part of a word stands; the whole word where that cannot be told, because it is spelled with escapes.
+    pub(crate) fn inside(&self, word: &Word<'_>, part: &Range<usize>) -> Span {
+        let raw = self.text.get(word.span.clone()).unwrap_or_default();
+        match raw.find(word.text) {
+            Some(at) if !word.text.is_empty() => {
+                let start = word.span.start + at;
+                start + part.start..start + part.end
+            }
+            _ => word.span.clone(),
+        }
     }
 
     /// Help that takes time to find; none when nothing more is noted.

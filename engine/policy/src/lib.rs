@@ -7,7 +7,11 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking"))]
 
+pub mod affinity;
 mod atomic;
+pub mod attribution;
+pub mod budget;
+pub mod cache;
 pub mod caller;
 pub mod environment;
 pub mod exchange;
@@ -22,11 +26,13 @@ mod nearest;
 pub mod pattern;
 pub mod phase;
 pub mod policy;
+pub mod prices;
 pub mod problem;
 pub mod rate;
 pub mod reference;
 pub mod retry;
 pub mod route;
+pub mod rule;
 mod starter;
 pub mod summary;
 #[cfg(all(test, not(loom)))]
@@ -38,9 +44,10 @@ pub use caller::Caller;
 pub use exchange::Exchange;
 pub use fault::{Fault, Refusal};
 pub use key::KeyHash;
-pub use models::{Model, Models, Resolved, Strategy};
+pub use models::{Model, Models, Resolved, Sticky, Strategy};
 pub use pattern::Pattern;
 pub use phase::Phase;
 pub use policy::{Limit, LimitKind, Policy, Provider, Scope, Target};
+pub use prices::{PriceCache, Priced, Prices};
 pub use problem::{Problem, Problems};
-pub use time::Nanos;
+pub use time::{Nanos, Wall};

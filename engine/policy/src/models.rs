@@ -5,7 +5,10 @@
 
 use hashbrown::HashMap;
 
-use crate::{caller::Caller, pattern::Pattern, policy::Provider};
+use crate::{cache::PromptCache, caller::Caller, pattern::Pattern, policy::Provider, rule::Rule};
+
+/// How many models a rule may lead through, one after the other.
+pub const LEADS_MAX: usize = 8;
 
 /// Who owns the names of the policy in `GET /v1/models`.
 pub const OWNER: &str = "faregate";
@@ -18,6 +21,37 @@ pub enum Strategy {
     Order,
     /// By lot, as their weights say; the others follow when it fails.
     Weighted,
+    /// The one whose answers begin soonest, requests under way counted in.
+    Latency,
+    /// The one with the fewest requests under way.
+    Load,
+    /// The one that costs least.
+    Cost,
+}
+
+impl Strategy {
+    /// The word for it in the policy and in reasons.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Order => "order",
+            Self::Weighted => "weighted",
+            Self::Latency => "latency",
+            Self::Load => "load",
+            Self::Cost => "cost",
+        }
+    }
+}
+
+/// Who is drawn the same target every time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sticky {
+    /// The client's own user.
+    User,
+    /// The client's session.
+    Session,
+    /// The caller's key.
+    Key,
 }
 
 /// A name of the policy.
@@ -27,9 +61,26 @@ pub struct Model {
     pub name: Box<str>,
     /// How its targets share the requests.
     pub strategy: Strategy,
-    /// Indices into [`Policy::targets`](crate::Policy::targets), in the order of the file. Never
-    /// empty.
+    /// Indices into [`Policy::targets`](crate::Policy::targets), in the order of the file. Empty only where there are
+    /// branches.
     pub targets: Vec<usize>,
+    /// Who is drawn the same target every time.
+    pub sticky: Option<Sticky>,
+    /// Whether a request for it may name another model in its head, and say how hard it is.
+    pub allow_override: bool,
+    /// Rules that lead to other models. Empty where there are targets; the last one holds always.
+    pub branches: Vec<Branch>,
+    /// What is done about prompt caches; `None`: what each provider says.
+    pub cache: Option<PromptCache>,
+}
+
+/// A rule of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// When it holds; `None`: always.
+    pub when: Option<Rule>,
+    /// The model that it leads to.
+    pub to: Box<str>,
 }
 
 /// What a requested name means.
@@ -39,8 +90,10 @@ pub struct Resolved<'p, 'a> {
     pub name: &'p str,
     /// How its targets share the requests.
     pub strategy: Strategy,
-    /// Indices into [`Policy::targets`](crate::Policy::targets). Never empty.
+    /// Indices into [`Policy::targets`](crate::Policy::targets). Empty where the model has rules instead.
     pub targets: &'p [usize],
+    /// Where it stands in [`Models::list`]; `None` for `provider/model`.
+    pub index: Option<usize>,
     /// What `*` in a target's model stands for.
     pub asked: &'a str,
 }
@@ -96,6 +149,24 @@ impl Models {
         self.direct.insert(provider.name.clone(), Direct { offers, any, named });
     }
 
+    /// Gives the model at `index` its rules.
+    pub(crate) fn branch(&mut self, index: usize, branches: Vec<Branch>) {
+        self.list[index].branches = branches;
+    }
+
+    /// The models whose rules lead on and on: in a circle, or through more than [`LEADS_MAX`] models.
+    pub(crate) fn endless(&self) -> Vec<usize> {
+        let mut steps = vec![0_usize; self.list.len()];
+        for _ in 0..=LEADS_MAX {
+            for index in 0..self.list.len() {
+                let to =
+                    self.list[index].branches.iter().filter_map(|b| self.resolve(&b.to)?.index);
+                steps[index] = to.map(|next| steps[next] + 1).max().unwrap_or(0);
+            }
+        }
+        (0..steps.len()).filter(|index| steps[*index] > LEADS_MAX).collect()
+    }
+
     /// Puts the names with `*` in order, the one that fixes most characters first; `targets` is how
     /// many there are.
     pub(crate) fn finish(&mut self, targets: usize) {
@@ -118,6 +189,18 @@ impl Models {
         Some(self.resolved(*index, name))
     }
 
+    /// Whether a request for `name` may meet rules, or a lot that is tied to somebody. What nothing answers to may lead to
+    /// a default model.
+    #[must_use]
+    pub fn may_branch(&self, name: &str) -> bool {
+        let branches = |index: Option<usize>| {
+            let model = index.map(|index| &self.list[index]);
+            model.is_some_and(|model| !model.branches.is_empty() || model.sticky.is_some())
+        };
+        name == crate::exchange::DEFAULT
+            || self.resolve(name).is_none_or(|found| branches(found.index))
+    }
+
     /// The names that `caller` may use, each with its owner: those without `*`.
     pub fn offered<'p>(
         &'p self,
@@ -127,6 +210,14 @@ impl Models {
             .iter()
             .map(|(id, owner)| (&**id, &**owner))
             .filter(move |(id, _)| caller.is_none_or(|caller| caller.may_use(id)))
+    }
+
+    /// The model with this name, as it is written in the policy.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Model> {
+        let plain = self.names.get(name).map(|index| &self.list[*index]);
+        let pattern = || self.patterns.iter().find(|(pattern, _)| pattern.as_str() == name);
+        plain.or_else(|| pattern().map(|(_, index)| &self.list[*index]))
     }
 
     /// Every name without `*`, whoever asks.
@@ -142,7 +233,13 @@ impl Models {
 
     fn resolved<'a>(&self, index: usize, asked: &'a str) -> Resolved<'_, 'a> {
         let model = &self.list[index];
-        Resolved { name: &model.name, strategy: model.strategy, targets: &model.targets, asked }
+        Resolved {
+            name: &model.name,
+            strategy: model.strategy,
+            targets: &model.targets,
+            index: Some(index),
+            asked,
+        }
     }
 
     fn resolve_direct<'a>(&self, name: &'a str) -> Option<Resolved<'_, 'a>> {
@@ -156,6 +253,7 @@ impl Models {
             name: "",
             strategy: Strategy::Order,
             targets: &self.targets[target..=target],
+            index: None,
             asked,
         })
     }

@@ -4,16 +4,23 @@
 use std::{borrow::Cow, fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use faregate_adapters::{dialect::Form, kind::Kind, quirks::Quirks, surface::Family};
+use faregate_price::Catalogue;
 
 use crate::{
+    attribution::Attribution,
+    budget::Budget,
+    cache::PromptCache,
     caller::{Caller, Keys},
     health::{Breaker, BreakerSettings},
     key,
     models::Models,
     pattern::Pattern,
+    prices::{Priced, Prices},
     problem::{Problem, Problems},
     rate::Pool,
     retry::RetryBudget,
+    route::Gauge,
+    rule::Watch,
 };
 
 /// A whole policy, as every core sees it until the next one takes its place.
@@ -21,6 +28,10 @@ use crate::{
 pub struct Policy {
     /// The process itself: where it listens and what it allows a client.
     pub server: Server,
+    /// Where the books are kept; read at the start only.
+    pub ledger: Ledger,
+    /// Where users, sessions and tags of requests are read from.
+    pub attribution: Attribution,
     /// Who is spoken to, in the order of the file.
     pub providers: Vec<Provider>,
     /// Every place a request may go: those of the models, and one of each provider for
@@ -28,6 +39,8 @@ pub struct Policy {
     pub targets: Vec<Target>,
     /// Names that clients ask for.
     pub models: Models,
+    /// What the rules of the models look at.
+    pub watch: Watch,
     /// Who may call.
     pub keys: Keys,
     /// Everything that has limits.
@@ -38,6 +51,8 @@ pub struct Policy {
     pub retry_budget: Arc<RetryBudget>,
     /// When a target counts as down.
     pub breaker: BreakerSettings,
+    /// What targets cost.
+    pub prices: Prices,
     /// What is allowed and yet worth a look.
     pub warnings: Vec<Problem>,
 }
@@ -77,6 +92,33 @@ pub struct Server {
     pub strict_translation: bool,
     /// What becomes of stored responses that this process has not seen made.
     pub unknown_responses: UnknownResponses,
+    /// What becomes of requests without a price, where a limit counts money.
+    pub unpriced: Unpriced,
+    /// The catalogue of prices to use instead of the one that comes with the program. The gateway reads it and hands it to
+    /// [`Policy::use_catalogue`].
+    pub price_catalogue: Option<PathBuf>,
+}
+
+/// Where the books are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Ledger {
+    /// In the user's data folder, if it can be written; a policy with budgets of money does not start without.
+    #[default]
+    Auto,
+    /// Nowhere: nothing is written down, and budgets begin anew with each start.
+    Off,
+    /// In this folder.
+    At(PathBuf),
+}
+
+/// What becomes of a request whose target has no price, where a limit counts money.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unpriced {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It passes and costs nothing.
+    Free,
 }
 
 /// What becomes of requests for stored responses that this process has not seen made.
@@ -199,6 +241,10 @@ pub struct Provider {
     pub insecure_skip_verify: bool,
     /// How long it may take.
     pub deadlines: TargetDeadlines,
+    /// Whether a replica is chosen by the prompts that it has read.
+    pub by_prefix: bool,
+    /// What is done about its prompt cache, where the model does not say.
+    pub cache: Option<PromptCache>,
     /// The models that `provider/model` reaches; those without `*` are offered by `GET /v1/models`.
     pub models: Vec<Pattern>,
     /// Whether paths that Faregate does not know are passed to it.
@@ -271,6 +317,11 @@ pub struct Target {
     pub name: Box<str>,
     /// Whether it is failing. Targets of one name share it.
     pub breaker: Arc<Breaker>,
+    /// How busy and how slow it is. Targets of one name share it.
+    pub gauge: Arc<Gauge>,
+    /// What a million tokens cost there, in nano-dollars, input and output as they usually come; `None` when that is not
+    /// known.
+    pub cost: Option<u64>,
     /// Its part of the requests, beside the weights of the model's other targets. At least 1.
     pub weight: u32,
 }
@@ -293,8 +344,10 @@ pub struct Scope {
     /// `organisation`, `team/search`, `project/search/ranking`, `agent/search/ranking/crawler`,
     /// `key/search-ci`.
     pub name: Box<str>,
-    /// Its limits. Never empty.
+    /// What it may use in any period, and at a time.
     pub limits: Vec<Limit>,
+    /// What it may use in windows of the calendar, or at all. Not both are empty.
+    pub budgets: Vec<Budget>,
 }
 
 /// A bound on what a scope may use.
@@ -357,7 +410,7 @@ pub struct Retries {
 impl Policy {
     /// Reads a policy. `file` is its name in the diagnostics; `cores` share the limits.
     ///
-    /// Limits of the same scope, kind and period as in `previous`, and targets of the same name, go
+    /// Limits and budgets of the same scope, kind and period as in `previous`, and targets of the same name, go
     /// on counting where they are. Nothing of `previous` changes before [`Policy::take_effect`].
     ///
     /// # Errors
@@ -411,9 +464,16 @@ impl Policy {
                 limit.pool.resize(limit.amount, crate::time::nanos(limit.period));
             }
         }
+        self.budgets().for_each(|(_, budget)| budget.take_effect());
         for target in &self.targets {
             target.breaker.set(self.breaker);
         }
+    }
+
+    /// Every budget, each with its scope's name.
+    pub fn budgets(&self) -> impl Iterator<Item = (&str, &Budget)> {
+        let scopes = self.scopes.iter();
+        scopes.flat_map(|scope| scope.budgets.iter().map(|budget| (&*scope.name, budget)))
     }
 
     /// The caller who shows `credential`, if it is a key of the policy.
@@ -455,6 +515,34 @@ impl Policy {
     #[must_use]
     pub fn passthrough_name(&self) -> Option<&str> {
         self.server.passthrough.map(|index| &*self.providers[index].name)
+    }
+
+    /// What a target costs that is asked for `model`, the provider's name for it; `None` where nobody knows.
+    #[must_use]
+    pub fn price(&self, target: usize, model: &str) -> Option<Priced<'_>> {
+        self.prices.of(&self.providers, &self.targets[target], target, model)
+    }
+
+    /// Whether what has no price may pass where money is limited, and costs nothing.
+    #[must_use]
+    pub fn lets_unpriced_pass(&self) -> bool {
+        self.server.unpriced == Unpriced::Free
+    }
+
+    /// What to add to the policy so that `model` of a target has a price: text for people.
+    #[must_use]
+    pub fn price_wanted(&self, target: usize, model: &str) -> String {
+        let provider = &self.providers[self.targets[target].provider];
+        crate::prices::wanted(&provider.name, model)
+    }
+
+    /// Puts a catalogue in the place of the one that comes with the program.
+    ///
+    /// # Errors
+    ///
+    /// A price of the policy is `like` one that the catalogue does not have.
+    pub fn use_catalogue(&mut self, catalogue: Catalogue) -> Result<(), String> {
+        self.prices.use_catalogue(catalogue, &self.providers, &self.targets)
     }
 
     /// The provider with this name.

@@ -5,18 +5,23 @@
 //! not try again.
 //!
 //! A target that failed comes after all that did not. Among those that may be tried and whose breakers let them pass, the
-//! first one is taken, or one is drawn by weight.
+//! model's [`Strategy`] says which is taken: the first one, one drawn by weight, the quickest, the least busy, the cheapest.
+//! A draw may be tied to a user or a session ([`Route::stick`]): then the same one is drawn for them every time.
 
 use crate::{
     Nanos,
-    health::{Health, Pass},
+    health::{Breaker, Health, Pass},
     models::Strategy,
     policy::Target,
 };
 
+mod difficulty;
+mod gauge;
 mod reason;
 
-pub use reason::{Cause, RouteReason, Why};
+pub use difficulty::{BIAS, Difficulty, FEATURES, FEATURES_COUNT, Feature};
+pub use gauge::{FADE, Gauge};
+pub use reason::{Cause, RouteReason, Score, Why};
 
 /// Targets of one model that a request considers; those behind are not used.
 pub const CANDIDATES_MAX: usize = 64;
@@ -25,6 +30,8 @@ pub const CANDIDATES_MAX: usize = 64;
 #[derive(Clone, Debug, Default)]
 pub struct Route {
     strategy: Strategy,
+    /// What is drawn with instead of a random number.
+    stuck: Option<u64>,
     /// Indices into the policy's targets.
     candidates: Vec<usize>,
     /// One bit a candidate: failed once in this round.
@@ -65,10 +72,24 @@ impl Route {
         Self { strategy, candidates: targets[..considered].to_vec(), ..Self::default() }
     }
 
+    /// Draws with this number instead of random ones: who sticks to a target has one that stays.
+    #[must_use]
+    pub fn stick(self, number: Option<u64>) -> Self {
+        Self { stuck: number, ..self }
+    }
+
+    /// Whether what is drawn stays.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.stuck.is_some()
+    }
+
     /// The next target. With `again`, targets that have failed may be tried once more.
     pub fn pick(&mut self, targets: &[Target], again: bool, now: Nanos, random: u64) -> Pick {
         let allowed = self.all() & !self.barred;
-        let soonest = match self.draw(targets, allowed & !self.tried, now, random) {
+        let random = self.stuck.unwrap_or(random);
+        let pass = |breaker: &Breaker| breaker.pass(now);
+        let soonest = match self.draw(targets, allowed & !self.tried, (now, random), &pass) {
             Ok(pick) => return self.taken(pick),
             Err(soonest) => soonest,
         };
@@ -78,13 +99,41 @@ impl Route {
             self.round += 1;
             return Pick::BackOff(self.round);
         }
-        let later = match self.draw(targets, failed, now, random) {
+        let later = match self.draw(targets, failed, (now, random), &pass) {
             Ok(pick) => return self.taken(pick),
             Err(later) => later,
         };
         match soonest.into_iter().chain(later).min() {
             Some(until) => Pick::Later(until),
             None => Pick::Nothing,
+        }
+    }
+
+    /// What [`pick`](Self::pick) would take first, without taking it.
+    #[must_use]
+    pub fn foresee(&self, targets: &[Target], now: Nanos, random: u64) -> Option<usize> {
+        let pass = |breaker: &Breaker| match breaker.health(now) {
+            Health::Closed | Health::HalfOpen => Ok(Pass::Free),
+            Health::Open(until) | Health::Resting(until) => Err(until),
+            Health::Probing => Err(now),
+        };
+        let present = (now, self.stuck.unwrap_or(random));
+        match self.draw(targets, self.all() & !self.barred, present, &pass) {
+            Ok(Pick::Take { place, .. }) => Some(place),
+            Ok(Pick::BackOff(_) | Pick::Later(_) | Pick::Nothing) | Err(_) => None,
+        }
+    }
+
+    /// What the candidate is chosen by, where that is more than its place; smaller is better.
+    #[must_use]
+    pub fn score(&self, targets: &[Target], place: usize, now: Nanos) -> Option<Score> {
+        let target = &targets[self.candidates[place]];
+        match self.strategy {
+            Strategy::Order => None,
+            Strategy::Weighted => self.is_stuck().then_some(Score::Stuck),
+            Strategy::Latency => Some(Score::Delay(target.gauge.delay_us(now))),
+            Strategy::Load => Some(Score::UnderWay(target.gauge.under_way())),
+            Strategy::Cost => target.cost.map(Score::Cost),
         }
     }
 
@@ -168,16 +217,19 @@ impl Route {
         &self,
         targets: &[Target],
         mut set: u64,
-        now: Nanos,
-        mut random: u64,
+        (now, mut random): (Nanos, u64),
+        pass: &dyn Fn(&Breaker) -> Result<Pass, Nanos>,
     ) -> Result<Pick, Option<Nanos>> {
         let (mut soonest, mut skipped): (Option<Nanos>, Option<usize>) = (None, None);
         while set != 0 {
             let place = match self.strategy {
                 Strategy::Order => set.trailing_zeros() as usize,
                 Strategy::Weighted => self.weigh(targets, set, random),
+                Strategy::Latency => self.least(set, random, |t| t.gauge.strain(now), targets),
+                Strategy::Load => self.least(set, random, |t| t.gauge.under_way(), targets),
+                Strategy::Cost => self.least(set, 0, |t| t.cost.unwrap_or(u64::MAX), targets),
             };
-            match targets[self.candidates[place]].breaker.pass(now) {
+            match pass(&targets[self.candidates[place]].breaker) {
                 Ok(pass) => return Ok(Pick::Take { place, pass, skipped }),
                 Err(until) => soonest = Some(soonest.map_or(until, |at| at.min(until))),
             }
@@ -201,6 +253,28 @@ impl Route {
         hit.unwrap_or(set.trailing_zeros() as usize)
     }
 
+    /// The candidate of the least score; of several one by lot, or with a random number of zero the first.
+    fn least(
+        &self,
+        set: u64,
+        random: u64,
+        score: impl Fn(&Target) -> u64,
+        targets: &[Target],
+    ) -> usize {
+        let (mut best, mut ties) = (u64::MAX, 0_u64);
+        for place in places(set) {
+            let score = score(&targets[self.candidates[place]]);
+            if ties == 0 || score < best {
+                (best, ties) = (score, bit(place));
+            } else if score == best {
+                ties |= bit(place);
+            }
+        }
+        let count = u64::from(ties.count_ones());
+        let drawn = usize::try_from((u128::from(random) * u128::from(count)) >> 64).unwrap_or(0);
+        places(ties).nth(drawn).unwrap_or(0)
+    }
+
     fn all(&self) -> u64 {
         match self.candidates.len() {
             CANDIDATES_MAX => u64::MAX,
@@ -210,6 +284,11 @@ impl Route {
 }
 
 const _: () = assert!(CANDIDATES_MAX == u64::BITS as usize, "one bit a candidate");
+
+/// The places whose bits are set, in order.
+fn places(set: u64) -> impl Iterator<Item = usize> {
+    (0..CANDIDATES_MAX).filter(move |place| set & bit(*place) != 0)
+}
 
 fn bit(place: usize) -> u64 {
     1 << place

@@ -1,8 +1,11 @@
 //! Whole files: what is right, what is wrong, what a reload keeps.
 
+mod cache;
 mod diagnostics;
 mod example;
 mod fuzz;
+mod prices;
+mod route;
 mod rules;
 
 use crate::{policy::Policy, problem::Problems};

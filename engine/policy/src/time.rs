@@ -25,3 +25,18 @@ impl Nanos {
 pub fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
+
+/// Nanoseconds since 1970 UTC: what a calendar is read by. May be set back; whoever remembers one must bear that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Wall(pub u64);
+
+impl Wall {
+    /// The end of time.
+    pub const MAX: Self = Self(u64::MAX);
+
+    /// How long until `later`; nothing when it has passed.
+    #[must_use]
+    pub fn until(self, later: Self) -> Duration {
+        Duration::from_nanos(later.0.saturating_sub(self.0))
+    }
+}

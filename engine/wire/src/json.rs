@@ -32,7 +32,7 @@ pub use view::{Items, Json, Kind, Members, string_len, value_len};
 pub use write::JsonWriter;
 
 /// The most names a scanner can look for.
-pub const NAMES_MAX: usize = 16;
+pub const NAMES_MAX: usize = 24;
 
 /// The most bytes of such a name.
 pub const NAME_BYTES_MAX: usize = 31;
@@ -45,7 +45,7 @@ pub const DEPTH_MAX: usize = 128;
 pub struct Scanner {
     names: &'static [&'static str],
     /// Which of the names have this many bytes, one bit each.
-    names_of_len: [u16; NAME_BYTES_MAX + 1],
+    names_of_len: [u32; NAME_BYTES_MAX + 1],
     /// Where to go on.
     at: usize,
     state: State,
@@ -63,7 +63,7 @@ pub struct Scanner {
     /// The name of interest whose value is being read.
     current: Option<usize>,
     /// One bit for each name that has been read.
-    seen: u16,
+    seen: u32,
     spans: [Range<usize>; NAMES_MAX],
 }
 
@@ -93,7 +93,7 @@ pub enum JsonError {
 pub struct Peek {
     object: Range<usize>,
     has_members: bool,
-    seen: u16,
+    seen: u32,
     spans: [Range<usize>; NAMES_MAX],
 }
 

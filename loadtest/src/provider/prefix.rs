@@ -56,6 +56,21 @@ impl PrefixCache {
         if known < BLOCKS_MIN { 0 } else { known as u64 * BLOCK_TOKENS }
     }
 
+    /// Whether this hash was kept.
+    pub(crate) fn knows(&self, hash: u64) -> bool {
+        self.used.contains_key(&hash)
+    }
+
+    /// Keeps a hash.
+    pub(crate) fn keep(&mut self, hash: u64) {
+        if self.capacity > 0 {
+            self.tick += 1;
+            self.used.insert(hash, self.tick);
+            self.order.push_back((hash, self.tick));
+            self.forget();
+        }
+    }
+
     fn forget(&mut self) {
         let stale_max = self.capacity;
         while self.used.len() > self.capacity || self.order.len() > self.used.len() + stale_max {

@@ -29,6 +29,15 @@ pub(super) enum Family {
     Unknown,
 }
 
+/// Where a model takes cache points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caches {
+    /// In messages and instructions.
+    pub messages: bool,
+    /// Between tools, and for longer than five minutes.
+    pub tools: bool,
+}
+
 impl Family {
     /// The family of a model's id or ARN.
     pub(super) fn of(model: &str) -> Self {
@@ -61,6 +70,12 @@ impl Family {
     /// Whether cache points may stand in messages and instructions. A model that does not know them refuses the request.
     pub(super) const fn caches(self) -> bool {
         self.caches_tools() || matches!(self, Self::Nova | Self::NovaThinking)
+    }
+
+    /// Where cache points are known to be understood; nowhere if the id does not tell.
+    pub(super) const fn known_to_cache(self) -> Caches {
+        let is_known = !matches!(self, Self::Unknown);
+        Caches { messages: is_known && self.caches(), tools: is_known && self.caches_tools() }
     }
 
     /// Whether cache points may stand between tools and say for how long.

@@ -33,6 +33,14 @@ use crate::{
     chat::{Answer, Delta, Error, IdRule, Loss, NameRule, Request},
 };
 
+pub use family::Caches;
+
+/// Where the model of this id or ARN is known to take cache points.
+#[must_use]
+pub fn known_to_cache(model: &str) -> Caches {
+    family::Family::of(model).known_to_cache()
+}
+
 /// Bedrock's Converse and ConverseStream.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Converse;

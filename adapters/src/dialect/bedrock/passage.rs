@@ -8,8 +8,8 @@ use crate::{
     dialect::{Asked, Call, Invalid, Passage, Seen, UsageReport},
 };
 
-/// The member that bounds output.
-const FIELDS: &[&str] = &["inferenceConfig"];
+/// The member that bounds output, and those that make up the prompt.
+const FIELDS: &[&str] = &["inferenceConfig", "toolConfig", "system", "messages"];
 
 impl Passage for Converse {
     fn fields(&self) -> &'static [&'static str] {

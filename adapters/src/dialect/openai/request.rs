@@ -21,6 +21,12 @@ pub const FIELDS: &[&str] = &[
     "prompt",
     "input",
     "previous_response_id",
+    "user",
+    "safety_identifier",
+    "metadata",
+    "session_id",
+    "prompt_cache_key",
+    "tools",
 ];
 
 /// Places in [`FIELDS`].

@@ -22,6 +22,10 @@ pub(super) const FIELDS: &[&str] = &[
     "tools",
     "prompt_cache_key",
     "service_tier",
+    "user",
+    "safety_identifier",
+    "metadata",
+    "session_id",
 ];
 const MODEL: usize = 0;
 const STREAM: usize = 1;

@@ -10,7 +10,7 @@ use faregate_policy::{
     exchange::{Pin, Refusal},
     fault::Fault,
 };
-use faregate_wire::{Json, Method};
+use faregate_wire::Method;
 
 use super::{Walk, read::Body};
 use crate::{
@@ -79,13 +79,6 @@ impl Walk {
 
     fn owner(&self) -> &str {
         self.exchange.caller().map_or("", |caller| &caller.key)
-    }
-
-    /// A member of the body that is looked for and not null.
-    fn member<'b>(&self, body: &'b Body, name: &str) -> Option<Json<'b>> {
-        let index = self.fields().iter().position(|field| *field == name)?;
-        let span = body.peek.as_ref()?.span(index)?;
-        Json::new(body.bytes().get(span)?).filter(|value| !value.is_null())
     }
 }
 

@@ -8,7 +8,11 @@ use faregate_adapters::{
 };
 use faregate_policy::{Nanos, exchange::Refusal, fault::Fault, policy::Provider};
 
-use super::{Walk, read::Body, write};
+use super::{
+    Walk,
+    read::{Body, Stop},
+    write,
+};
 use crate::{
     counter::{self, Job, Pending, Wish},
     relay::{Learned, Plan},
@@ -74,6 +78,30 @@ impl Walk {
         }
     }
 
+    /// Bounds the input more closely than the body's bytes do, where a budget refused and the tokens can be counted.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, when they cannot.
+    pub(super) async fn bound_closer(
+        &mut self,
+        core: &Core,
+        body: &Body,
+        refusal: Refusal,
+    ) -> Result<(), Stop> {
+        let pending = self
+            .common_tokenizer()
+            .and_then(|tokenizer| core.shared.counter.ask(self.job(Wish::Bound, tokenizer, body)));
+        let Some(pending) = pending else { return Err(Stop::Refused(refusal)) };
+        match pending.wait(core).await {
+            Some(Count { tokens, how: How::Exact | How::UpperBound }) => {
+                self.exchange.bound_closer(tokens);
+                Ok(())
+            }
+            Some(Count { how: How::Estimate, .. }) | None => Err(Stop::Refused(refusal)),
+        }
+    }
+
     /// The tokenizer of every model that the request may go to. A bound by one vocabulary is none by another.
     fn common_tokenizer(&self) -> Option<Tokenizer> {
         self.surface.form()?;
@@ -135,6 +163,37 @@ impl StandIn {
     }
 }
 
+/// What the provider has told of usage.
+pub(super) struct Told {
+    /// The tokens; of a stream that broke off, at least those that came.
+    pub(super) usage: Option<Usage>,
+    /// More came than it has told.
+    pub(super) is_short: bool,
+}
+
+impl Told {
+    /// Some providers tell the output once at the start and again at the end: where that was not reached, what came counts.
+    pub(super) fn of(learned: &Learned, plan: &Plan) -> Self {
+        let came = tokens::estimated_output(learned.content_events, learned.content_bytes);
+        let is_cut = plan.events && !learned.done;
+        let short = learned.usage.map_or(0, |usage| came.saturating_sub(usage.total_output()));
+        let is_short = is_cut && short > 0;
+        let added = if is_short { short } else { 0 };
+        let more = |usage: Usage| Usage { output: usage.output.saturating_add(added), ..usage };
+        Self { usage: learned.usage.map(more), is_short }
+    }
+
+    /// How the usage, or what stands for it, is known.
+    pub(super) fn source(&self, stand_in: Option<&StandIn>) -> UsageSource {
+        match (&self.usage, stand_in) {
+            (Some(_), _) if self.is_short => UsageSource::Estimated,
+            (Some(_), _) => UsageSource::Provider,
+            (None, Some(stand_in)) => stand_in.source,
+            (None, None) => UsageSource::Absent,
+        }
+    }
+}
+
 /// The input of a request, before its provider has told.
 pub(crate) struct Early {
     pending: Option<Pending>,
@@ -165,6 +224,7 @@ mod tests {
             upstream: Framing::Chunked,
             downstream: Downstream::Chunked,
             events,
+            array: false,
             drop_usage_chunk: false,
             metered: true,
             form: Form::Chat,
@@ -188,6 +248,24 @@ mod tests {
         check(&texts, false, How::Exact, (20, UsageSource::Estimated));
         let whole = Learned { bytes: 400, ..Learned::default() };
         check(&whole, false, How::Exact, (100, UsageSource::Estimated));
+    }
+
+    #[test]
+    fn what_came_of_a_broken_stream_counts_though_the_provider_told_less() {
+        let started = Usage { input: 9, output: 1, ..Usage::default() };
+        let told = |events, done| {
+            let learned = Learned {
+                usage: Some(started),
+                content_events: events,
+                done,
+                ..Learned::default()
+            };
+            let told = Told::of(&learned, &plan(true));
+            (told.usage.unwrap().output, told.source(None))
+        };
+        assert_eq!(told(5, false), (5, UsageSource::Estimated));
+        assert_eq!(told(1, false), (1, UsageSource::Provider));
+        assert_eq!(told(5, true), (1, UsageSource::Provider));
     }
 
     #[test]

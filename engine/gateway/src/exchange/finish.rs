@@ -3,14 +3,14 @@
 use std::{cell::OnceCell, rc::Rc};
 
 use faregate_adapters::{
-    chat::{Usage, UsageSource},
+    chat::UsageSource,
     dialect::{AnswerTerms, Form},
     surface::Surface,
-    tokens::{self, Count, How},
+    tokens::Count,
 };
 use faregate_policy::{
     Nanos,
-    exchange::{Exchange, Refusal, Settlement},
+    exchange::{Exchange, Receipt, Refusal, Settlement},
     fault::Fault,
     policy::Provider,
 };
@@ -18,8 +18,9 @@ use faregate_wire::{JsonWriter, Method};
 
 use super::{
     Refused, Rest, Walk,
-    count::{Early, StandIn},
+    count::{Early, StandIn, Told},
     obtain::{Obtained, end_of},
+    pay::Paying,
     read::Stop,
     write::Crossing,
 };
@@ -34,7 +35,7 @@ use crate::{
     realtime::{self, Ended},
     record::{self, Ending},
     relay::{
-        Downstream, Learned, Plan,
+        Downstream, Plan,
         translate::{Coming, Pair, Translator},
     },
     reply,
@@ -72,11 +73,15 @@ impl Walk {
         if matches!(self.surface, Surface::Models | Surface::Model) && !self.asks_for_models() {
             return Ok(None);
         }
+        self.hear_labels(&body);
         self.go_back(&connection.core.shared.stored, &body).map_err(Stop::Refused)?;
-        if let Err(refusal) = self.decide(&body, connection.core.now()) {
+        if let Err(refusal) = self.decide(&body, &connection.core) {
             let core = Rc::clone(&connection.core);
             let reserved = Box::pin(self.reserve_closer(&core, &body, refusal)).await;
             reserved.map_err(Stop::Refused)?;
+        }
+        if self.is_dry_run() {
+            return Err(Stop::Quoted);
         }
         let obtained = self.obtain(connection, &body, end_of(self)).await;
         body.release();
@@ -96,6 +101,7 @@ impl Walk {
             return Box::pin(self.switch(connection, obtained)).await;
         }
         let Obtained { mut answer, target, replica, crossing } = obtained;
+        let crossing = crossing.filter(|crossing| !(crossing.unwraps && is_whole(&answer.info)));
         let live = Rc::clone(&self.live);
         let place = &live.targets[target];
         let core = Rc::clone(&connection.core);
@@ -120,35 +126,41 @@ impl Walk {
         let pace = self.pace(place, plan.events, end_of(&self));
         let client = &mut connection.client;
         let walk = &mut *self;
-        let (exchange, request_id) = (&mut walk.exchange, &*walk.id);
-        let (family, generation) = (walk.family, live.generation);
-        let (surface, body_bytes) = (walk.surface, walk.body_bytes);
         // A stream that passes as one array is more JSON than text, and what is ranked makes no tokens.
         let is_array = walk.streams && !plan.events && crossed.is_none();
-        let is_estimated = plan.metered && surface != Surface::Rerank && !is_array;
-        let known = OnceCell::new(); // settled and recorded is the same
-        let stand_in = |learned: &Learned| {
-            let by_size = Count { tokens: tokens::estimated(body_bytes), how: How::Estimate };
-            let input = *known.get_or_init(|| early.as_ref().map_or(by_size, Early::count));
-            (is_estimated && learned.usage.is_none())
-                .then(|| StandIn::of(learned, &plan, surface, input))
+        let request_id = &*walk.id;
+        let model = walk.model.as_deref().unwrap_or_default();
+        let (family, generation) = (walk.family, live.generation);
+        let mut paying = Box::new(Paying {
+            held: walk.exchange.output_held(),
+            exchange: &mut walk.exchange,
+            core: &core,
+            plan,
+            surface: walk.surface,
+            body_bytes: walk.body_bytes,
+            early,
+            delivered,
+            is_estimated: plan.metered && walk.surface != Surface::Rerank && !is_array,
+            known: OnceCell::new(),
+            receipt: None,
+        });
+        let till = &mut *paying;
+        let terms = Terms {
+            plan,
+            translator,
+            pace,
+            request_id,
+            family,
+            generation,
+            close,
+            maker,
+            till,
+            model,
         };
-        let mut settle = |learned: &Learned, fault: Option<Fault>| {
-            let stand_in = stand_in(learned);
-            let settlement = Settlement {
-                usage: learned.usage,
-                usage_source: source(learned.usage.as_ref(), stand_in.as_ref()),
-                estimate: stand_in.map(|stand_in| stand_in.usage),
-                delivered,
-                output_estimate: plan.events.then_some(learned.content_events),
-                fault,
-            };
-            settle(exchange, &core, settlement);
-        };
-        let settle = &mut settle;
-        let terms =
-            Terms { plan, translator, pace, request_id, family, generation, close, maker, settle };
         let mut forwarded = forward::forward(&core, client, answer, terms).await;
+        let stand_in = paying.stand_in(&forwarded.learned);
+        let receipt = paying.receipt.take();
+        self.receipt = receipt;
         if let Some(stream) = forwarded.upstream.take() {
             core.pool.put(place.upstreams[replica].id, stream, core.now());
         }
@@ -156,8 +168,10 @@ impl Walk {
             let caller = self.exchange.caller().map_or("", |caller| &caller.key);
             core.shared.memory.keep(caller, form, carried);
         }
-        let stand_in = stand_in(&forwarded.learned);
-        self.record_answer(&core, &info, &forwarded, stand_in.as_ref());
+        if let (Some(stay), Some(usage)) = (&self.stay, &forwarded.learned.usage) {
+            stay.learn(usage);
+        }
+        self.record_answer(&core, &info, &plan, &forwarded, stand_in.as_ref());
         match (forwarded.reusable, close) {
             (true, false) => {
                 connection.client.consume(0);
@@ -187,7 +201,7 @@ impl Walk {
                 Box::pin(realtime::pass(&core, client, &mut answer.stream, received, idle)).await;
         }
         let fault = ended.end.fault();
-        let usage_source = source(ended.usage.as_ref(), None);
+        let usage_source = Told { usage: ended.usage, is_short: false }.source(None);
         let settlement = Settlement {
             usage: ended.usage,
             usage_source,
@@ -196,7 +210,7 @@ impl Walk {
             fault,
             ..Settlement::default()
         };
-        settle(&mut self.exchange, &core, settlement);
+        self.receipt = Some(settle(&mut self.exchange, &core, settlement));
         let code = fault.map_or("", Fault::code);
         let (usage, bytes) = (ended.usage.as_ref(), ended.bytes);
         let source = usage_source;
@@ -211,6 +225,10 @@ impl Walk {
             upstream: info.framing,
             downstream: info.downstream,
             events: (info.events || info.frames && self.surface.form().is_some()) && !info.coded,
+            array: answers
+                && self.streams
+                && self.wants_array()
+                && !(info.events || info.frames || info.coded),
             drop_usage_chunk: self.adds_usage && info.events && !info.coded,
             metered: answers && self.surface.is_metered() && !info.coded,
             form: self.form(),
@@ -235,6 +253,7 @@ impl Walk {
             client: self.form(),
             quirks: &provider.quirks,
             wrapped: provider.kind.wraps_events(),
+            unwraps: crossing.unwraps,
             streams: self.streams,
             names: crossing.names,
             customs: crossing.customs,
@@ -277,15 +296,25 @@ impl Walk {
                 id: &self.id,
                 has_request_id: info.has_request_id,
                 route,
-                reason: &self.exchange.route_reason(),
+                reason: &self.reason(),
                 generation: self.live.generation,
                 events: info.events,
                 close,
                 lost: self.lost.as_deref(),
                 count: count.map(|count| count.how.name()),
+                is_marked: self.is_marked,
                 is_http10: !self.http11,
             },
         );
+    }
+
+    /// Why the request went where it went.
+    fn reason(&self) -> String {
+        let reason = self.exchange.route_reason();
+        match &self.stay {
+            Some(stay) => format!("{reason}; {stay}"),
+            None => reason.into_owned(),
+        }
     }
 
     /// Whether the client is told usage in any case, in its dialect or as it asked for.
@@ -297,6 +326,7 @@ impl Walk {
         &mut self,
         core: &Core,
         info: &Info,
+        plan: &Plan,
         forwarded: &Forwarded,
         stand_in: Option<&StandIn>,
     ) {
@@ -313,15 +343,16 @@ impl Walk {
             None if info.status >= 400 => "upstream_status",
             None => "",
         };
-        let usage = learned.usage.as_ref();
-        let source = source(usage, stand_in);
-        let usage = usage.or(stand_in.map(|stand_in| &stand_in.usage));
+        let told = Told::of(learned, plan);
+        let source = told.source(stand_in);
+        let usage = told.usage.as_ref().or(stand_in.map(|stand_in| &stand_in.usage));
         let bytes = learned.bytes;
         record::record(core, self, &Ending { status, code, usage, source, bytes, delivered });
     }
 
-    fn settle_unanswered(&mut self, core: &Core, fault: Option<Fault>) {
-        settle(&mut self.exchange, core, Settlement { fault, ..Settlement::default() });
+    pub(super) fn settle_unanswered(&mut self, core: &Core, fault: Option<Fault>) {
+        let settlement = Settlement { fault, ..Settlement::default() };
+        self.receipt = Some(settle(&mut self.exchange, core, settlement));
     }
 
     /// Ends the walk without an answer of a provider.
@@ -334,6 +365,7 @@ impl Walk {
                 Next::Close
             }
             Stop::Counted(count) => self.tell_count(connection, count).await,
+            Stop::Quoted => self.tell_quote(connection).await,
             Stop::Refused(refusal) => {
                 let rest = Rest::none(!self.keep_alive || core.is_draining());
                 self.refuse(connection, &refusal, rest).await
@@ -370,7 +402,7 @@ impl Walk {
         rest.answer(connection, &out).await
     }
 
-    fn record_stop(&self, core: &Core, status: u16, code: &'static str, bytes: usize) {
+    pub(super) fn record_stop(&self, core: &Core, status: u16, code: &'static str, bytes: usize) {
         let (usage, source, bytes) = (None, UsageSource::Absent, bytes as u64);
         let ending = Ending { status, code, usage, source, bytes, delivered: false };
         record::record(core, self, &ending);
@@ -417,16 +449,8 @@ impl Walk {
     }
 }
 
-fn source(usage: Option<&Usage>, stand_in: Option<&StandIn>) -> UsageSource {
-    match (usage, stand_in) {
-        (Some(_), _) => UsageSource::Provider,
-        (None, Some(stand_in)) => stand_in.source,
-        (None, None) => UsageSource::Absent,
-    }
-}
-
-fn settle(exchange: &mut Exchange, core: &Core, settlement: Settlement) {
-    exchange.settle(settlement, Nanos(core.now().nanos()));
+fn settle(exchange: &mut Exchange, core: &Core, settlement: Settlement) -> Receipt {
+    exchange.settle(settlement, Nanos(core.now().nanos()))
 }
 
 impl Refused {
@@ -463,4 +487,9 @@ impl Refused {
         );
         rest.answer(connection, &out).await
     }
+}
+
+/// Whether this is an answer, and no stream.
+fn is_whole(info: &Info) -> bool {
+    (200..300).contains(&info.status) && !info.events && !info.frames
 }

@@ -5,7 +5,7 @@
 
 use faregate_adapters::{dialect::openai, tokens::Count};
 use faregate_policy::{exchange::Refusal, fault::Fault};
-use faregate_wire::{BodyReader, FormField, Framing, Method, Peek, Scanner, json::JsonError};
+use faregate_wire::{BodyReader, FormField, Framing, Json, Method, Peek, Scanner, json::JsonError};
 
 use super::Walk;
 use crate::{
@@ -45,6 +45,8 @@ pub(super) enum Stop {
     Refused(Refusal),
     /// Only its tokens were to be counted.
     Counted(Count),
+    /// Where it would go was to be told, and no more.
+    Quoted,
     /// It is refused while some of the body is unread.
     Unread(Refusal),
     /// The client has gone.
@@ -223,6 +225,23 @@ impl Walk {
         match self.surface.form() {
             Some(form) => form.passage().fields(),
             None => openai::FIELDS,
+        }
+    }
+
+    /// A member of the body that is looked for and not null.
+    pub(super) fn member<'b>(&self, body: &'b Body, name: &str) -> Option<Json<'b>> {
+        let index = self.fields().iter().position(|field| *field == name)?;
+        let span = body.peek.as_ref()?.span(index)?;
+        Json::new(body.bytes().get(span)?).filter(|value| !value.is_null())
+    }
+
+    /// Takes what the body says of whom and what the request is for.
+    pub(super) fn hear_labels(&mut self, body: &Body) {
+        if body.peek.is_some() {
+            let mut labels = std::mem::take(&mut self.labels);
+            let attribution = &self.live.policy.attribution;
+            attribution.add_body(&mut labels, |name| self.member(body, name));
+            self.labels = labels;
         }
     }
 

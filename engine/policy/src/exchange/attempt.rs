@@ -10,7 +10,11 @@ use crate::{
     route::{Cause, Pick, RouteReason, Why},
 };
 
-use super::{Exchange, Last, Sent, say};
+use super::{
+    Exchange, Last, Sent,
+    money::{JOURNAL_LOOK, NotHeld},
+    say,
+};
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +77,9 @@ impl Exchange {
         }
         let again = self.attempts > 0;
         match self.route.pick(&self.policy.targets, again, now, random) {
-            Pick::Take { place, pass, skipped } => self.send(Sent { place, pass }, skipped, random),
+            Pick::Take { place, pass, skipped } => {
+                self.send(Sent { place, pass, at: now }, skipped, random)
+            }
             Pick::BackOff(round) => {
                 let backoff = retry::backoff(&self.policy.retries, round, random);
                 self.wait(now.after(backoff), now)
@@ -94,7 +100,13 @@ impl Exchange {
             Outcome::Failed(fault) => (Class::of_fault(fault), Why::Failed(fault)),
         };
         let target = self.route.target(sent.place);
+        if class != Class::Served {
+            self.money_failed(matches!(outcome, Outcome::Failed(fault) if fault.may_be_billed()));
+        }
         self.tell_breaker(&self.policy.targets[target].breaker, sent.pass, outcome, class, now);
+        if is_timed(outcome, class) {
+            self.policy.targets[target].gauge.observe(now.since(sent.at), now);
+        }
         if class == Class::Served {
             self.phase = Phase::Relay;
             return Verdict::Relay;
@@ -103,6 +115,7 @@ impl Exchange {
         if class != Class::Ended && self.may_try_again(now) {
             self.phase = Phase::Route;
             self.cause = Some(Cause { target, why });
+            self.land();
             return Verdict::Again;
         }
         match outcome {
@@ -117,6 +130,7 @@ impl Exchange {
     }
 
     fn give_up(&mut self, fault: Fault) -> Verdict {
+        self.land();
         self.phase = Phase::Route;
         self.ended = Some(fault);
         Verdict::Again
@@ -189,6 +203,14 @@ impl Exchange {
     fn send(&mut self, sent: Sent, skipped: Option<usize>, random: u64) -> Step {
         let policy = std::rc::Rc::clone(&self.policy);
         let index = self.route.target(sent.place);
+        if let Err(reason) = self.set_aside(index, self.now) {
+            policy.targets[index].breaker.cancel(sent.pass);
+            return match reason {
+                NotHeld::Later => Step::Wait(self.now.after(JOURNAL_LOOK)),
+                NotHeld::Refused(refusal) => Step::Refuse(*refusal),
+            };
+        }
+        self.money_sent();
         let again = self.cause.is_some_and(|cause| cause.target == index);
         let passed_over =
             skipped.map(|place| Cause { target: self.route.target(place), why: Why::Skipped });
@@ -198,12 +220,15 @@ impl Exchange {
             of: self.route.len(),
             cause: self.cause.or(passed_over),
             again,
+            score: self.route.score(&policy.targets, sent.place, self.now),
         };
         let model = &*policy.targets[index].model;
         let composed = model != "*" && model.contains('*');
         let composed = composed.then(|| policy.targets[index].model_for(self.asked()).into());
         self.last = Some(Last { target: index, composed, reason });
         self.under_way = Some(sent);
+        policy.targets[index].gauge.begin();
+        self.busy = Some(index);
         self.attempts += 1;
         self.phase = Phase::Send;
         Step::Send { target: index, replica_hint: random, try_number: self.attempts }
@@ -254,7 +279,8 @@ impl Exchange {
         refusal
     }
 
-    fn wanted_name(&self) -> &str {
+    /// The policy's name for the model, or `model` of `provider/model`.
+    pub(super) fn wanted_name(&self) -> &str {
         if self.model().is_empty() { self.asked() } else { self.model() }
     }
 
@@ -274,5 +300,13 @@ impl Exchange {
             " are failing or resting"
         });
         out
+    }
+}
+
+/// Whether the time that an attempt took says how quick its target is: that of an answer, or of waiting for one in vain.
+fn is_timed(outcome: Outcome, class: Class) -> bool {
+    match outcome {
+        Outcome::Answered { .. } => class == Class::Served,
+        Outcome::Failed(fault) => matches!(fault, Fault::FirstByteTimeout | Fault::TotalTimeout),
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     route::Route,
 };
 
-use super::Exchange;
+use super::{Asks, Exchange, Extra, way::Led};
 
 /// Tokens of output set aside for each choice when the client asks for no bound.
 pub const OUTPUT_TOKENS_SLICE: u64 = 1024;
@@ -36,6 +36,10 @@ pub struct Wanted<'a> {
     pub metered: bool,
     /// The only place it can go to.
     pub pinned: Option<Pin<'a>>,
+    /// What it may use beside its tokens; `None`: it costs nothing.
+    pub extra: Option<Extra>,
+    /// What else routes may depend on.
+    pub asks: Asks<'a>,
 }
 
 /// Where a response of the caller's is stored that a request goes back to.
@@ -54,7 +58,7 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// `ModelMissing`, `ModelForbidden`, `ModelUnknown`, `PathUnknown`, `TokenRate`, `RequestExceedsLimit`.
+    /// `ModelMissing`, `ModelForbidden`, `OverrideForbidden`, `ModelUnknown`, `PathUnknown`, `TokenRate`, `RequestExceedsLimit`.
     pub fn decide(&mut self, wanted: &Wanted<'_>, now: Nanos) -> Result<(), Refusal> {
         assert_eq!(self.phase, Phase::Read, "a request is decided once, when it has been admitted");
         self.see(now);
@@ -64,6 +68,8 @@ impl Exchange {
         self.phase = Phase::Route;
         self.find_way(wanted)?;
         self.phase = Phase::Reserve;
+        self.money.extra = wanted.extra;
+        self.input_bound = wanted.input_tokens_bound;
         if wanted.metered {
             self.output = (wanted.output_tokens_max, wanted.choices.max(1));
             self.reserve(wanted.input_tokens_bound, now)?;
@@ -86,6 +92,11 @@ impl Exchange {
         Ok(())
     }
 
+    /// Notes a bound of the input that is closer than the one before: for budgets that refused a step.
+    pub fn bound_closer(&mut self, input_tokens_bound: u64) {
+        self.input_bound = self.input_bound.min(input_tokens_bound);
+    }
+
     fn find_way(&mut self, wanted: &Wanted<'_>) -> Result<(), Refusal> {
         if let Some(pin) = wanted.pinned.filter(|pin| pin.is_asked_for) {
             return self.find_stored(pin);
@@ -101,11 +112,7 @@ impl Exchange {
 
     fn find_model(&mut self, model: &str, wanted: &Wanted<'_>) -> Result<(), Refusal> {
         let policy = std::rc::Rc::clone(&self.policy);
-        if self.caller().is_some_and(|caller| !caller.may_use(model)) {
-            let message = format!("this key may not use the model {}", shown(model));
-            return Err(Refusal::new(Fault::ModelForbidden, message).about("model"));
-        }
-        if let Some(found) = policy.models.resolve(model) {
+        if let Some(Led { found, way, stuck }) = self.lead(&policy, model, wanted)? {
             let kept = wanted.pinned.map(|pin| pinned(&policy, found.targets, pin));
             if kept.as_ref().is_some_and(Vec::is_empty) {
                 let message = format!(
@@ -116,7 +123,9 @@ impl Exchange {
                 return Err(previous_unknown(message));
             }
             let targets = kept.as_deref().unwrap_or(found.targets);
-            self.go(found.name, found.asked, Route::new(found.strategy, targets));
+            let route = Route::new(found.strategy, targets).stick(stuck);
+            self.go(found.name, found.asked, route);
+            self.way = way;
             return Ok(());
         }
         let passed = if wanted.needs_model { None } else { self.passthrough(wanted) };
@@ -218,7 +227,7 @@ impl Exchange {
 }
 
 /// Of `targets` those at which the pinned response is known: the one that made it, or else its provider's.
-fn pinned(policy: &crate::Policy, targets: &[usize], pin: Pin<'_>) -> Vec<usize> {
+pub(super) fn pinned(policy: &crate::Policy, targets: &[usize], pin: Pin<'_>) -> Vec<usize> {
     let target = |index: &usize| &policy.targets[*index];
     let made_it = |index: &usize| *target(index).name == *pin.target;
     let has_it = |index: &usize| *policy.providers[target(index).provider].name == *pin.provider;
@@ -233,7 +242,7 @@ fn previous_unknown(message: String) -> Refusal {
 }
 
 /// A name that the client sent, short enough for a message.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     const CHARS_MAX: usize = 128;
     let short: String = name.chars().take(CHARS_MAX).filter(|c| !c.is_control()).collect();
     format!("`{short}`")

@@ -8,6 +8,7 @@ use super::*;
 use crate::{health::Health, key};
 
 mod stored;
+mod way;
 
 const KEY: &[u8] = b"sk-of-the-crawler";
 const WALL: u64 = 1_700_000_000_000_000_000;
@@ -51,10 +52,18 @@ fn world() -> World {
 
 /// The policy above, with `from` replaced by `to`.
 fn with(from: &str, to: &str) -> World {
+    if from.is_empty() { with_all(&[]) } else { with_all(&[(from, to)]) }
+}
+
+/// The policy above, with each first replaced by its second.
+fn with_all(changes: &[(&str, &str)]) -> World {
     let mut hash = String::from("sha256:");
     key::hash(KEY).0.iter().for_each(|byte| write!(hash, "{byte:02x}").unwrap());
-    let text = if from.is_empty() { POLICY.to_owned() } else { POLICY.replace(from, to) };
-    let policy = Policy::compile(&text.replace("HASH", &hash), "test.toml", 2, None);
+    let mut text = POLICY.replace("HASH", &hash);
+    for (from, to) in changes {
+        text = text.replace(from, to);
+    }
+    let policy = Policy::compile(&text, "test.toml", 2, None);
     World { policy: Rc::new(Arc::new(policy.unwrap_or_else(|problems| panic!("{problems}")))) }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     key::{self, KeyHash},
     models::Models,
     pattern::Pattern,
-    policy::{Policy, Scope},
+    policy::Scope,
 };
 
 /// Everybody who may call, while the file is read.
@@ -36,6 +36,7 @@ pub(super) struct Book<'r, 'd> {
 struct Place {
     scopes: Vec<ScopeIndex>,
     models: Vec<Vec<Pattern>>,
+    default_model: Option<Box<str>>,
 }
 
 #[derive(Default)]
@@ -51,16 +52,11 @@ struct Project {
 }
 
 impl<'r, 'd> Book<'r, 'd> {
-    pub(super) fn new(
-        reader: &'r Reader<'d>,
-        models: &'r Models,
-        cores: usize,
-        previous: Option<&'r Policy>,
-    ) -> Self {
+    pub(super) fn new(reader: &'r Reader<'d>, models: &'r Models, scopes: Scopes<'r>) -> Self {
         Self {
             reader,
             models,
-            scopes: Scopes::new(cores, previous),
+            scopes,
             keys: Keys::default(),
             organisation: None,
             whole: Place::default(),
@@ -131,7 +127,22 @@ impl<'r, 'd> Book<'r, 'd> {
         let mut place = above.clone();
         place.scopes.extend(self.scopes.read(self.reader, section, scope));
         place.models.extend(allowed(self.reader, section, &|name| self.known(name)));
+        if let Some(word) = section.text("default_model") {
+            self.check_default(&word, &place.models);
+            place.default_model = Some(word.text.into());
+        }
         place
+    }
+
+    /// A default model must be there, and allowed to those whose it is.
+    fn check_default(&self, word: &Word<'d>, allowed: &[Vec<Pattern>]) {
+        let name = word.text;
+        if let Err(help) = self.known(name) {
+            self.reader.clash(&word.span, format!("nothing answers to model `{name}`"), help);
+        } else if !allowed.iter().all(|level| level.iter().any(|pattern| pattern.matches(name))) {
+            let reason = format!("the default model `{name}` is not among the models allowed here");
+            self.reader.clash(&word.span, reason, "add it to models");
+        }
     }
 
     /// Whether a model answers to this name; what was meant when not.
@@ -166,6 +177,7 @@ impl<'r, 'd> Book<'r, 'd> {
             organisation: self.organisation.clone(),
             scopes: place.scopes,
             models: place.models,
+            default_model: place.default_model,
             expires: self.expires(section),
             disabled: section.flag("disabled").unwrap_or(false),
         };
@@ -298,6 +310,7 @@ impl<'r, 'd> Book<'r, 'd> {
             organisation: self.organisation.clone(),
             scopes: place.scopes,
             models: place.models,
+            default_model: place.default_model,
             expires: None,
             disabled: false,
         });

@@ -7,12 +7,15 @@ use hashbrown::HashMap;
 use super::{
     Reader, Word,
     providers::did_you_mean,
+    route::{self, Pending},
     section::{Entry, Section},
 };
 use crate::{
     health::{Breaker, BreakerSettings},
     models::{Model, Models, Strategy},
     policy::{Policy, Provider, Target},
+    route::Gauge,
+    rule::Watch,
 };
 
 /// Bytes of a model's name.
@@ -22,8 +25,8 @@ const NAME_BYTES_MAX: usize = 256;
 struct Targets<'p> {
     list: Vec<Target>,
     settings: BreakerSettings,
-    /// Breakers by the name of their target, those of the policy in force included.
-    breakers: HashMap<Box<str>, Arc<Breaker>>,
+    /// What is known of targets by their name, those of the policy in force included.
+    states: HashMap<Box<str>, (Arc<Breaker>, Arc<Gauge>)>,
     providers: &'p [Provider],
 }
 
@@ -34,16 +37,20 @@ pub(super) fn read(
     providers: &[Provider],
     settings: BreakerSettings,
     previous: Option<&Policy>,
-) -> (Models, Vec<Target>) {
+) -> (Models, Vec<Target>, Watch) {
     let before = previous.map_or(&[][..], |policy| &policy.targets);
-    let breakers = before.iter().map(|target| (target.name.clone(), Arc::clone(&target.breaker)));
-    let mut targets =
-        Targets { list: Vec::new(), settings, breakers: breakers.collect(), providers };
+    let state = |target: &Target| (Arc::clone(&target.breaker), Arc::clone(&target.gauge));
+    let states = before.iter().map(|target| (target.name.clone(), state(target))).collect();
+    let mut targets = Targets { list: Vec::new(), settings, states, providers };
     let mut models = Models::default();
+    let mut pending = Vec::new();
     for (name, section) in root.named("models") {
         check_name(reader, &name, providers);
         let model = model(reader, &name, &section, &mut targets);
-        models.add(model); // without targets it has been noted, and the policy is refused
+        if section.given("route").is_some() {
+            pending.push(Pending { model: models.list().len(), section });
+        }
+        models.add(model); // without targets or rules it has been noted, and the policy is refused
     }
     for (index, provider) in providers.iter().enumerate() {
         let any = targets.add(index, "*", 1);
@@ -60,7 +67,8 @@ pub(super) fn read(
         models.add_provider(provider, any, named);
     }
     models.finish(targets.list.len());
-    (models, targets.list)
+    let watch = route::read(reader, &pending, &mut models, &targets.list);
+    (models, targets.list, watch)
 }
 
 fn model(
@@ -69,11 +77,9 @@ fn model(
     section: &Section<'_, '_>,
     targets: &mut Targets<'_>,
 ) -> Model {
-    let strategy = match section.choice("strategy") {
-        "weighted" => Strategy::Weighted,
-        _ => Strategy::Order,
-    };
+    let strategy = strategy(section);
     match section.given("targets") {
+        None if section.given("route").is_some() => {}
         None => {
             let help = "for example: targets = [\"openai/gpt-5-mini\"]";
             reader.wrong(&section.span, format!("{} has no targets", section.called()), help);
@@ -106,15 +112,45 @@ fn model(
         }
         indices.push(targets.add(provider, asked, weight));
     }
-    Model { name: name.text.into(), strategy, targets: indices }
+    let unpriced = |index: &&usize| targets.list[**index].cost.is_none();
+    if strategy == Strategy::Cost
+        && let Some(unpriced) = indices.iter().find(unpriced)
+    {
+        let span = section.given("strategy").unwrap_or_else(|| section.span.clone());
+        let reason = format!("there is no price for `{}`", targets.list[*unpriced].name);
+        reader.clash(&span, reason, "put the cheapest first, and take strategy out");
+    }
+    Model {
+        name: name.text.into(),
+        strategy,
+        targets: indices,
+        sticky: route::sticky(reader, section, strategy),
+        allow_override: section.flag("allow_override").unwrap_or(false),
+        branches: Vec::new(),
+        cache: super::cache::read(reader, section),
+    }
+}
+
+fn strategy(section: &Section<'_, '_>) -> Strategy {
+    match section.choice("strategy") {
+        "weight" | "weighted" => Strategy::Weighted,
+        "latency" => Strategy::Latency,
+        "load" => Strategy::Load,
+        "cost" => Strategy::Cost,
+        _ => Strategy::Order,
+    }
 }
 
 fn weight(reader: &Reader<'_>, table: &Section<'_, '_>, strategy: Strategy) -> u32 {
-    if strategy == Strategy::Order
+    if strategy != Strategy::Weighted
         && let Some(span) = table.given("weight")
     {
-        let help = "add strategy = \"weighted\" to the model, or take the weight out";
-        reader.clash(&span, "a weight is without effect when targets are tried in order", help);
+        let reason = match strategy {
+            Strategy::Order => "a weight is without effect when targets are tried in order",
+            _ => "a weight is without effect when targets are chosen by what they are like",
+        };
+        let help = "add strategy = \"weight\" to the model, or take the weight out";
+        reader.clash(&span, reason, help);
     }
     table.number("weight").and_then(|weight| u32::try_from(weight).ok()).unwrap_or(1)
 }
@@ -181,9 +217,10 @@ fn check_name(reader: &Reader<'_>, name: &Word<'_>, providers: &[Provider]) {
 impl Targets<'_> {
     fn add(&mut self, provider: usize, model: &str, weight: u32) -> usize {
         let name: Box<str> = format!("{}/{model}", self.providers[provider].name).into();
-        let new = || Arc::new(Breaker::new(self.settings));
-        let breaker = Arc::clone(self.breakers.entry(name.clone()).or_insert_with(new));
-        self.list.push(Target { provider, model: model.into(), name, breaker, weight });
+        let new = || (Arc::new(Breaker::new(self.settings)), Arc::default());
+        let (breaker, gauge) = self.states.entry(name.clone()).or_insert_with(new).clone();
+        let model = model.into();
+        self.list.push(Target { provider, model, name, breaker, gauge, cost: None, weight });
         self.list.len() - 1
     }
 }

@@ -148,6 +148,8 @@ fn provider(
         ca_file: section.text("ca_file").map(|word| word.text.into()),
         insecure_skip_verify: section.flag("insecure_skip_verify").unwrap_or(false),
         deadlines: deadlines(reader, &section.table("deadlines"), server),
+        by_prefix: section.choice("affinity") == "prefix",
+        cache: super::cache::read(reader, section),
         models: models(reader, section),
         passthrough: section.flag("passthrough").unwrap_or(true),
     };

@@ -6,8 +6,8 @@ use super::{Reader, Span, Word, section::Section};
 use crate::{
     health::BreakerSettings,
     policy::{
-        AccessLog, DriverWish, LogLevel, Retries, Server, ServerDeadlines, ServerTls,
-        UnknownResponses,
+        AccessLog, DriverWish, Ledger, LogLevel, Retries, Server, ServerDeadlines, ServerTls,
+        UnknownResponses, Unpriced,
     },
 };
 
@@ -50,6 +50,20 @@ pub(super) fn read(reader: &Reader<'_>, section: &Section<'_, '_>) -> Server {
             "pass" => UnknownResponses::Pass,
             _ => UnknownResponses::Auto,
         },
+        unpriced: match section.choice("unpriced") {
+            "free" => Unpriced::Free,
+            _ => Unpriced::Refuse,
+        },
+        price_catalogue: section.text("price_catalogue").map(|word| word.text.into()),
+    }
+}
+
+/// Reads `[ledger]`.
+pub(super) fn ledger(section: &Section<'_, '_>) -> Ledger {
+    match section.text("dir") {
+        None => Ledger::Auto,
+        Some(word) if word.text == "off" => Ledger::Off,
+        Some(word) => Ledger::At(PathBuf::from(word.text)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Key, Kind, Section};
+use super::{Key, Kind, Section, money, prices};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -15,11 +15,11 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 const LIMITS: Key = key(
     "limits",
-    Kind::Texts,
+    Kind::Limits,
     "",
-    "[\"600 requests/min\", \"2M tokens/min\", \"40 concurrent\"]",
-    "what everybody in it may use together: requests or tokens in a period of at most a day, \
-     requests at a time",
+    "[\"$500/month\", \"600 requests/min\", \"2M tokens/min\", \"40 concurrent\"]",
+    "what everybody in it may use together: money, tokens or requests in a window of the calendar or \
+     in all, requests or tokens in any period of at most a day, requests at a time",
 );
 
 const ALLOWED: Key = key(
@@ -30,6 +30,42 @@ const ALLOWED: Key = key(
     "the models that may be asked for, as clients spell them, * included; left out: all that the \
      level above allows",
 );
+
+const DEFAULT_MODEL: Key = key(
+    "default_model",
+    Kind::Text,
+    "",
+    "\"default\"",
+    "the model for requests that ask for \"default\", or for one that nothing answers to; the innermost \
+     level counts",
+);
+
+const CACHE: Key = table("cache", "what is done about providers' prompt caches");
+
+const CACHE_KEYS: &[Key] = &[
+    key(
+        "prompt",
+        Kind::Choice(&["off", "auto"]),
+        "off",
+        "\"auto\"",
+        "auto: prompts are marked for Anthropic's and Bedrock's caches and get an OpenAI cache key, unless the client \
+         marks anything itself; what is written to a cache may cost more than what is not",
+    ),
+    key(
+        "ttl",
+        Kind::Choice(&["5m", "1h"]),
+        "5m",
+        "\"1h\"",
+        "how long what is marked is kept, where the provider lets one choose; an hour costs more",
+    ),
+    key(
+        "tokens_min",
+        Kind::Count(0, 1_000_000),
+        "",
+        "2048",
+        "shorter prefixes are not marked; left out: what the model's maker says",
+    ),
+];
 
 /// Every table.
 pub const SECTIONS: &[Section] = &[
@@ -42,11 +78,18 @@ pub const SECTIONS: &[Section] = &[
             named("models", "names that clients ask for"),
             table("retries", "what is tried again"),
             table("breaker", "when a target counts as down"),
+            table("budgets", "whose calendar budgets go by"),
             table("organisation", "everybody together"),
             named("teams", "who pays"),
             rows("keys", "who may call"),
+            table("ledger", "where what requests cost is written down"),
+            table("attribution", "whom and what a request is for, as its client says"),
+            named("prices", "what models cost, beside or instead of the catalogue"),
+            named("currencies", "what other currencies than the dollar are worth"),
         ],
     },
+    money::LEDGER,
+    money::ATTRIBUTION,
     Section {
         path: "server",
         help: "where Faregate listens and what it allows a client",
@@ -165,6 +208,22 @@ pub const SECTIONS: &[Section] = &[
                 "\"auto\"",
                 "stored responses that this process has not seen made since it was started: refuse \
                  them, or pass them on unchecked; auto passes them where there is one caller only",
+            ),
+            key(
+                "unpriced",
+                Kind::Choice(&["refuse", "free"]),
+                "refuse",
+                "\"refuse\"",
+                "a request whose target has no price, where a limit counts money: refuse it, or let \
+                 it pass and cost nothing",
+            ),
+            key(
+                "price_catalogue",
+                Kind::Text,
+                "",
+                "\"prices.txt\"",
+                "file with the catalogue of prices, made by `faregate prices update`; left out: the \
+                 one that comes with the program",
             ),
             table("deadlines", "how long a client may take and may have to wait"),
         ],
@@ -297,6 +356,14 @@ pub const SECTIONS: &[Section] = &[
                 "where it listens, when that is more than one place; instead of base_url",
             ),
             key(
+                "affinity",
+                Kind::Choice(&["off", "prefix"]),
+                "off",
+                "\"prefix\"",
+                "which of its replicas takes a request: off: any that is well; prefix: the one that costs least, \
+                 which is the one that has read most of the prompt unless it is busy",
+            ),
+            key(
                 "api_key",
                 Kind::Text,
                 "",
@@ -339,8 +406,14 @@ pub const SECTIONS: &[Section] = &[
                 "true",
                 "pass paths that Faregate does not know on to it",
             ),
+            CACHE,
             table("deadlines", "how long it may take"),
         ],
+    },
+    Section {
+        path: "providers.*.cache",
+        help: "what is done about the provider's prompt cache; a model's table goes before it",
+        keys: CACHE_KEYS,
     },
     Section {
         path: "providers.*.deadlines",
@@ -368,16 +441,39 @@ pub const SECTIONS: &[Section] = &[
         path: "models.*",
         help: "a name that clients ask for; * in it stands for any characters",
         keys: &[
+            CACHE,
             rows("targets", "where its requests go"),
+            rows("route", "rules that lead to other models, in place of targets"),
             key(
                 "strategy",
-                Kind::Choice(&["order", "weighted"]),
+                Kind::Choice(&["order", "weight", "weighted", "latency", "load", "cost"]),
                 "order",
-                "\"order\"",
-                "order: the first target that can answer; weighted: by lot, the others follow when \
-                 it fails",
+                "\"latency\"",
+                "order: the first target that can answer; weight (or weighted): by lot; latency: whose \
+                 answers begin soonest; load: with the fewest requests under way; cost: the cheapest, where \
+                 all have prices; the others follow when it fails",
+            ),
+            key(
+                "sticky",
+                Kind::Choice(&["user", "session", "key"]),
+                "",
+                "\"session\"",
+                "who is drawn the same target every time, where targets are drawn by weight; left out: nobody",
+            ),
+            key(
+                "allow_override",
+                Kind::Flag,
+                "false",
+                "false",
+                "let a request name another model in x-faregate-model, and say in x-faregate-difficulty how \
+                 hard it is",
             ),
         ],
+    },
+    Section {
+        path: "models.*.cache",
+        help: "what is done about the prompt caches of the model's providers",
+        keys: CACHE_KEYS,
     },
     Section {
         path: "models.*.targets[]",
@@ -397,6 +493,27 @@ pub const SECTIONS: &[Section] = &[
                 "1",
                 "3",
                 "its part of the requests, beside the weights of the others",
+            ),
+        ],
+    },
+    Section {
+        path: "models.*.route[]",
+        help: "a rule: the first one that holds leads to its model; the last one has no when",
+        keys: &[
+            key(
+                "when",
+                Kind::Text,
+                "",
+                "\"difficulty > 0.7 or tools\"",
+                "the condition, as docs/routing.md describes it; left out: always",
+            ),
+            key(
+                "use",
+                Kind::Text,
+                "",
+                "\"default\"",
+                "the model that the request goes to, as clients spell it; whoever may use the model of the \
+                 rule may use it here",
             ),
         ],
     },
@@ -456,6 +573,9 @@ pub const SECTIONS: &[Section] = &[
             key("open_max", duration(HOUR), "1m", "\"1m\"", "the longest time until a probe"),
         ],
     },
+    money::BUDGETS,
+    money::LIMIT,
+    money::RAISE,
     Section {
         path: "organisation",
         help: "everybody together",
@@ -463,22 +583,23 @@ pub const SECTIONS: &[Section] = &[
             key("name", Kind::Text, "", "\"acme\"", "its name in logs and figures"),
             LIMITS,
             ALLOWED,
+            DEFAULT_MODEL,
         ],
     },
     Section {
         path: "teams.*",
         help: "who pays",
-        keys: &[LIMITS, ALLOWED, named("projects", "parts of a team")],
+        keys: &[LIMITS, ALLOWED, DEFAULT_MODEL, named("projects", "parts of a team")],
     },
     Section {
         path: "teams.*.projects.*",
         help: "part of a team",
-        keys: &[LIMITS, ALLOWED, named("agents", "programs of a project")],
+        keys: &[LIMITS, ALLOWED, DEFAULT_MODEL, named("agents", "programs of a project")],
     },
     Section {
         path: "teams.*.projects.*.agents.*",
         help: "a program of a project",
-        keys: &[LIMITS, ALLOWED],
+        keys: &[LIMITS, ALLOWED, DEFAULT_MODEL],
     },
     Section {
         path: "keys[]",
@@ -503,6 +624,7 @@ pub const SECTIONS: &[Section] = &[
             key("agent", Kind::Text, "", "\"crawler\"", "the agent of the project"),
             LIMITS,
             ALLOWED,
+            DEFAULT_MODEL,
             key(
                 "expires",
                 Kind::Moment,
@@ -513,9 +635,12 @@ pub const SECTIONS: &[Section] = &[
             key("disabled", Kind::Flag, "false", "true", "refuse it"),
         ],
     },
+    prices::PRICES,
+    prices::TIERS,
+    prices::CURRENCIES,
 ];
 
-const fn key(
+pub(super) const fn key(
     name: &'static str,
     kind: Kind,
     default: &'static str,
@@ -525,18 +650,18 @@ const fn key(
     Key { name, kind, default, example, help }
 }
 
-const fn table(name: &'static str, help: &'static str) -> Key {
+pub(super) const fn table(name: &'static str, help: &'static str) -> Key {
     key(name, Kind::Table, "", "", help)
 }
 
-const fn named(name: &'static str, help: &'static str) -> Key {
+pub(super) const fn named(name: &'static str, help: &'static str) -> Key {
     key(name, Kind::Named, "", "", help)
 }
 
-const fn rows(name: &'static str, help: &'static str) -> Key {
+pub(super) const fn rows(name: &'static str, help: &'static str) -> Key {
     key(name, Kind::Rows, "", "", help)
 }
 
-const fn duration(max: Duration) -> Kind {
+pub(super) const fn duration(max: Duration) -> Kind {
     Kind::Duration(MS, max)
 }

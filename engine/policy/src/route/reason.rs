@@ -17,6 +17,35 @@ pub struct RouteReason {
     pub cause: Option<Cause>,
     /// Whether the same target has failed in this request before.
     pub again: bool,
+    /// What it was chosen by, where that is more than its place.
+    pub score: Option<Score>,
+}
+
+/// What a target is chosen by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Score {
+    /// It is the one that this user, session or key sticks to.
+    Stuck,
+    /// How long its answers take to begin, in microseconds; `None` when nothing is known.
+    Delay(Option<u32>),
+    /// Requests under way there.
+    UnderWay(u64),
+    /// What a million tokens cost there, in nano-dollars.
+    Cost(u64),
+}
+
+impl std::fmt::Display for Score {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stuck => f.write_str("sticky"),
+            Self::Delay(None) => f.write_str("new"),
+            Self::Delay(Some(us)) => write!(f, "{}.{} ms", us / 1000, us / 100 % 10),
+            Self::UnderWay(count) => write!(f, "{count} under way"),
+            Self::Cost(nanos) => {
+                write!(f, "{}.{:03} $/M", nanos / 1_000_000_000, nanos / 1_000_000 % 1000)
+            }
+        }
+    }
 }
 
 /// What kept a request from an earlier target.
@@ -43,8 +72,8 @@ pub enum Why {
 const FIRST: [&str; 5] = ["", "order 1/1", "order 1/2", "order 1/3", "order 1/4"];
 
 impl RouteReason {
-    /// The reason in a few words: `order 1/2`, `order 2/2: openai/x open`, `failover: openai/x upstream_reset`,
-    /// `retry: openai/x status_503`.
+    /// The reason in a few words: `order 1/2`, `order 2/2: openai/x open`, `latency 1/2 5.1 ms`,
+    /// `failover: openai/x upstream_reset`, `retry: openai/x status_503`.
     #[must_use]
     pub fn text(&self, targets: &[Target]) -> Cow<'static, str> {
         if let Some(cause) = self.cause {
@@ -66,10 +95,10 @@ impl RouteReason {
     }
 
     fn rank(&self) -> String {
-        let strategy = match self.strategy {
-            Strategy::Order => "order",
-            Strategy::Weighted => "weighted",
-        };
-        format!("{strategy} {}/{}", self.place + 1, self.of)
+        let rank = format!("{} {}/{}", self.strategy.as_str(), self.place + 1, self.of);
+        match self.score {
+            Some(score) => format!("{rank} {score}"),
+            None => rank,
+        }
     }
 }

@@ -110,6 +110,11 @@ impl<'b, 's> RequestHead<'b, 's> {
         first(self.fields, name)
     }
 
+    /// All fields, in order, those of this connection included.
+    pub fn all_fields(&self) -> impl Iterator<Item = (&'b [u8], &'b [u8])> {
+        self.fields.iter().map(|field| (field.name.as_bytes(), field.value))
+    }
+
     /// The fields that may go on to a provider: names and values, in order.
     ///
     /// Left out are those of this connection, those that `Connection` names, the framing, the

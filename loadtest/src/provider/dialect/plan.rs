@@ -2,11 +2,12 @@
 //!
 //! In: a [`Question`], as a dialect has read it, and the script. Out: a [`Plan`], which the dialect
 //! writes down in its own way. The last user turn steers it: `call NAME` and `call A and B` call
-//! tools, `refuse me` refuses, `short please` stops at the limit, a tool's result is quoted, images
+//! tools, `call NAME with {"a": 1}` says with what, `refuse me` refuses, `short please` stops at the limit, a tool's result is quoted, images
 //! are named by their type.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::marked::End;
 use super::sample::sample;
 use crate::provider::prefix::{self, PrefixCache};
 use crate::provider::script::Script;
@@ -40,6 +41,8 @@ pub(crate) struct Question {
     pub(crate) marks: usize,
     /// Everything that is read before the answer, tools first.
     pub(crate) prompt: Vec<u8>,
+    /// Where its blocks end, in dialects whose marks say what is cached.
+    pub(crate) ends: Vec<End>,
     /// Whether and how the answer is kept, where the dialect keeps any.
     pub(crate) stay: Stay,
 }
@@ -128,19 +131,20 @@ impl Question {
         (self.prompt.len() as u64).div_ceil(4).max(1)
     }
 
-    /// Looks the prompt up in the cache. With `marked`, only a prompt that has marks is cached, and
-    /// what is put into the cache is counted, as some providers bill it.
-    pub(crate) fn look_up(&self, cache: &mut PrefixCache, script: &Script, marked: bool) -> Spent {
+    /// Looks the prompt up in a cache that keeps everything.
+    pub(crate) fn look_up(&self, cache: &mut PrefixCache, script: &Script) -> Spent {
         let all = self.prompt_tokens();
-        if marked && self.marks == 0 {
-            return Spent { fresh: all, ..Spent::default() };
-        }
-        let blocks = prefix::blocks(&self.prompt);
-        let whole = (blocks.len() as u64 * prefix::BLOCK_TOKENS).min(all);
-        let cached = script.cached.unwrap_or_else(|| cache.visit(&blocks)).min(all);
-        let worth = marked && blocks.len() >= prefix::BLOCKS_MIN;
-        let written = if worth { whole.saturating_sub(cached) } else { 0 };
-        Spent { fresh: all - cached - written, cached, written, ..Spent::default() }
+        let known = || cache.visit(&prefix::blocks(&self.prompt));
+        let cached = script.cached.unwrap_or_else(known).min(all);
+        Spent { fresh: all - cached, cached, ..Spent::default() }
+    }
+
+    /// The arguments that the last turn asks for, in its own words.
+    fn arguments_said(&self) -> Option<Map<String, Value>> {
+        let call = self.said.find("call ")?;
+        let with = call + self.said[call..].find(" with {")? + " with ".len();
+        let mut values = serde_json::Deserializer::from_str(&self.said[with..]).into_iter();
+        values.next()?.ok()
     }
 
     fn called(&self) -> Vec<&Tool> {
@@ -190,8 +194,15 @@ impl Plan {
             let mut id = Vec::new();
             text::letters(&mut id, text::mix(serial) ^ index as u64, 24);
             let words = text::word(seed, index as u64);
-            let arguments = sample(&tool.schema, words);
-            let arguments = if arguments.is_object() { arguments } else { serde_json::json!({}) };
+            let mut arguments = sample(&tool.schema, words);
+            if !arguments.is_object() {
+                arguments = serde_json::json!({});
+            }
+            if let (0, Some(said), Some(all)) =
+                (index, question.arguments_said(), arguments.as_object_mut())
+            {
+                all.extend(said);
+            }
             Call { name: tool.name.clone(), arguments, id: String::from_utf8_lossy(&id).into() }
         };
         let calls: Vec<Call> = called.iter().enumerate().map(call).collect();
@@ -300,6 +311,13 @@ mod tests {
     }
 
     #[test]
+    fn the_last_turn_says_with_what_a_tool_is_called() {
+        let plan = plan(&question("now call find with {\"q\": \"a b\", \"n\": 1}, please"));
+        assert_eq!(plan.calls[0].arguments, json!({"q": "a b", "n": 1}));
+        assert_eq!(names(&question("call find with {broken")), ["find"]);
+    }
+
+    #[test]
     fn the_last_turn_says_how_it_ends() {
         assert_eq!(plan(&question("refuse me")).finish, Finish::Refusal);
         assert_eq!(plan(&question("short please")).finish, Finish::Length);
@@ -324,19 +342,5 @@ mod tests {
         let text = "  a bc  d e\u{2028}f ";
         assert_eq!(pieces(text).concat(), text);
         assert!(pieces("").is_empty());
-    }
-
-    #[test]
-    fn a_marked_prompt_is_written_once_and_then_read() {
-        let mut cache = PrefixCache::new(1000);
-        let prompt = vec![b'x'; 10_000];
-        let question = Question { prompt, marks: 1, ..Question::default() };
-        let first = question.look_up(&mut cache, &Script::default(), true);
-        assert_eq!((first.cached, first.written, first.input()), (0, 19 * 128, 2500));
-        let second = question.look_up(&mut cache, &Script::default(), true);
-        assert_eq!((second.cached, second.written), (19 * 128, 0));
-        let bare = Question { marks: 0, ..question };
-        assert_eq!(bare.look_up(&mut cache, &Script::default(), true).cached, 0);
-        assert_eq!(bare.look_up(&mut cache, &Script::default(), false).cached, 19 * 128);
     }
 }

@@ -26,6 +26,17 @@ pub(crate) fn read(
     Ok(question(members))
 }
 
+/// The same where the head says no version.
+pub(crate) fn read_body(
+    service: Service,
+    fields: &Fields<'_>,
+    members: &Map<String, Value>,
+) -> Result<Question, Refusal> {
+    rules::betas(fields)?;
+    rules::check(service, members)?;
+    Ok(question(members))
+}
+
 fn question(members: &Map<String, Value>) -> Question {
     let text = |name: &str| members.get(name).and_then(Value::as_str).unwrap_or("");
     let mut question = Question {
@@ -35,14 +46,10 @@ fn question(members: &Map<String, Value>) -> Question {
         tools: tools::read(members),
         thinks: thoughts::are_wanted(members),
         schema: schema(members),
-        marks: rules::marks(members).len() + usize::from(members.contains_key("cache_control")),
         ..Question::default()
     };
     (question.choice, question.single) = choice(members);
-    for name in ["tools", "system", "messages"] {
-        let part = members.get(name).unwrap_or(&Value::Null);
-        question.prompt.extend(without_marks(part).to_string().into_bytes());
-    }
+    prompt(members, &mut question);
     let messages = members.get("messages").and_then(Value::as_array);
     for message in messages.into_iter().flatten() {
         match message["role"].as_str() {
@@ -52,6 +59,35 @@ fn question(members: &Map<String, Value>) -> Question {
         }
     }
     question
+}
+
+/// Adds what is read, block by block.
+fn prompt(members: &Map<String, Value>, question: &mut Question) {
+    for name in ["tools", "system"] {
+        question.add_place(name);
+        contents(members.get(name).unwrap_or(&Value::Null), question);
+    }
+    let messages = members.get("messages").and_then(Value::as_array);
+    for message in messages.into_iter().flatten() {
+        question.add_place(message["role"].as_str().unwrap_or(""));
+        contents(&message["content"], question);
+    }
+    if members.contains_key("cache_control") {
+        question.mark_block();
+    }
+}
+
+fn contents(content: &Value, question: &mut Question) {
+    if let Some(text) = content.as_str() {
+        question.add_text(text);
+    }
+    for block in content.as_array().into_iter().flatten() {
+        let bare = without_marks(block);
+        question.add_block(&bare);
+        if bare != *block {
+            question.mark_block();
+        }
+    }
 }
 
 impl Question {

@@ -51,11 +51,13 @@ fn question(members: &Map<String, Value>) -> Question {
         single: more["tool_choice"]["disable_parallel_tool_use"] == true,
         schema: schema(&get("outputConfig")["textFormat"]),
         thinks: matches!(thinking(members)["type"].as_str(), Some("enabled" | "adaptive")),
-        marks: rules::marks(members),
         ..Question::default()
     };
-    for part in [config, get("system"), get("messages")] {
-        question.prompt.extend(part.to_string().into_bytes());
+    contents("tools", &config["tools"], &mut question);
+    contents("system", get("system"), &mut question);
+    for message in messages(members) {
+        let role = message["role"].as_str().unwrap_or("");
+        contents(role, &message["content"], &mut question);
     }
     for message in messages(members) {
         if message["role"] == "assistant" {
@@ -65,6 +67,17 @@ fn question(members: &Map<String, Value>) -> Question {
         }
     }
     question
+}
+
+/// Adds what is read, block by block.
+fn contents(place: &str, content: &Value, question: &mut Question) {
+    question.add_place(place);
+    for block in blocks(content) {
+        match block["cachePoint"].is_null() {
+            true => question.add_block(block),
+            false => question.mark_block(),
+        }
+    }
 }
 
 fn note(block: &Value, question: &mut Question) {

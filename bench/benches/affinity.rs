@@ -1,0 +1,7 @@
+//! A prompt to the replica that takes it: hashed, looked up, weighed.
+
+mod measure;
+
+fn main() {
+    measure::group("affinity");
+}

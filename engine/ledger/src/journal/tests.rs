@@ -1,0 +1,76 @@
+//! Records as bytes and back; the journal on a disk that fails.
+
+mod crash;
+mod damage;
+mod gateway;
+mod rows;
+
+use super::{bytes::Reader, decode::decode, dictionary::Dictionary, encode::encode, *};
+
+#[test]
+fn every_record_comes_back_as_it_was() {
+    let mut written = Dictionary::default();
+    let mut out = Vec::new();
+    let records = rows::one_of_each();
+    for record in &records {
+        encode(record, &mut written, &mut out);
+    }
+    let (mut reader, mut read) = (Reader::new(&out), Dictionary::default());
+    for record in &records {
+        assert_eq!(decode(&mut reader, &mut read).as_ref(), Ok(record));
+    }
+    assert!(reader.is_empty());
+}
+
+#[test]
+fn a_typical_row_takes_less_than_two_hundred_bytes() {
+    let mut dictionary = Dictionary::default();
+    let mut out = Vec::new();
+    let rows = 1000;
+    for number in 1..=rows {
+        encode(&Record::Row(Box::new(rows::typical(number))), &mut dictionary, &mut out);
+    }
+    let each = out.len() as u64 / rows;
+    assert!((60..200).contains(&each), "{each} bytes a row");
+}
+
+#[test]
+fn a_cut_record_is_malformed_wherever_it_is_cut() {
+    for record in rows::one_of_each() {
+        let mut out = Vec::new();
+        encode(&record, &mut Dictionary::default(), &mut out);
+        for end in 0..out.len() {
+            let cut = decode(&mut Reader::new(&out[..end]), &mut Dictionary::default());
+            assert!(cut.is_err(), "{record:?} cut at {end}");
+        }
+    }
+}
+
+#[test]
+fn a_long_text_is_cut_between_characters_and_a_long_scope_is_refused() {
+    let mut row = rows::typical(1);
+    row.payer.session = "ü".repeat(TEXT_BYTES_MAX);
+    row.payer.user = "x".repeat(TEXT_BYTES_MAX + 1);
+    let mut out = Vec::new();
+    encode(&Record::Row(Box::new(row.clone())), &mut Dictionary::default(), &mut out);
+    let Ok(Record::Row(read)) = decode(&mut Reader::new(&out), &mut Dictionary::default()) else {
+        unreachable!("a row was written")
+    };
+    assert_eq!(read.payer.session, "ü".repeat(TEXT_BYTES_MAX / 2));
+    assert_eq!(read.payer.user.len(), TEXT_BYTES_MAX);
+    row.scopes.push("x".repeat(TEXT_BYTES_MAX + 1));
+    assert_eq!(fits(&Record::Row(Box::new(row))), Err(Unfit::ScopeName(TEXT_BYTES_MAX + 1)));
+}
+
+#[test]
+fn a_dictionary_that_goes_back_gives_the_same_numbers_again() {
+    let mut dictionary = Dictionary::default();
+    let mut first = Vec::new();
+    dictionary.put_text(&mut first, "kept");
+    let mark = dictionary.mark();
+    let (mut lost, mut again) = (Vec::new(), Vec::new());
+    dictionary.put_text(&mut lost, "lost");
+    dictionary.forget_since(mark);
+    dictionary.put_text(&mut again, "lost");
+    assert_eq!(lost, again);
+}

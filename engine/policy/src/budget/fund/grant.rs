@@ -1,0 +1,133 @@
+//! How far the journal has gone ahead: what may be claimed because a claim of it would survive a power cut.
+//!
+//! A fund with a journal claims nothing beyond what was granted. The thread that writes the journal asks each fund what it
+//! [will need](Fund::asks), makes that durable, and [grants](Fund::grant) it, so that requests find it granted already.
+//! After a crash the whole grant counts as used until the journal's rows say otherwise.
+
+use super::{CLAIMS, Fund, Short, Turn};
+use crate::{
+    atomic::{AtomicU64, Ordering},
+    budget::window::{Calendar, Window},
+    time::Wall,
+};
+
+/// Leave to claim units of a window up to a total.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The number of the window in the fund.
+    number: u64,
+    /// The window.
+    pub window: Window,
+    /// Units that may be claimed in it, from its beginning. What to make durable.
+    pub up_to: u64,
+}
+
+/// What the journal allows.
+#[derive(Debug)]
+pub(super) struct Durable {
+    is_journaled: AtomicU64,
+    /// The window that `granted` is of. Both are written by the thread of the journal alone.
+    number: AtomicU64,
+    granted: AtomicU64,
+    /// What a refused request would have needed; zero: none was refused.
+    needed: AtomicU64,
+    /// What was claimed when the journal asked last.
+    seen: AtomicU64,
+}
+
+impl Durable {
+    pub(super) fn new(is_journaled: bool) -> Self {
+        Self {
+            is_journaled: AtomicU64::new(u64::from(is_journaled)),
+            number: AtomicU64::new(0),
+            granted: AtomicU64::new(0),
+            needed: AtomicU64::new(0),
+            seen: AtomicU64::new(0),
+        }
+    }
+
+    /// Units of window `number` that may be claimed.
+    pub(super) fn granted(&self, number: u64) -> u64 {
+        if self.is_journaled.load(Ordering::Relaxed) == 0 {
+            return CLAIMS.max();
+        }
+        let before = self.number.load(Ordering::Acquire);
+        let granted = self.granted.load(Ordering::Acquire);
+        let is_whole = self.number.load(Ordering::Relaxed) == before;
+        if is_whole && before == number { granted } else { 0 }
+    }
+
+    fn need(&self, total: u64) {
+        self.needed.fetch_max(total, Ordering::AcqRel);
+    }
+
+    fn publish(&self, number: u64, up_to: u64) {
+        if self.number.load(Ordering::Relaxed) == number {
+            self.granted.fetch_max(up_to, Ordering::AcqRel);
+            return;
+        }
+        // No window has this number: readers between the two see nothing granted.
+        self.number.swap(u64::MAX, Ordering::AcqRel);
+        self.granted.swap(up_to, Ordering::AcqRel);
+        self.number.store(number, Ordering::Release);
+    }
+}
+
+impl Fund {
+    /// A journal keeps it from now on: nothing is claimed before it has been [granted](Self::grant). To be said before the fund
+    /// is drawn on.
+    pub fn keep_in_journal(&self) {
+        self.durable.is_journaled.store(1, Ordering::Relaxed);
+    }
+
+    /// Whether a journal keeps it.
+    #[must_use]
+    pub fn is_journaled(&self) -> bool {
+        self.durable.is_journaled.load(Ordering::Relaxed) != 0
+    }
+
+    /// What the journal should make durable now: what was claimed and some time's use more, less near the limit. `None`: there
+    /// is enough. For the one thread that writes the journal, once a round: four rounds' use is asked for.
+    #[must_use]
+    pub fn asks(&self, now: Wall, calendar: &Calendar) -> Option<Grant> {
+        if !self.is_journaled() || self.is_soft() {
+            return None;
+        }
+        let turn = self.turn(now, calendar);
+        let claimed = CLAIMS.amount(self.claims(turn.number)?);
+        let limit = self.limit(now);
+        let seen = self.durable.seen.swap(claimed, Ordering::Relaxed);
+        let burnt = claimed.saturating_sub(seen);
+        let ahead = burnt.saturating_mul(4).max(limit / 256);
+        let ahead = ahead.min(limit.saturating_sub(claimed) / 4);
+        let needed = self.durable.needed.swap(0, Ordering::AcqRel);
+        let granted = self.durable.granted(turn.number);
+        if granted >= needed && granted >= claimed.saturating_add(ahead / 2) {
+            return None;
+        }
+        let up_to = claimed.saturating_add(ahead).max(needed).min(limit);
+        let window =
+            Window { start: calendar.window(self.period, before(turn.end)).start, end: turn.end };
+        (up_to > granted).then_some(Grant { number: turn.number, window, up_to })
+    }
+
+    /// Publishes a grant that is durable. Without effect when its window is over. For the one thread that writes the journal.
+    pub fn grant(&self, grant: &Grant) {
+        if self.claims(grant.number).is_some() {
+            self.durable.publish(grant.number, grant.up_to);
+        }
+    }
+
+    /// Notes that `n` units more were wanted than are granted.
+    pub(super) fn ungranted(&self, turn: Turn, n: u64) -> Short {
+        if let Some(word) = self.claims(turn.number) {
+            self.durable.need(CLAIMS.amount(word).saturating_add(n));
+        }
+        Short::Ungranted
+    }
+}
+
+/// The last moment of a window.
+pub(super) fn before(end: Wall) -> Wall {
+    Wall(end.0.saturating_sub(1))
+}

@@ -1,0 +1,148 @@
+//! The keys `models.*.route`: rules, and the models that they lead to.
+
+use super::{
+    Reader, Span, Word,
+    providers::did_you_mean,
+    section::{Entry, Section},
+};
+use crate::{
+    models::{Branch, LEADS_MAX, Models, Sticky, Strategy},
+    policy::Target,
+    rule::{Known, Needs, Rule, Watch},
+};
+
+/// Rules of one model.
+const RULES_MAX: usize = 64;
+
+/// A model whose rules are read when all names are known.
+pub(super) struct Pending<'r, 'd> {
+    /// Index into the models.
+    pub(super) model: usize,
+    /// Its table.
+    pub(super) section: Section<'r, 'd>,
+}
+
+/// Reads the rules of all models that have some. Out: what they look at.
+pub(super) fn read(
+    reader: &Reader<'_>,
+    pending: &[Pending<'_, '_>],
+    models: &mut Models,
+    targets: &[Target],
+) -> Watch {
+    let names = targets.iter().map(|target| &*target.name).collect();
+    let mut known = Known { targets: names, ..Known::default() };
+    let mut needs = Needs::default();
+    for Pending { model, section } in pending {
+        let branches = branches(reader, section, models, &mut known);
+        let of = |branch: &Branch| branch.when.as_ref().map(Rule::needs);
+        needs = branches.iter().filter_map(of).fold(needs, Needs::or);
+        models.branch(*model, branches);
+    }
+    for index in models.endless() {
+        let Some(Pending { section, .. }) = pending.iter().find(|it| it.model == index) else {
+            continue;
+        };
+        let span = section.given("route").unwrap_or_else(|| section.span.clone());
+        let reason = format!("the rules of {} lead on without an end", section.called());
+        let help = format!("at most {LEADS_MAX} models, and none twice, to one that has targets");
+        reader.clash(&span, reason, help);
+    }
+    let sticks = |sticky: Option<Sticky>| matches!(sticky, Some(Sticky::User | Sticky::Session));
+    needs.shape |= models.list().iter().any(|model| sticks(model.sticky));
+    Watch { headers: known.headers, tags: known.tags, needs }
+}
+
+fn branches(
+    reader: &Reader<'_>,
+    section: &Section<'_, '_>,
+    models: &Models,
+    known: &mut Known<'_>,
+) -> Vec<Branch> {
+    let Some(span) = section.given("route") else { return Vec::new() };
+    if let Some(targets) = section.given("targets") {
+        let reason = format!("{} has targets and rules", section.called());
+        reader.clash(&targets, reason, "give the targets to a model of their own, and lead to it");
+    }
+    for key in ["strategy", "sticky"] {
+        if let Some(given) = section.given(key) {
+            let reason = format!("{key} is without effect on rules");
+            reader.clash(&given, reason, "it belongs to the models that the rules lead to");
+        }
+    }
+    let rows = section.rows("route");
+    if rows.is_empty() {
+        let help = "for example: route = [{ when = \"tools\", use = \"frontier\" }, { use = \"default\" }]";
+        reader.wrong(&span, format!("{} has no rules", section.called()), help);
+    }
+    if rows.len() > RULES_MAX {
+        reader.wrong(&span, format!("a model has at most {RULES_MAX} rules"), "");
+    }
+    let mut branches: Vec<Branch> = Vec::new();
+    let mut always: Option<Span> = None;
+    for row in rows.iter().take(RULES_MAX) {
+        let Entry::Table(table) = row else {
+            if let Entry::Text(word) = row {
+                let help = format!("write {{ use = \"{}\" }}", word.text);
+                reader.wrong(&word.span, "a rule is a table", help);
+            }
+            continue;
+        };
+        if let Some(always) = always.take() {
+            let help = "the last rule alone has no when";
+            reader.wrong(&always, "this rule always holds, and those behind it never", help);
+        }
+        let Some(to) = table.text("use") else {
+            if table.given("use").is_none() {
+                table.missing("use");
+            }
+            continue;
+        };
+        leads(reader, &to, models);
+        let when = table.text("when");
+        if when.is_none() && table.given("when").is_none() {
+            always = Some(table.span.clone());
+        }
+        let when = when.and_then(|word| condition(reader, &word, known));
+        branches.push(Branch { when, to: to.text.into() });
+    }
+    if always.is_none() && !rows.is_empty() {
+        let help = "end with a rule without when, as in { use = \"default\" }";
+        reader.wrong(&span, "where no rule holds there is nowhere to go", help);
+    }
+    branches
+}
+
+fn leads(reader: &Reader<'_>, to: &Word<'_>, models: &Models) {
+    if models.resolve(to.text).is_none() {
+        let help = reader.help(|| did_you_mean(to.text, models.names(), "models are"));
+        reader.clash(&to.span, format!("nothing answers to model `{}`", to.text), help);
+    }
+}
+
+fn condition(reader: &Reader<'_>, word: &Word<'_>, known: &mut Known<'_>) -> Option<Rule> {
+    let read = Rule::compile(word.text, known);
+    read.map_err(|mistake| {
+        let span = reader.inside(word, &mistake.span);
+        reader.wrong(&span, mistake.reason, mistake.help);
+    })
+    .ok()
+}
+
+/// Reads whom draws are tied to.
+pub(super) fn sticky(
+    reader: &Reader<'_>,
+    section: &Section<'_, '_>,
+    strategy: Strategy,
+) -> Option<Sticky> {
+    let span = section.given("sticky")?;
+    if strategy != Strategy::Weighted && section.given("route").is_none() {
+        let help = "add strategy = \"weight\" to the model, or take sticky out";
+        reader.clash(&span, "sticky is without effect where nothing is drawn by weight", help);
+    }
+    match section.choice("sticky") {
+        "user" => Some(Sticky::User),
+        "session" => Some(Sticky::Session),
+        "key" => Some(Sticky::Key),
+        _ => None,
+    }
+}
