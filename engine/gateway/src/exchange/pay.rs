@@ -177,6 +177,9 @@ impl Till for Paying<'_> {
         }
         let may = self.exchange.extend(Nanos(self.core.now().nanos()));
         self.held = self.exchange.output_held();
+        if !may && let Some(books) = &self.core.shared.books {
+            books.hurry(); // it may be the journal that is behind
+        }
         may || self.held.is_none_or(|held| came < held)
     }
 

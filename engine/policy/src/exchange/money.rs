@@ -11,7 +11,8 @@ use std::{rc::Rc, sync::Arc};
 
 use faregate_adapters::chat::{Usage, UsageSource};
 use faregate_price::{
-    Ask, CacheWrites, Circumstances, NanoUsd, NoPrice, Service, Services, Units as Counted,
+    Ask, CacheWrites, Circumstances, NanoUsd, NoPrice, Service, Services, Unit as Counts,
+    Units as Counted,
 };
 
 use crate::{
@@ -268,8 +269,21 @@ impl Exchange {
         };
         let extra = self.money.extra.unwrap_or_default();
         let mut ask = self.ask(output);
-        if extra.is_unmetered && priced.price.unit(faregate_price::Unit::Request).is_none() {
-            ask.units = extra.units;
+        if extra.is_unmetered {
+            // Its answer does not tell tokens: what bounds it is a price of something that can be counted beforehand.
+            let counts =
+                |unit: &Counts| priced.price.unit(*unit).is_some() && extra.units.count(*unit) > 0;
+            if !priced.price.is_free() && !Counts::ALL.iter().any(counts) {
+                let name = &self.policy.targets[target].name;
+                let message = format!(
+                    "what {name} charges for this path is not told by its answers, so no budget can hold it; give it a price for \
+                     each request in the policy: [prices.{name:?}] with request = \"$0.05\""
+                );
+                let mut refusal = Refusal::new(Fault::Unpriced, message).about("model");
+                refusal.should_retry = Some(false);
+                return Err(NotHeld::Refused(Box::new(refusal)));
+            }
+            (ask.input, ask.output) = (0, 0);
         }
         priced.price.worst_case(&ask).map_err(|error| {
             let message = format!(
