@@ -235,7 +235,9 @@ impl Talk {
         for (index, (user, model)) in self.turns.iter().enumerate().take(turn + 1) {
             messages.push(json!({"role": "user", "content": content(user)}));
             if index < turn {
-                messages.push(json!({"role": "assistant", "content": content(&[model.clone()])}));
+                messages.push(
+                    json!({"role": "assistant", "content": content(std::slice::from_ref(model))}),
+                );
             }
         }
         let mut body = json!({"messages": messages});

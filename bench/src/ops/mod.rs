@@ -63,7 +63,7 @@ pub struct Ready {
 }
 
 /// Every operation.
-pub const GROUPS: [Group; 20] = [
+pub const GROUPS: [Group; 21] = [
     nothing::GROUP,
     head_request::GROUP,
     head_response::GROUP,
