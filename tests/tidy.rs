@@ -12,6 +12,8 @@ mod documents;
 mod features;
 #[path = "tidy/floors.rs"]
 mod floors;
+#[path = "tidy/routing.rs"]
+mod routing;
 #[path = "tidy/text.rs"]
 mod text;
 

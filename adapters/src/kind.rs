@@ -99,7 +99,11 @@ pub const ALL: &[Kind] = &[
     },
     kind("bedrock", &[Form::Converse], Auth::Aws, Family::Bedrock, "", Paths::Converse),
     Kind {
-        quirks: Quirks { version_in_body: Some("bedrock-2023-05-31"), ..Quirks::NONE },
+        quirks: Quirks {
+            version_in_body: Some("bedrock-2023-05-31"),
+            stream_in_path: true,
+            ..Quirks::NONE
+        },
         ..kind(
             "bedrock-anthropic",
             &[Form::Messages],
@@ -161,6 +165,16 @@ impl Kind {
                 let verb = if stream { "invoke-with-response-stream" } else { "invoke" };
                 Cow::Owned(format!("/model/{}/{verb}", escaped(model)))
             }
+        }
+    }
+
+    /// The path at which tokens of Anthropic's messages are counted; `None` where that is not offered in this form.
+    #[must_use]
+    pub const fn count_path(&self) -> Option<&'static str> {
+        match self.paths {
+            Paths::Own => Some("/messages/count_tokens"),
+            Paths::RawPredict => Some("/models/count-tokens:rawPredict"),
+            Paths::Verb | Paths::Converse | Paths::Invoke => None,
         }
     }
 
@@ -235,5 +249,9 @@ mod tests {
         check("vertex-anthropic", Form::Messages, "c@1", true, "/models/c@1:streamRawPredict");
         check("bedrock", Form::Converse, "a.c:0", true, "/model/a.c%3A0/converse-stream");
         check("bedrock-anthropic", Form::Messages, "a", false, "/model/a/invoke");
+        let count = |kind: &str| find(kind).unwrap().count_path();
+        assert_eq!(count("anthropic"), Some("/messages/count_tokens"));
+        assert_eq!(count("vertex-anthropic"), Some("/models/count-tokens:rawPredict"));
+        assert_eq!(count("bedrock-anthropic"), None);
     }
 }

@@ -31,6 +31,10 @@ pub struct Quirks {
     /// `thinking` for how the model shall think, `max_effort` for that name of an effort, and types of tools that the
     /// provider runs by itself.
     pub takes: &'static [&'static str],
+    /// The path alone says that a stream is wanted: `stream` in the body is refused (Anthropic's dialect on Bedrock).
+    pub stream_in_path: bool,
+    /// Where documents are ranked, from the provider's root: beside the API that its base URL leads to.
+    pub rerank_path: Option<&'static str>,
     /// Messages go through a chat template, which may demand that instructions are one message at the start, and that what
     /// the user says in a row is one message.
     pub templated: bool,
@@ -56,6 +60,8 @@ impl Quirks {
         no_user_after_tool: false,
         no_json_schema: false,
         takes: &[],
+        stream_in_path: false,
+        rerank_path: None,
         templated: false,
         joins_text: false,
         reasoning_with_calls: false,
@@ -259,6 +265,7 @@ pub const ALL: &[(&str, Quirks)] = &[
                 "user"
             ),
             no_developer: false,
+            rerank_path: Some("/v2/rerank"), // the compatibility API has none
             ..PLAIN
         },
     ),

@@ -11,6 +11,7 @@ use faregate_wire::json::{string_len, value_len};
 use memchr::memmem;
 
 mod excerpt;
+mod skip;
 
 pub use excerpt::{EXCERPT_BYTES, Excerpt};
 
@@ -134,6 +135,12 @@ impl<'b> Shape<'b> {
             self.turns += 1;
             *question = Some(text);
             return;
+        }
+        let first = cursor.rest.get(1..).unwrap_or_default().trim_ascii_start().first();
+        if first.is_some_and(|byte| byte.is_ascii_digit()) {
+            // Ids of tokens: one text, and as many numbers as it likes.
+            self.turns += 1;
+            return cursor.skip();
         }
         cursor.array(&mut |cursor| self.turn(cursor, question));
     }
@@ -344,7 +351,11 @@ impl<'b> Cursor<'b> {
     }
 
     fn skip(&mut self) {
-        match value_len(self.rest) {
+        let len = match self.rest.first() {
+            Some(b'{' | b'[') => skip::container_len(self.rest),
+            _ => value_len(self.rest),
+        };
+        match len {
             Some(len) => self.rest = &self.rest[len..],
             None => self.give_up(),
         }

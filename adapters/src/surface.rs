@@ -184,6 +184,12 @@ impl Surface {
         self.has_model() && !self.counts_tokens()
     }
 
+    /// Whether a provider may charge for a POST whose answer does not tell what it took.
+    #[must_use]
+    pub const fn may_cost(self) -> bool {
+        !self.counts_tokens() && !matches!(self, Self::Models | Self::Model | Self::StoredResponse)
+    }
+
     /// Whether only tokens are counted, and nothing is made.
     #[must_use]
     pub const fn counts_tokens(self) -> bool {

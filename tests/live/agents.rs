@@ -2,17 +2,24 @@
 
 use std::{process::Command, time::Duration};
 
-use faregate_tests::{Gateway, Launch, Provider, folder::Folder, key, program};
+use faregate_tests::{Gateway, Launch, Provider, Upstream, folder::Folder, key, program};
 
-use crate::dialects;
+use serde_json::{Value, json};
+
+use crate::dialects::{self, clouds};
 
 /// How long an agent may take, start included.
 const LONGEST: Duration = Duration::from_secs(100);
+
+/// What only the file says.
+const NOTE: &str = "the note says 42";
 
 struct Stage {
     provider: Provider,
     gateway: Gateway,
     home: Folder,
+    /// Tells a gateway at clouds who it is.
+    _machine: Option<Upstream>,
 }
 
 impl Stage {
@@ -20,7 +27,14 @@ impl Stage {
         let provider = dialects::simulator();
         let policy = format!("{}{}", dialects::policy(&provider), key::row("one", ""));
         let gateway = Launch::new(policy).variable("PROVIDER_KEY", "provider-key").start();
-        Self { provider, gateway, home: Folder::new() }
+        Self { provider, gateway, home: Folder::new(), _machine: None }
+    }
+
+    /// The same with the models of clouds.
+    fn at_clouds() -> Self {
+        let (provider, machine) = (dialects::simulator(), clouds::machine());
+        let gateway = clouds::start_with(&provider, &machine, &key::row("one", ""));
+        Self { provider, gateway, home: Folder::new(), _machine: Some(machine) }
     }
 
     fn root(&self) -> String {
@@ -34,18 +48,47 @@ impl Stage {
         for (name, value) in agent.get_envs() {
             command.env(name, value.unwrap_or_default());
         }
-        command.env("HOME", self.home.path()).current_dir(self.home.path());
+        // Some believe PWD more than the folder that they run in.
+        command.env("HOME", self.home.path()).env("PWD", self.home.path());
+        command.current_dir(self.home.path());
         command.stdin(std::process::Stdio::null());
         let output = program::run(&mut command);
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// What the user asks for: the model reads a file that nothing in the request tells.
+    fn task(&self, tool: &str, arguments: Value) -> String {
+        self.home.write("note.txt", &format!("{NOTE}\n"));
+        format!("please call {tool} with {arguments} now")
+    }
+
+    fn note(&self) -> String {
+        self.home.join("note.txt").display().to_string()
+    }
+
+    /// The model asked, the agent read the file, the model got what is in it and said so, in answers that were all of this
+    /// target, and the agent printed it.
     fn check(&self, printed: &str, target: &str) {
-        assert!(
-            printed.contains("The tool said"),
-            "{target}: {printed}\n{:?}",
-            self.gateway.access()
-        );
+        let access = self.gateway.access();
+        let shown = || format!("{target}: {printed}\n{access:#?}");
+        let said = printed.split("The tool said").nth(1).unwrap_or_else(|| panic!("{}", shown()));
+        assert!(said.contains(NOTE), "{}", shown());
+        let captured = self.provider.take_captured();
+        let told: Vec<bool> = captured
+            .iter()
+            .filter(|captured| captured.method == "POST")
+            .map(|captured| String::from_utf8_lossy(&captured.body).contains(NOTE))
+            .collect();
+        assert!(told.len() >= 2, "asked once: {}", shown());
+        assert_eq!((told.first(), told.last()), (Some(&false), Some(&true)), "{}", shown());
+        let mut targets = dialects::TARGETS.iter().chain(&clouds::CLOUDS);
+        let model = targets.find(|(name, _)| *name == target).unwrap().1;
+        for line in access.iter().filter(|line| line["method"] == "POST") {
+            assert_eq!(
+                (&line["status"], &line["target"]),
+                (&json!(200), &json!(format!("{target}/{model}")))
+            );
+        }
         let counters = self.provider.counters();
         assert_eq!(counters.breached(), 0, "{target}: {:?}", counters.take_breaches());
     }
@@ -54,25 +97,36 @@ impl Stage {
 #[test]
 fn claude_code() {
     for (target, _) in dialects::TARGETS {
-        let Some(mut claude) = program::npm("claude") else { return };
-        let stage = Stage::new();
-        stage.home.write("note.txt", "the note says 42\n");
-        claude
-            .args([
-                "-p",
-                "please call Glob now",
-                "--model",
-                &format!("at-{target}"),
-                "--allowedTools",
-                "Glob",
-            ])
-            .env("ANTHROPIC_BASE_URL", stage.root())
-            .env("ANTHROPIC_API_KEY", key::named("one"))
-            .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
-            .env("DISABLE_AUTOUPDATER", "1");
-        let printed = stage.run(&claude);
-        stage.check(&printed, target);
+        ask_claude_code(&Stage::new, target);
     }
+}
+
+/// It is Anthropic's own client, and the clouds serve Anthropic's models in ways of their own.
+#[test]
+fn claude_code_at_clouds() {
+    for (target, _) in clouds::CLOUDS {
+        ask_claude_code(&Stage::at_clouds, target);
+    }
+}
+
+fn ask_claude_code(stage: &dyn Fn() -> Stage, target: &str) {
+    let Some(mut claude) = program::npm("claude") else { return };
+    let stage = stage();
+    claude
+        .args([
+            "-p",
+            &stage.task("Read", json!({"file_path": stage.note()})),
+            "--model",
+            &format!("at-{target}"),
+            "--allowedTools",
+            "Read",
+        ])
+        .env("ANTHROPIC_BASE_URL", stage.root())
+        .env("ANTHROPIC_API_KEY", key::named("one"))
+        .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
+        .env("DISABLE_AUTOUPDATER", "1");
+    let printed = stage.run(&claude);
+    stage.check(&printed, target);
 }
 
 #[test]
@@ -88,7 +142,11 @@ fn codex() {
         std::fs::create_dir_all(stage.home.join(".codex")).unwrap();
         stage.home.write(".codex/config.toml", &config);
         codex
-            .args(["exec", "--skip-git-repo-check", "please call get_goal now"])
+            .args([
+                "exec",
+                "--skip-git-repo-check",
+                &stage.task("exec_command", json!({"cmd": "cat note.txt"})),
+            ])
             .env("FAREGATE_KEY", key::named("one"));
         let printed = stage.run(&codex);
         stage.check(&printed, target);
@@ -107,13 +165,48 @@ fn gemini_cli() {
                 "general": {"enableAutoUpdate": false, "enableAutoUpdateNotification": false},
                 "privacy": {"usageStatisticsEnabled": false}, "telemetry": {"enabled": false}}"#,
         );
-        stage.home.write("note.txt", "the note says 42\n");
         gemini
             .args(["--skip-trust", "--approval-mode", "yolo", "--model", &format!("at-{target}")])
-            .args(["--prompt", "please call list_directory now"])
+            .args(["--prompt", &stage.task("read_file", json!({"file_path": stage.note()}))])
             .env("GOOGLE_GEMINI_BASE_URL", stage.root())
             .env("GEMINI_API_KEY", key::named("one"));
         let printed = stage.run(&gemini);
+        stage.check(&printed, target);
+    }
+}
+
+#[test]
+fn opencode() {
+    for (target, _) in dialects::TARGETS {
+        let Some(mut opencode) = program::npm("opencode") else { return };
+        let stage = Stage::new();
+        let model = format!("faregate/at-{target}");
+        let config = json!({
+            "autoupdate": false, "share": "disabled",
+            "model": model, "small_model": model, "enabled_providers": ["faregate"],
+            "provider": {"faregate": {
+                "npm": "@ai-sdk/openai-compatible",
+                "options": {"baseURL": format!("{}/v1", stage.root()), "apiKey": key::named("one")},
+                "models": {format!("at-{target}"): {}},
+            }},
+        });
+        stage.home.write("opencode.json", &config.to_string());
+        opencode
+            .arg("run")
+            // It puts quotes around an argument that has blanks.
+            .args(stage.task("read", json!({"filePath": stage.note()})).split(' '))
+            .env("OPENCODE_DISABLE_AUTOUPDATE", "1")
+            .env("OPENCODE_DISABLE_MODELS_FETCH", "1")
+            .env("OPENCODE_DISABLE_DEFAULT_PLUGINS", "1")
+            .env("OPENCODE_DISABLE_LSP_DOWNLOAD", "1");
+        // It would fetch packages and lists of models; whoever does not speak to loopback finds nobody.
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
+            opencode.env(name, "http://127.0.0.1:9");
+        }
+        for name in ["NO_PROXY", "no_proxy"] {
+            opencode.env(name, "127.0.0.1,localhost");
+        }
+        let printed = stage.run(&opencode);
         stage.check(&printed, target);
     }
 }

@@ -121,6 +121,32 @@ fn keys_of_the_environment_sign_each_request() {
     assert!(!gateway.everything_written().contains("secret of AKID"));
 }
 
+/// The path has the model's colon encoded once, the signature twice, and the query of Anthropic's clients goes nowhere.
+#[test]
+fn claude_in_invoke_model_is_signed_for_clients_of_both_dialects() {
+    let upstream = provider(
+        r#"{"id":"msg_1","type":"message","role":"assistant","model":"c","content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":3,"output_tokens":1}}"#,
+    );
+    let gateway = Launch::new(policy("bedrock-anthropic", &upstream, "anthropic.claude-v1:0"))
+        .variable("AWS_ACCESS_KEY_ID", "AKID")
+        .variable("AWS_SECRET_ACCESS_KEY", "secret of AKID")
+        .start();
+    let mut asked = ask();
+    asked["max_tokens"] = 9.into();
+    for path in ["/v1/messages?beta=true", "/v1/chat/completions"] {
+        let answer = gateway.client("").with("anthropic-version", "2023-06-01").post(path, &asked);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let request = upstream.next();
+        assert!(
+            request.head.starts_with("POST /model/anthropic.claude-v1%3A0/invoke HTTP/1.1"),
+            "{}",
+            request.head
+        );
+        assert!(request.fields("anthropic-version").is_empty(), "{}", request.head);
+        check_signed(&request, "AKID", None);
+    }
+}
+
 #[test]
 fn keys_of_a_container_are_renewed_before_they_expire() {
     let upstream = provider(SAID);

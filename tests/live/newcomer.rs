@@ -16,7 +16,7 @@ fn text(bytes: &[u8]) -> String {
 fn help_names_every_command() {
     let output = run(&["--help"], &Folder::new());
     assert!(output.status.success());
-    for word in ["serve", "check", "init", "doctor", "key", "demo", "OPENAI_API_KEY"] {
+    for word in ["serve", "check", "init", "doctor", "key", "prices", "demo", "OPENAI_API_KEY"] {
         assert!(text(&output.stdout).contains(word), "{word} in {}", text(&output.stdout));
     }
     let output = run(&["--version"], &Folder::new());

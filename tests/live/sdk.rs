@@ -117,6 +117,11 @@ fn responses_python() {
 }
 
 #[test]
+fn azure_python() {
+    every_python("openai-python", "openai", "azure_python.py");
+}
+
+#[test]
 fn anthropic_python() {
     every_python("anthropic-python", "anthropic", "anthropic_python.py");
 }

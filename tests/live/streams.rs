@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use faregate_tests::{Gateway, Launch, client, client::Events, gateway, provider, wait};
+use faregate_tests::{
+    Gateway, Launch, client,
+    client::Events,
+    gateway, provider,
+    upstream::{Act, Upstream},
+    wait,
+};
 use serde_json::{Value, json};
 
 fn asked(sim: &str, options: Value) -> Value {
@@ -320,4 +326,57 @@ fn a_stream_that_was_not_asked_for_is_passed_on_all_the_same() {
         client.send("POST", "/v1/audio/speech", Some(br#"{"model":"m","input":"hi","voice":"v"}"#));
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json()["object"], "echo");
+}
+
+const ARRAY: &str = "[{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a]}\\\"\"}]}}]}\n,\r\n\
+    {\"candidates\":[{\"finishReason\":\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":3}}\n]\n";
+
+/// A provider of Gemini's dialect that breaks its array off behind as many bytes as the model's name says.
+fn array_provider(is_chunked: bool) -> Upstream {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=UTF-8\r\n";
+    let framing = if is_chunked { "transfer-encoding: chunked" } else { "connection: close" };
+    Upstream::start(move |request| {
+        let model = request.head.split("/models/m").nth(1).unwrap().split(':').next().unwrap();
+        let end = model.parse::<usize>().unwrap();
+        let mut wire = format!("{head}{framing}\r\n\r\n").into_bytes();
+        for piece in ARRAY.as_bytes()[..end].chunks(11) {
+            if is_chunked {
+                wire.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+            }
+            wire.extend_from_slice(piece);
+            if is_chunked {
+                wire.extend_from_slice(b"\r\n");
+            }
+        }
+        vec![Act::Send(wire), Act::Close]
+    })
+}
+
+#[test]
+fn an_array_that_is_broken_off_is_json_all_the_same() {
+    for is_chunked in [true, false] {
+        let provider = array_provider(is_chunked);
+        let policy = format!(
+            "[providers.g]\ndialect = \"gemini\"\nbase_url = \"{}\"\n[models.\"m*\"]\ntargets = [\"g/*\"]\n\
+             [breaker]\nfailures = 10000\n[retries]\nattempts = 1\n",
+            provider.base_url()
+        );
+        let gateway = Launch::new(policy).start();
+        for cut in 1..=ARRAY.len() {
+            let path = format!("/v1beta/models/m{cut}:streamGenerateContent");
+            let body = json!({"contents": [{"parts": [{"text": "hi"}]}]}).to_string();
+            let answer = gateway.client("").send("POST", &path, Some(body.as_bytes()));
+            assert_eq!(answer.status, 200, "{cut}: {answer:?}");
+            let list = answer.json();
+            let list = list.as_array().unwrap();
+            let (last, before) = list.split_last().unwrap();
+            assert!(before.iter().all(|entry| entry["error"].is_null()), "{cut}: {list:?}");
+            let is_whole = !last["usageMetadata"].is_null();
+            assert_eq!(last["error"].is_null(), is_whole, "{cut}: {list:?}");
+            assert_eq!(is_whole, cut > ARRAY.rfind(']').unwrap(), "{cut}: {list:?}");
+            if !is_whole {
+                assert_eq!(last["error"]["code"], 502, "{cut}: {list:?}");
+            }
+        }
+    }
 }

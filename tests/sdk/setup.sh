@@ -14,7 +14,7 @@ readonly python=(
 readonly node=(
     node@22 openai@7.57.0 ai@6.0.326 @ai-sdk/openai@3.0.141 @ai-sdk/anthropic@3.0.140 @ai-sdk/google@3.0.141 zod@4.6.7
     @anthropic-ai/sdk@1.13.0 @google/genai@3.3.0
-    @anthropic-ai/claude-code@2.1.197 @openai/codex@0.169.0 @google/gemini-cli@0.61.0
+    @anthropic-ai/claude-code@2.1.197 @openai/codex@0.169.0 @google/gemini-cli@0.61.0 opencode-ai@1.18.33
 )
 readonly folder="${CARGO_TARGET_DIR:-$PWD/target}/sdk"
 

@@ -123,6 +123,7 @@ impl Launch {
             None => binary::command(&["serve", "-c"]),
             Some(most) => binary::limited(most, &["serve", "-c"]),
         };
+        command.env("FAREGATE_DATA", folder.join("data"));
         command.arg(&policy).envs(self.variables.iter().map(|(name, value)| (name, value)));
         let child = spawn(&mut command, &folder);
         Gateway::ready(child, folder, policy, self)
@@ -190,6 +191,7 @@ impl Gateway {
     pub fn start_without_file(variables: &[(&str, &str)]) -> Self {
         let folder = Folder::new();
         let mut command = binary::command(&["serve"]);
+        command.env("FAREGATE_DATA", folder.join("data"));
         command.envs(variables.iter().copied()).current_dir(folder.path());
         let child = spawn(&mut command, &folder);
         let policy = folder.join("none");

@@ -1,4 +1,4 @@
-//! Optional programs: the SDKs' interpreters, nginx, openssl.
+//! Optional programs: the SDKs' interpreters, nginx, openssl, a model server.
 //!
 //! A test that needs one which is not there says so and returns. `FAREGATE_TEST_REQUIRE` lists, by commas, those that must
 //! be there: then the test fails instead.
@@ -45,6 +45,14 @@ pub fn npm(name: &str) -> Option<Command> {
     })
 }
 
+/// llama.cpp's server, which `tests/llama/setup.sh` builds. It is required as `llama`.
+pub fn llama() -> Option<Command> {
+    let program = std::env::var_os("FAREGATE_TEST_LLAMA")
+        .map_or_else(|| target_folder().join("llama/llama-server"), PathBuf::from);
+    needed("llama", program.exists(), "llama.cpp's server is not built")
+        .then(|| Command::new(program))
+}
+
 fn node_modules() -> PathBuf {
     std::env::var_os("FAREGATE_TEST_NODE_MODULES")
         .map_or_else(|| sdk_folder().join("node/node_modules"), PathBuf::from)
@@ -81,9 +89,12 @@ pub fn run(command: &mut Command) -> Output {
 
 /// `target/sdk` of the workspace.
 fn sdk_folder() -> PathBuf {
+    target_folder().join("sdk")
+}
+
+fn target_folder() -> PathBuf {
     let test = std::env::current_exe().expect("a process knows its executable");
-    let target = test.ancestors().nth(3).expect("tests lie in target/<profile>/deps");
-    target.join("sdk")
+    test.ancestors().nth(3).expect("tests lie in target/<profile>/deps").to_owned()
 }
 
 fn runs(command: &mut Command) -> bool {

@@ -3,16 +3,18 @@
 use super::{none, read, rust_files};
 
 /// A crate, its folder, and the crates of ours that it may name.
-const FLOORS: [(&str, &str, &[&str]); 5] = [
+const FLOORS: [(&str, &str, &[&str]); 6] = [
     ("faregate-wire", "engine/wire", &[]),
     ("faregate-adapters", "adapters", &["faregate-wire"]),
     ("faregate-price", "engine/price", &["faregate-adapters", "faregate-wire"]),
     ("faregate-policy", "engine/policy", &["faregate-adapters", "faregate-price", "faregate-wire"]),
+    ("faregate-ledger", "engine/ledger", &["faregate-adapters", "faregate-price", "faregate-wire"]),
     (
         "faregate",
         "engine/gateway",
         &[
             "faregate-adapters",
+            "faregate-ledger",
             "faregate-loadtest",
             "faregate-policy",
             "faregate-price",

@@ -73,6 +73,14 @@ fn every_dialect_is_read() {
 }
 
 #[test]
+fn ids_of_tokens_are_one_text() {
+    for body in [r#"{"input":[1,2,3],"user":"u"}"#, r#"{"prompt":[ 15, 7 ],"user":"u"}"#] {
+        let shape = shape(body);
+        assert_eq!((shape.turns, shape.user), (1, Some("u")), "{body}");
+    }
+}
+
+#[test]
 fn a_session_is_found_in_the_users_id() {
     let shape = shape(r#"{"metadata":{"user_id":"user_ab_account_cd_session_ef-01"}}"#);
     assert_eq!(shape.session, Some("ef-01"));

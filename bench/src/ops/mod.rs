@@ -9,17 +9,20 @@ mod body_patch;
 mod body_rewrite;
 mod body_scan;
 mod bucket_take;
+mod budget_hold;
 mod chunk_decode;
 mod chunk_whole;
 mod error_body;
 mod exchange;
 mod head_request;
 mod head_response;
+mod journal_append;
 mod json;
 mod model_resolve;
 mod nothing;
 mod policy_compile;
 mod policy_lookup;
+mod route_rule;
 mod sse_cut;
 mod sse_inspect;
 mod translate;
@@ -63,7 +66,7 @@ pub struct Ready {
 }
 
 /// Every operation.
-pub const GROUPS: [Group; 21] = [
+pub const GROUPS: [Group; 24] = [
     nothing::GROUP,
     head_request::GROUP,
     head_response::GROUP,
@@ -81,10 +84,13 @@ pub const GROUPS: [Group; 21] = [
     translate_answer::GROUP,
     policy_lookup::GROUP,
     model_resolve::GROUP,
+    route_rule::GROUP,
     bucket_take::GROUP,
+    budget_hold::GROUP,
     exchange::GROUP,
     error_body::GROUP,
     policy_compile::GROUP,
+    journal_append::GROUP,
 ];
 
 impl Group {

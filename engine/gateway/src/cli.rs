@@ -4,9 +4,11 @@ mod check;
 mod close;
 mod demo;
 mod doctor;
+mod import;
 mod init;
 mod key;
 mod ledger;
+mod prices;
 mod spend;
 mod statement;
 
@@ -24,8 +26,10 @@ Examples:
   faregate demo                            see it at work, with nothing set up
   OPENAI_API_KEY=… faregate serve          an OpenAI-compatible endpoint at http://127.0.0.1:4000/v1
   faregate init && faregate serve -c faregate.toml
+  faregate import config.yaml              start from the file of LiteLLM or Bifrost
   faregate key new --name ci --team search mint a key; only its hash goes into the policy
   faregate check faregate.toml             is the policy right?
+  faregate prices openai/gpt-5-mini        what does a model cost?
   faregate doctor                          is this machine right?
   faregate spend --by team,model           who spent what?";
 
@@ -66,6 +70,9 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Turn LiteLLM's config.yaml or Bifrost's config.json into a policy, and say what is not in it.
+    #[command(after_long_help = import::HELP, after_help = "--help says what becomes of what.")]
+    Import(import::Options),
     /// Say whether this machine is right: kernel, io_uring, limits, ports, clock, providers.
     Doctor {
         /// The policy file whose ports and providers are looked at.
@@ -86,6 +93,14 @@ enum Command {
     /// Close a month of the books, or compare a closed one with its hash.
     #[command(after_help = close::HELP)]
     Close(close::Close),
+    /// Say what models cost, find models by name, or renew the catalogue of prices.
+    #[command(args_conflicts_with_subcommands = true, after_help = prices::HELP)]
+    Prices {
+        #[command(flatten)]
+        asked: prices::Asked,
+        #[command(subcommand)]
+        command: Option<prices::Command>,
+    },
     /// Explain a key of the policy file, or all of them.
     Explain {
         /// Its path, as in `server.deadlines.head`; without one, every key is listed.
@@ -142,6 +157,7 @@ fn perform(command: Command) -> Result<(), Stop> {
         Command::Serve { config } => serve_until_signal(config),
         Command::Check { file } => check::run(&file),
         Command::Init { file, force } => init::run(&file, force),
+        Command::Import(options) => import::run(&options),
         Command::Doctor { config } => doctor::run(config),
         Command::Key { command: KeyCommand::New { name, team } } => {
             key::mint(&name, team.as_deref())
@@ -150,6 +166,8 @@ fn perform(command: Command) -> Result<(), Stop> {
         Command::Spend(spend) => spend::run(spend),
         Command::Statement(statement) => statement::run(statement),
         Command::Close(close) => close::run(&close),
+        Command::Prices { command: Some(command), .. } => prices::perform(&command),
+        Command::Prices { asked, .. } => prices::answer(&asked),
         Command::Explain { key } => check::explain(key.as_deref()),
     }
 }

@@ -6,9 +6,13 @@
 mod back;
 mod count;
 mod finish;
+mod hints;
 mod mark;
 mod obtain;
+mod pay;
 mod prompt;
+mod query;
+mod quote;
 mod read;
 mod rest;
 mod write;
@@ -23,13 +27,14 @@ use faregate_policy::{
     Nanos,
     attribution::Labels,
     caller::ANONYMOUS,
-    exchange::{Exchange, Refusal},
+    exchange::{Exchange, Receipt, Refusal},
     fault::Fault,
 };
 use faregate_wire::{
     FormScanner, Framing, HeadError, Method, RequestHead, Slots, Version, parse_request,
 };
 
+pub(crate) use hints::Hints;
 pub(crate) use rest::Rest;
 
 use crate::{
@@ -158,8 +163,12 @@ pub(crate) struct Walk {
     pub(crate) stay: Option<Stay>,
     /// Marks for the latest target's prompt cache were put in.
     pub(crate) is_marked: bool,
+    /// What it has cost, once it is settled.
+    pub(crate) receipt: Option<Receipt>,
     /// Its input as the gateway counts it, where it was translated for the latest target.
     early: Option<count::Early>,
+    /// What the head says beside the request, where it says something that counts.
+    pub(crate) hints: Option<Box<Hints>>,
 }
 
 /// Reads the head of a request from what has been received. `None` when it is not complete.
@@ -198,7 +207,11 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
             exchange,
         }))
     };
-    let called = match Called::of(head.method, head.path) {
+    let (path, quotes) = match head.path {
+        hints::QUOTE_PATH => (hints::QUOTED_PATH, true),
+        path => (path, false),
+    };
+    let called = match Called::of(head.method, path) {
         Ok(called) => called,
         Err(error) => return refused(not_served(error, head.path), id, "none", None),
     };
@@ -232,7 +245,8 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         return refused(refusal, id, surface.name(), Some(exchange));
     }
     let mut forwarded = Vec::with_capacity(head.len);
-    reply::write_forwarded(&mut forwarded, head);
+    let has_ours = reply::write_forwarded(&mut forwarded, head);
+    let hints = Hints::of(head, &live.policy.watch, has_ours, quotes);
     Opened::Walk(Box::new(Walk {
         exchange,
         head_len: head.len,
@@ -279,6 +293,8 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         stay: None,
         is_marked: false,
         early: None,
+        receipt: None,
+        hints,
         live: Rc::clone(live),
     }))
 }

@@ -59,6 +59,8 @@ pub(crate) enum End {
     Broken(Broken),
     /// A deadline passed.
     Late(Late),
+    /// A budget has no more for the rest of the stream: it ends as if a bound of tokens had been reached.
+    Spent,
 }
 
 impl End {
@@ -69,6 +71,7 @@ impl End {
             Self::ClientGone => Some(Fault::ClientGone),
             Self::Broken(_) => Some(Fault::UpstreamCut),
             Self::Late(late) => Some(crate::answer::late_fault(late)),
+            Self::Spent => Some(Fault::BudgetExceeded),
         }
     }
 }
@@ -109,13 +112,21 @@ pub(crate) struct Terms<'a> {
     pub(crate) close: bool,
     /// Who had the response made whose id is in the answer, where its provider stores it.
     pub(crate) maker: Option<Arc<Maker>>,
-    /// Settles the request. Called once, before the client can know that its answer is over: when it comes again at once,
-    /// what it held is free.
-    pub(crate) settle: &'a mut Settle<'a>,
+    /// What the answer is paid from.
+    pub(crate) till: &'a mut dyn Till,
+    /// The model's name, for the end of a stream whose budget ends it.
+    pub(crate) model: &'a str,
 }
 
-/// Settles a request: what was learned, and what ended it early.
-pub(crate) type Settle<'a> = dyn FnMut(&Learned, Option<Fault>) + 'a;
+/// What an answer is paid from.
+pub(crate) trait Till {
+    /// Whether a stream of which so much has come may go on.
+    fn may_go_on(&mut self, learned: &Learned) -> bool;
+
+    /// Settles the request: what was learned, and what ended it early. Called once, before the client can know that its
+    /// answer is over: when it comes again at once, what it held is free.
+    fn settle(&mut self, learned: &Learned, fault: Option<Fault>);
+}
 
 /// Passes `answer` on to the client.
 pub(crate) async fn forward(
@@ -135,7 +146,9 @@ pub(crate) async fn forward(
         maker: terms.maker,
         head: Vec::new(),
         refused: None,
-        settle: Some(terms.settle),
+        till: terms.till,
+        is_settled: false,
+        model: terms.model,
         stream: answer.stream,
         relay: Relay::new(terms.plan, terms.translator),
         scratch: Vec::new(),
@@ -172,7 +185,9 @@ struct Passage<'a> {
     /// The head, until it is sent: with the first bytes of the body, or alone.
     head: Vec<u8>,
     refused: Option<u16>,
-    settle: Option<&'a mut Settle<'a>>,
+    till: &'a mut dyn Till,
+    is_settled: bool,
+    model: &'a str,
     stream: Stream,
     relay: Relay,
     scratch: Vec<u8>,
@@ -283,7 +298,14 @@ impl Passage<'_> {
             self.last_content = self.last_sent;
             self.first_content.get_or_insert(self.last_sent);
         }
-        broken.map_or(Ok(()), |broken| Err(End::Broken(broken)))
+        if let Some(broken) = broken {
+            return Err(End::Broken(broken));
+        }
+        let learned = self.relay.learned();
+        match learned.content_now && !learned.done && !self.till.may_go_on(learned) {
+            true => Err(End::Spent),
+            false => Ok(()),
+        }
     }
 
     /// The nearest of the deadlines that run now, and the next keep-alive.
@@ -337,8 +359,8 @@ impl Passage<'_> {
     }
 
     fn settle(&mut self, fault: Option<Fault>) {
-        if let Some(settle) = self.settle.take() {
-            settle(self.relay.learn_all(), fault);
+        if !std::mem::replace(&mut self.is_settled, true) {
+            self.till.settle(self.relay.learn_all(), fault);
         }
     }
 
@@ -388,11 +410,21 @@ impl Passage<'_> {
             return false;
         }
         let mut event = Vec::with_capacity(256);
+        if end == End::Spent {
+            let created = self.core.wall() / 1_000_000_000;
+            self.relay.end_at_length((self.model, self.request_id, created), &mut event);
+            return self.send_last(&event).await;
+        }
         let refusal = Refusal::new(fault, crate::answer::stream_message(fault));
         let error = crate::answer::error_body(&refusal, self.request_id);
         self.relay.write_failure(&error, &mut event);
+        self.send_last(&event).await
+    }
+
+    /// Sends the event that ends the stream. True when the client's connection is still in step.
+    async fn send_last(&mut self, event: &[u8]) -> bool {
         let mut framed = Vec::with_capacity(event.len() + 32);
-        relay::write_event(&mut framed, &event, self.relay.downstream(), true);
+        relay::write_event(&mut framed, event, self.relay.downstream(), true);
         self.client.slot.arm(self.core.now().after(self.pace.stall));
         let sent = self.client.send(&[&framed]).await.is_ok();
         sent && self.relay.downstream() == Downstream::Chunked

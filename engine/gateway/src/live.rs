@@ -19,6 +19,7 @@ use faregate_adapters::{auth::aws, kind::Auth};
 use faregate_policy::{
     Policy,
     affinity::Load,
+    budget::Unit,
     health::{Breaker, BreakerSettings},
     policy::{BaseUrl, HeaderValue, Provider, Scheme, Secret, TargetDeadlines},
 };
@@ -28,6 +29,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     affinity::Affinity,
+    catalogue,
     credentials::{self, Credential, Keeper, Source},
     reply, tls,
     upstream::{Name, Place, Resolver, Upstream, UpstreamId},
@@ -113,6 +115,8 @@ pub(crate) struct Builder {
     resolver: Resolver,
     keeper: Keeper,
     cores: usize,
+    /// Budgets of money are kept in a journal.
+    has_books: bool,
     generation: AtomicU64,
     next_id: AtomicU64,
 }
@@ -121,7 +125,12 @@ impl Builder {
     /// A builder for a process with `cores` cores.
     pub(crate) fn new(resolver: Resolver, keeper: Keeper, cores: usize) -> Self {
         let (generation, next_id) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { resolver, keeper, cores, generation, next_id }
+        Self { resolver, keeper, cores, has_books: false, generation, next_id }
+    }
+
+    /// The same, for a process that keeps books.
+    pub(crate) fn with_books(self) -> Self {
+        Self { has_books: true, ..self }
     }
 
     /// Compiles a policy file and makes what it needs.
@@ -145,7 +154,8 @@ impl Builder {
     /// # Errors
     ///
     /// A report of every secret and file that is missing.
-    pub(crate) fn make(&self, policy: Policy, before: Option<&Live>) -> Result<Live, String> {
+    pub(crate) fn make(&self, mut policy: Policy, before: Option<&Live>) -> Result<Live, String> {
+        catalogue::attach(&mut policy)?;
         let mut work = Work {
             builder: self,
             before,
@@ -162,9 +172,14 @@ impl Builder {
                 .map_err(|e| work.problem("server.tls", &e))
                 .ok()
         });
+        work.files.extend(policy.server.price_catalogue.clone());
         let Work { places, credentials, files, problems, .. } = work;
         if !problems.is_empty() {
             return Err(problems);
+        }
+        if self.has_books {
+            let money = policy.budgets().filter(|(_, budget)| budget.unit == Unit::Money);
+            money.for_each(|(_, budget)| budget.fund.keep_in_journal());
         }
         for shared in places.values() {
             shared.breaker.set(policy.breaker);

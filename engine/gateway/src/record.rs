@@ -7,6 +7,7 @@ use faregate_adapters::chat::{Usage, UsageSource};
 use faregate_policy::exchange::{Exchange, Refusal};
 
 use crate::{
+    books,
     clock::Instant,
     exchange::Walk,
     log::{number, plain, text},
@@ -119,6 +120,12 @@ pub(crate) fn record(core: &Core, walk: &Walk, ending: &Ending<'_>) {
         overhead_nanos: overhead,
     });
     core.lines.add(|line| write_line(line, core, walk, ending, now));
+    if let Some(books) = &core.shared.books
+        && walk.exchange.attempts() > 0
+        && walk.surface.may_cost()
+    {
+        books.submit(books::row(books, core, walk, ending));
+    }
 }
 
 fn tokens(usage: &Usage) -> Tokens {
@@ -163,6 +170,9 @@ fn write_line(line: &mut Vec<u8>, core: &Core, walk: &Walk, ending: &Ending<'_>,
         text(line, ",\"target\":\"", &target.name);
         text(line, ",\"route_reason\":\"", &walk.exchange.route_reason());
     }
+    if walk.is_dry_run() {
+        line.extend_from_slice(b",\"dry_run\":true");
+    }
     number(line, ",\"status\":", u64::from(ending.status));
     if !ending.code.is_empty() {
         plain(line, ",\"error_code\":\"", ending.code);
@@ -188,6 +198,7 @@ fn write_line(line: &mut Vec<u8>, core: &Core, walk: &Walk, ending: &Ending<'_>,
         line.extend_from_slice(b",\"cache\":\"injected\"");
     }
     write_usage(line, ending);
+    write_cost(line, walk);
     number(line, ",\"generation\":", walk.live.generation);
     number(line, ",\"core\":", core.index as u64);
     line.extend_from_slice(b"}\n");
@@ -201,6 +212,19 @@ fn clip(name: &str) -> &str {
         end -= 1;
     }
     &name[..end]
+}
+
+fn write_cost(line: &mut Vec<u8>, walk: &Walk) {
+    let Some(receipt) = &walk.receipt else { return };
+    if let Some(cost) = receipt.cost {
+        number(line, ",\"cost_nanousd\":", cost.0);
+    }
+    if receipt.wasted.0 > 0 {
+        number(line, ",\"wasted_nanousd\":", receipt.wasted.0);
+    }
+    if !receipt.price_id.is_empty() {
+        text(line, ",\"price\":\"", &receipt.price_id);
+    }
 }
 
 fn write_usage(line: &mut Vec<u8>, ending: &Ending<'_>) {

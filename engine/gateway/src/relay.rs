@@ -10,12 +10,13 @@
 use std::ops::Range;
 
 use faregate_adapters::{
-    chat::Usage,
+    chat::{Delta, Finish, Usage},
     dialect::{
         AnswerTerms, ErrorBody, Form, Passage,
         openai::UsageMeter,
         responses::{self, IdFinder},
     },
+    tokens,
 };
 use faregate_wire::{
     BodyReader, Cutter, Event, FrameCutter, Framing, WholeChunks,
@@ -23,8 +24,10 @@ use faregate_wire::{
     write_chunk_head,
 };
 
+mod array;
 pub(crate) mod translate;
 
+use array::Entries;
 use translate::Translator;
 
 /// An unfinished event longer than this passes in pieces; a break inside of it can then only close the connection.
@@ -52,6 +55,8 @@ pub(crate) struct Plan {
     pub(crate) downstream: Downstream,
     /// Whether the body is a stream of server-sent events.
     pub(crate) events: bool,
+    /// Whether the body is a stream that is one JSON array.
+    pub(crate) array: bool,
     /// Whether usage was asked for on the client's behalf: its extra chunk is taken out again.
     pub(crate) drop_usage_chunk: bool,
     /// Whether usage is looked for.
@@ -124,6 +129,8 @@ pub(crate) struct Relay {
     passage: &'static dyn Passage,
     /// Where the body passes as AWS's frames instead of events: the state between two of them.
     frames: Option<FrameCutter>,
+    /// Where the body passes as one JSON array: the state between two bytes.
+    entries: Option<Entries>,
     /// Looks for the id of a response in a body, or in an event, that is not held back.
     finder: Option<IdFinder>,
 }
@@ -136,6 +143,9 @@ impl Relay {
         let has_frames = plan.events && translator.is_none() && plan.form == Form::Converse;
         Self {
             frames: has_frames.then(FrameCutter::default),
+            // An end of ours fits into an array whose length has not been told.
+            entries: (plan.array && translator.is_none() && plan.downstream != Downstream::Length)
+                .then(Entries::default),
             plan,
             // An answer without a body is at its end with its head.
             ended: reader.is_ended(),
@@ -192,7 +202,8 @@ impl Relay {
         if self.ended {
             return Ok(Forward::Nothing);
         }
-        let whole_stream = !self.plan.events || self.learned.done;
+        let open = self.entries.as_ref().is_some_and(Entries::is_open);
+        let whole_stream = !(self.plan.events || open) || self.learned.done;
         if self.plan.upstream != Framing::UntilClose {
             return Err(Broken::Cut);
         }
@@ -245,8 +256,13 @@ impl Relay {
     pub(crate) fn is_between_events(&self) -> bool {
         match &self.translator {
             Some(translator) => translator.is_stream(),
-            None => self.plan.events && !self.overlong,
+            None => (self.plan.events || self.is_array()) && !self.overlong,
         }
+    }
+
+    /// Whether the client gets one JSON array, to which an entry can be added.
+    fn is_array(&self) -> bool {
+        self.entries.as_ref().is_some_and(Entries::is_array)
     }
 
     /// Appends the event that ends a stream with an error, in the client's way.
@@ -263,9 +279,37 @@ impl Relay {
                     request_id: error.request_id,
                     created: 0,
                     input_estimate: None,
+                    json_array: self.is_array(),
+                };
+                let start = out.len();
+                self.plan.form.inbound().stream_writer(&terms).fail(error, out);
+                if self.entries.as_ref().is_some_and(Entries::has_entries) {
+                    out.splice(start..=start, *b",\r\n"); // the array has begun already
+                }
+            }
+        }
+    }
+
+    /// Appends the events that end a stream as if its bound of tokens had been reached. `named`: the model, the request's id and
+    /// the second, for a stream that passes as it is.
+    pub(crate) fn end_at_length(&mut self, named: (&str, &str, u64), out: &mut Vec<u8>) {
+        let output =
+            tokens::estimated_output(self.learned.content_events, self.learned.content_bytes);
+        match &mut self.translator {
+            Some(translator) => translator.end_at_length(output, out),
+            None => {
+                let (model, request_id, created) = named;
+                let terms = AnswerTerms {
+                    model,
+                    include_usage: false,
+                    request_id,
+                    created,
+                    input_estimate: None,
                     json_array: false,
                 };
-                self.plan.form.inbound().stream_writer(&terms).fail(error, out);
+                let mut writer = self.plan.form.inbound().stream_writer(&terms);
+                writer.write(&Delta::Finish { choice: 0, reason: Finish::Length, stop: None }, out);
+                writer.write(&Delta::Done, out);
             }
         }
     }
@@ -373,8 +417,9 @@ impl Relay {
             self.ended = end;
         }
         self.surplus = !rest.is_empty();
-        if self.ended && !self.hold.is_empty() {
-            return Err(Broken::Cut); // the end came in the middle of an event
+        let open = self.entries.as_ref().is_some_and(Entries::is_open);
+        if self.ended && (open || !self.hold.is_empty()) {
+            return Err(Broken::Cut); // the end came in the middle of an event, or of an array
         }
         if self.ended { self.translate_end(scratch) } else { Ok(()) }
     }
@@ -396,7 +441,7 @@ impl Relay {
         if self.plan.downstream != Downstream::Chunked || !self.hold.is_empty() || self.overlong {
             return Ok(false);
         }
-        if self.translator.is_some() || self.frames.is_some() {
+        if self.translator.is_some() || self.frames.is_some() || self.entries.is_some() {
             return Ok(false);
         }
         let BodyReader::Chunked(reader) = &self.reader else { return Ok(false) };
@@ -448,7 +493,10 @@ impl Relay {
             if self.plan.metered {
                 self.meter.feed(data);
             }
-            scratch.extend_from_slice(data);
+            match self.entries.is_some() {
+                true => self.take_entries(data, scratch),
+                false => scratch.extend_from_slice(data),
+            }
             return;
         }
         if self.overlong {
@@ -466,6 +514,32 @@ impl Relay {
         }
         if self.hold.len() > HOLD_BYTES_MAX {
             self.stop_holding(scratch);
+        }
+        if self.hold.is_empty() {
+            self.hold = Vec::new();
+        }
+    }
+
+    /// Passes the whole entries of an array on; one that is longer than [`HOLD_BYTES_MAX`] passes in pieces.
+    fn take_entries(&mut self, data: &[u8], scratch: &mut Vec<u8>) {
+        let Some(entries) = &mut self.entries else { return };
+        let (safe, rest) = match entries.take(data) {
+            Some(at) => data.split_at(at),
+            None => (&[][..], data),
+        };
+        self.learned.done = entries.is_whole();
+        if !safe.is_empty() {
+            scratch.append(&mut self.hold);
+            scratch.extend_from_slice(safe);
+            self.overlong = false;
+        }
+        match self.overlong {
+            true => scratch.extend_from_slice(rest),
+            false => self.hold.extend_from_slice(rest),
+        }
+        if self.hold.len() > HOLD_BYTES_MAX {
+            self.overlong = true;
+            scratch.append(&mut self.hold);
         }
         if self.hold.is_empty() {
             self.hold = Vec::new();

@@ -66,17 +66,24 @@ pub(crate) fn write_number_field(out: &mut Vec<u8>, name: &[u8], value: u64) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends what a client's fields become on the way to any provider: end-to-end fields alone, without its keys.
-pub(crate) fn write_forwarded(out: &mut Vec<u8>, head: &RequestHead<'_, '_>) {
+/// Appends what a client's fields become on the way to any provider: end-to-end fields alone, without its keys. Out:
+/// whether there are fields that are meant for the gateway.
+pub(crate) fn write_forwarded(out: &mut Vec<u8>, head: &RequestHead<'_, '_>) -> bool {
+    let mut has_ours = false;
     head.write_fields(out, |known, name| match known {
         Known::Traceparent | Known::XRequestId => false,
+        Known::Other if is_ours(name) => {
+            has_ours = true;
+            false
+        }
         Known::Other => !is_withheld(name),
         _ => true,
     });
+    has_ours
 }
 
 fn is_withheld(name: &[u8]) -> bool {
-    NOT_FORWARDED.iter().any(|withheld| name.eq_ignore_ascii_case(withheld)) || is_ours(name)
+    NOT_FORWARDED.iter().any(|withheld| name.eq_ignore_ascii_case(withheld))
 }
 
 /// Whether only the gateway may say this.

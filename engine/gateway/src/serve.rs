@@ -19,11 +19,13 @@ use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
 use faregate_policy::{
     Policy,
-    policy::{AccessLog, DriverWish},
+    budget::Unit,
+    policy::{AccessLog, DriverWish, Ledger},
 };
 
 use crate::{
     admin,
+    books::{self, Books, Keeping},
     clock::Clock,
     counter::Counter,
     credentials::Keeper,
@@ -57,6 +59,7 @@ pub(crate) struct Running {
     shared: Arc<Shared>,
     bell: Option<Bell>,
     log: Option<(Arc<Sink>, thread::JoinHandle<()>)>,
+    keeping: Option<Keeping>,
     /// Where clients connect.
     pub(crate) listen: Vec<SocketAddr>,
     /// Where operators connect.
@@ -113,7 +116,12 @@ pub(crate) fn start(source: Source) -> Result<Running, String> {
     let resolver = Resolver::start().map_err(|e| format!("resolver: {e}"))?;
     let keeper = Keeper::start().map_err(|e| format!("credentials: {e}"))?;
     let builder = Builder::new(resolver, keeper, cells);
+    let books = open_books(&policy)?;
+    let builder = if books.is_some() { builder.with_books() } else { builder };
     let live = builder.make(policy, None)?;
+    if let Some(books) = &books {
+        books.restore(&live.policy);
+    }
     live.policy.take_effect();
     let server = live.policy.server.clone();
 
@@ -129,7 +137,9 @@ pub(crate) fn start(source: Source) -> Result<Running, String> {
     let log = open_log(&server.access_log)?;
     let counter = Counter::start().map_err(|e| format!("counter: {e}"))?;
     let sink = log.as_ref().map(|(sink, _)| Arc::clone(sink));
-    let shared = Arc::new(shared(live, desks, driver, sink, counter));
+    let way = books.as_ref().map(|opened| Arc::clone(&opened.books));
+    let shared = Arc::new(Shared { books: way, ..shared(live, desks, driver, sink, counter) });
+    let keeping = books.map(|opened| opened.keep(&shared)).transpose()?;
     let reloads = Arc::new(Reloads::default());
     let admin = server
         .admin
@@ -145,7 +155,7 @@ pub(crate) fn start(source: Source) -> Result<Running, String> {
                 .map_err(|e| format!("reload: {e}"))?,
         ),
     };
-    Ok(Running { shared, bell, log, listen: bound.addresses, admin, refused_drivers })
+    Ok(Running { shared, bell, log, keeping, listen: bound.addresses, admin, refused_drivers })
 }
 
 fn wants_epoll(policy: &Policy) -> bool {
@@ -180,6 +190,7 @@ fn shared(
         driver,
         memory: crate::carry::Memory::new(),
         stored: crate::stored::Stored::new(),
+        books: None,
         counter,
     }
 }
@@ -236,6 +247,35 @@ impl Bound {
 
 fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> String {
     format!("cannot listen on {address}: {error}; change server.listen, or stop what listens there")
+}
+
+/// Opens the books, if they are to be kept.
+fn open_books(policy: &Policy) -> Result<Option<books::Opened>, String> {
+    let needed = policy.budgets().any(|(_, budget)| budget.unit == Unit::Money);
+    let (folder, is_said) = match &policy.ledger {
+        Ledger::Off => return Ok(None),
+        Ledger::At(folder) => (folder.clone(), true),
+        Ledger::Auto => match books::default_folder() {
+            Some(folder) => (folder, needed),
+            None if needed => {
+                return Err(
+                    "there are budgets, and no folder for the books: say ledger.dir".to_owned()
+                );
+            }
+            None => return Ok(None),
+        },
+    };
+    match Books::open(&folder) {
+        Ok(opened) => {
+            tracing::info!(folder = %folder.display(), "what requests cost is written down here");
+            Ok(Some(opened))
+        }
+        Err(error) if is_said => Err(error),
+        Err(error) => {
+            tracing::warn!("{error}; what requests cost is not written down");
+            Ok(None)
+        }
+    }
 }
 
 fn open_log(wanted: &AccessLog) -> Result<Option<(Arc<Sink>, thread::JoinHandle<()>)>, String> {
@@ -330,6 +370,9 @@ impl Running {
         }
         if let Some((sink, writer)) = self.log {
             sink.stop(writer);
+        }
+        if let Some(keeping) = self.keeping {
+            keeping.stop(&self.shared);
         }
         finished
     }

@@ -73,6 +73,8 @@ pub(crate) struct Shared {
     pub(crate) memory: crate::carry::Memory,
     /// Whose the responses are that providers store.
     pub(crate) stored: crate::stored::Stored,
+    /// Writes down what requests cost.
+    pub(crate) books: Option<Arc<crate::books::Books>>,
     /// Counts tokens.
     pub(crate) counter: crate::counter::Counter,
 }

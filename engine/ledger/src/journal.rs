@@ -34,11 +34,20 @@ pub use follow::{Follow, Position};
 pub use record::{Boot, Grant, Part, QUARTER_NS, Record, Unfit, Window};
 pub use recover::{Recovery, Start};
 use segment::{HEAD_BYTES, Head, Kind};
+pub use writer::{Granted, Health, Inbox, Writer, WriterSettings};
+
+/// The largest segment, whatever the settings say: a start reads it whole.
+const SEGMENT_BYTES_MAX: u64 = 256 << 20;
+
+// A last batch goes beyond it.
+const _: () = assert!(
+    SEGMENT_BYTES_MAX + (segment::BATCH_BYTES_MAX as u64) + 4096 < segment::FILE_BYTES_MAX as u64
+);
 
 /// How large a journal becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// A segment of this size is followed by another one.
+    /// A segment of this size is followed by another one. At most 256 MiB.
     pub segment_bytes: u64,
     /// Beyond this size of all files nothing more is granted.
     pub bytes_max: u64,
@@ -169,6 +178,12 @@ impl<D: Disk> Journal<D> {
         &self.balances
     }
 
+    /// Whether a grant that was appended holds: it does not when it was given back in the same batch.
+    #[must_use]
+    pub fn is_in_force(&self, grant: &Grant) -> bool {
+        self.balances.granted(&grant.scope, grant.window) >= grant.total
+    }
+
     /// The sequence number up to which everything is durable.
     #[must_use]
     pub const fn durable(&self) -> u64 {
@@ -267,7 +282,8 @@ impl<D: Disk> Journal<D> {
 
     /// Begins the next segment when the present one is long enough.
     fn rotate_if_long(&mut self) -> Result<(), AppendError> {
-        if self.length < self.settings.segment_bytes.max(HEAD_BYTES as u64 + 1) {
+        let length = self.settings.segment_bytes.clamp(HEAD_BYTES as u64 + 1, SEGMENT_BYTES_MAX);
+        if self.length < length {
             return Ok(());
         }
         let head = Head { number: self.head.number + 1, first: self.next, ..self.head };
@@ -292,6 +308,10 @@ impl<D: Disk> Journal<D> {
     fn snapshot(&mut self) -> Result<(), AppendError> {
         let head = Head { kind: Kind::Snapshot, number: self.head.number - 1, ..self.head };
         let bytes = segment::whole_file(head, &self.balances.records());
+        if bytes.len() > segment::FILE_BYTES_MAX {
+            // Segments stay then, until the journal is full: better than a snapshot that nobody reads.
+            return Ok(());
+        }
         match recover::replace(&self.disk, &head.name(), &bytes) {
             Ok(()) => {
                 self.others += bytes.len() as u64;

@@ -39,6 +39,8 @@ mod attempt;
 mod decide;
 mod facts;
 mod hold;
+mod money;
+mod quote;
 mod say;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -47,9 +49,13 @@ mod way;
 pub use attempt::{Outcome, Step, Verdict};
 pub use decide::{OUTPUT_TOKENS_SLICE, Pin, Wanted};
 pub use facts::Asks;
+pub use quote::{Candidate, Quote};
 pub use way::{DEFAULT, Instead, Turn, Way};
 
+pub use money::{Extra, OUTPUT_TOKENS_CAP, Receipt};
+
 use hold::Limits;
+use money::Money;
 
 /// One request.
 #[derive(Debug)]
@@ -92,6 +98,7 @@ pub struct Exchange {
     ended: Option<Fault>,
     /// It cannot be sent again.
     only_once: bool,
+    money: Money,
 }
 
 /// An attempt whose outcome is not known.
@@ -183,6 +190,7 @@ impl Exchange {
             cause: None,
             ended: None,
             only_once: false,
+            money: Money::default(),
         }
     }
 
@@ -200,6 +208,7 @@ impl Exchange {
     /// `KeyMissing`, `KeyUnknown`, `KeyExpired`, `KeyDisabled`.
     pub fn identify(&mut self, credential: Option<&[u8]>, wall_nanos: u64) -> Result<(), Refusal> {
         assert_eq!(self.phase, Phase::Identify, "a request is identified once");
+        self.see_wall(wall_nanos);
         let keys = &self.policy.keys;
         let anonymous = keys.anonymous.filter(|_| credential.is_none() || keys.is_empty());
         let known = || credential.and_then(|credential| keys.find(&key::hash(credential)));
@@ -246,12 +255,14 @@ impl Exchange {
     }
 
     /// Charges what was used and lets go of everything held.
-    pub fn settle(&mut self, settlement: Settlement, now: Nanos) {
+    pub fn settle(&mut self, settlement: Settlement, now: Nanos) -> Receipt {
         assert!(self.phase < Phase::Settle, "a request is settled once");
         self.see(now);
         let used = self.used(&settlement);
+        let receipt = self.pay(&settlement, used);
         self.let_go(used);
         self.phase = Phase::Record;
+        receipt
     }
 
     /// Who pays, once that is known.
@@ -310,7 +321,11 @@ impl Exchange {
     /// [`reason`](Self::reason) in a few words; empty before the first attempt.
     #[must_use]
     pub fn route_reason(&self) -> std::borrow::Cow<'static, str> {
-        let Some(reason) = self.reason() else { return Default::default() };
+        self.reason().map_or_else(Default::default, |reason| self.told(reason))
+    }
+
+    /// A reason in a few words, behind how the request came to its model.
+    fn told(&self, reason: RouteReason) -> std::borrow::Cow<'static, str> {
         let text = reason.text(&self.policy.targets);
         if self.way == Way::default() {
             return text;

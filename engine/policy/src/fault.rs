@@ -138,6 +138,14 @@ faults! {
     Concurrency            Client   429 "concurrency_exceeded"       false;
     /// The request may need more tokens than its limit ever allows at once.
     RequestExceedsLimit    Client   400 "request_exceeds_limit"      false;
+    /// A budget is used up, or what is left of it may not suffice; it is full again when its window ends.
+    BudgetExceeded         Client   429 "budget_exceeded"            false;
+    /// A budget that is never full again is used up, or what is left of it may not suffice.
+    BudgetSpent            Client   402 "budget_spent"               false;
+    /// Nobody says what the model costs, and a budget of money must hold.
+    Unpriced               Gateway  403 "unpriced_model"             false;
+    /// The journal does not keep up, and no money is spent before that is written down.
+    BooksBehind            Gateway  503 "books_behind"               false;
     /// The gateway has no room for the request.
     Overloaded             Gateway  503 "overloaded"                 false;
     /// The gateway is shutting down.
@@ -187,6 +195,12 @@ impl Fault {
             500 | 502..=504 => "server_error",
             _ => "invalid_request_error",
         }
+    }
+
+    /// Whether the provider may bill an attempt that ended so.
+    #[must_use]
+    pub const fn may_be_billed(self) -> bool {
+        self.may_have_worked() || matches!(self, Self::TotalTimeout)
     }
 
     /// Whether the provider may have worked, and may charge, for an attempt that ended so.

@@ -6,6 +6,7 @@
 //! Format: <https://toml.io/en/v1.1.0>
 
 mod attribution;
+mod budgets;
 mod cache;
 mod callers;
 mod limits;
@@ -32,6 +33,7 @@ use crate::{
     problem::{PROBLEMS_MAX, Problem, Problems},
     retry::RetryBudget,
 };
+use limits::Scopes;
 use section::Section;
 pub(crate) use url::is_private;
 
@@ -119,7 +121,8 @@ fn read(
     server.passthrough = providers::passthrough(reader, &table, &providers);
     let (models, targets, watch) = models::read(reader, root, &providers, breaker, previous);
     let prices = prices::read(reader, root, &server, (&providers, &targets));
-    let mut book = callers::Book::new(reader, &models, cores, previous);
+    let calendar = budgets::calendar(reader, &root.table("budgets"));
+    let mut book = callers::Book::new(reader, &models, Scopes::new(cores, calendar, previous));
     book.read(root, &table, &server.listen);
     let (keys, scopes) = book.close();
     let retry_budget = match previous {
@@ -128,6 +131,7 @@ fn read(
     };
     Policy {
         server,
+        ledger: server::ledger(&root.table("ledger")),
         attribution: attribution::read(reader, &root.table("attribution")),
         providers,
         targets,

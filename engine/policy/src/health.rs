@@ -85,6 +85,20 @@ pub enum Health {
     Probing,
 }
 
+impl Health {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open(_) => "open",
+            Self::Resting(_) => "resting",
+            Self::HalfOpen => "half_open",
+            Self::Probing => "probing",
+        }
+    }
+}
+
 /// Whether one target is failing.
 #[derive(Debug)]
 pub struct Breaker {

@@ -189,6 +189,18 @@ impl Models {
         Some(self.resolved(*index, name))
     }
 
+    /// Whether a request for `name` may meet rules, or a lot that is tied to somebody. What nothing answers to may lead to
+    /// a default model.
+    #[must_use]
+    pub fn may_branch(&self, name: &str) -> bool {
+        let branches = |index: Option<usize>| {
+            let model = index.map(|index| &self.list[index]);
+            model.is_some_and(|model| !model.branches.is_empty() || model.sticky.is_some())
+        };
+        name == crate::exchange::DEFAULT
+            || self.resolve(name).is_none_or(|found| branches(found.index))
+    }
+
     /// The names that `caller` may use, each with its owner: those without `*`.
     pub fn offered<'p>(
         &'p self,

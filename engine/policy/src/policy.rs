@@ -8,6 +8,7 @@ use faregate_price::Catalogue;
 
 use crate::{
     attribution::Attribution,
+    budget::Budget,
     cache::PromptCache,
     caller::{Caller, Keys},
     health::{Breaker, BreakerSettings},
@@ -27,6 +28,8 @@ use crate::{
 pub struct Policy {
     /// The process itself: where it listens and what it allows a client.
     pub server: Server,
+    /// Where the books are kept; read at the start only.
+    pub ledger: Ledger,
     /// Where users, sessions and tags of requests are read from.
     pub attribution: Attribution,
     /// Who is spoken to, in the order of the file.
@@ -94,6 +97,18 @@ pub struct Server {
     /// The catalogue of prices to use instead of the one that comes with the program. The gateway reads it and hands it to
     /// [`Policy::use_catalogue`].
     pub price_catalogue: Option<PathBuf>,
+}
+
+/// Where the books are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Ledger {
+    /// In the user's data folder, if it can be written; a policy with budgets of money does not start without.
+    #[default]
+    Auto,
+    /// Nowhere: nothing is written down, and budgets begin anew with each start.
+    Off,
+    /// In this folder.
+    At(PathBuf),
 }
 
 /// What becomes of a request whose target has no price, where a limit counts money.
@@ -329,8 +344,10 @@ pub struct Scope {
     /// `organisation`, `team/search`, `project/search/ranking`, `agent/search/ranking/crawler`,
     /// `key/search-ci`.
     pub name: Box<str>,
-    /// Its limits. Never empty.
+    /// What it may use in any period, and at a time.
     pub limits: Vec<Limit>,
+    /// What it may use in windows of the calendar, or at all. Not both are empty.
+    pub budgets: Vec<Budget>,
 }
 
 /// A bound on what a scope may use.
@@ -393,7 +410,7 @@ pub struct Retries {
 impl Policy {
     /// Reads a policy. `file` is its name in the diagnostics; `cores` share the limits.
     ///
-    /// Limits of the same scope, kind and period as in `previous`, and targets of the same name, go
+    /// Limits and budgets of the same scope, kind and period as in `previous`, and targets of the same name, go
     /// on counting where they are. Nothing of `previous` changes before [`Policy::take_effect`].
     ///
     /// # Errors
@@ -447,9 +464,16 @@ impl Policy {
                 limit.pool.resize(limit.amount, crate::time::nanos(limit.period));
             }
         }
+        self.budgets().for_each(|(_, budget)| budget.take_effect());
         for target in &self.targets {
             target.breaker.set(self.breaker);
         }
+    }
+
+    /// Every budget, each with its scope's name.
+    pub fn budgets(&self) -> impl Iterator<Item = (&str, &Budget)> {
+        let scopes = self.scopes.iter();
+        scopes.flat_map(|scope| scope.budgets.iter().map(|budget| (&*scope.name, budget)))
     }
 
     /// The caller who shows `credential`, if it is a key of the policy.
@@ -497,6 +521,12 @@ impl Policy {
     #[must_use]
     pub fn price(&self, target: usize, model: &str) -> Option<Priced<'_>> {
         self.prices.of(&self.providers, &self.targets[target], target, model)
+    }
+
+    /// Whether what has no price may pass where money is limited, and costs nothing.
+    #[must_use]
+    pub fn lets_unpriced_pass(&self) -> bool {
+        self.server.unpriced == Unpriced::Free
     }
 
     /// What to add to the policy so that `model` of a target has a price: text for people.

@@ -6,12 +6,13 @@
 use std::{borrow::Cow, cmp::Reverse};
 
 use faregate_price::{Asked, Catalogue, Currencies, Draft, Price};
+use hashbrown::HashMap;
 
 use crate::{
     file::is_private,
     known,
     pattern::Pattern,
-    policy::{Provider, Scheme, Target},
+    policy::{Policy, Provider, Scheme, Target},
 };
 
 /// A price, and what it is called.
@@ -88,11 +89,7 @@ impl Prices {
         model: &str,
     ) -> Option<Priced<'p>> {
         if *target.model == *model {
-            let fixed = self.fixed.get(index)?.as_ref()?;
-            return Some(Priced {
-                price: Cow::Borrowed(&*fixed.price),
-                id: Cow::Borrowed(&*fixed.id),
-            });
+            return self.fixed.get(index)?.as_ref().map(Priced::borrowed);
         }
         self.find(providers, target.provider, model)
     }
@@ -122,9 +119,7 @@ impl Prices {
     fn look_up(&mut self, providers: &[Provider], targets: &[Target]) {
         self.sellers = providers.iter().map(|provider| self.seller(provider)).collect();
         let fixed = |target: &Target| {
-            let found = self.find(providers, target.provider, &target.model)?;
-            let id = Cow::Owned(found.id.into_owned());
-            Some(Priced { price: Cow::Owned(found.price.into_owned()), id })
+            self.find(providers, target.provider, &target.model).map(Priced::into_owned)
         };
         let is_fixed = |target: &Target| !target.model.contains('*');
         self.fixed = targets.iter().map(|t| is_fixed(t).then(|| fixed(t)).flatten()).collect();
@@ -177,6 +172,53 @@ impl Prices {
             kind => Some(kind),
         };
         by_host.or(by_kind).filter(|name| has(name)).map(Into::into)
+    }
+}
+
+/// Prices that a core has asked for, so that a target with `*` is not looked up for every request.
+///
+/// It belongs to one core and to one policy; for another policy it begins anew. When it is full it begins anew, too.
+#[derive(Clone, Debug, Default)]
+pub struct PriceCache {
+    generation: u64,
+    known: HashMap<usize, HashMap<Box<str>, Option<Priced<'static>>>>,
+    count: usize,
+}
+
+/// Models whose prices a core remembers.
+const REMEMBERED_MAX: usize = 1024;
+
+impl PriceCache {
+    /// What a target of `policy`, the one of this generation, costs that is asked for `model`.
+    pub fn price<'c>(
+        &'c mut self,
+        (policy, generation): (&'c Policy, u64),
+        target: usize,
+        model: &str,
+    ) -> Option<Priced<'c>> {
+        if !policy.targets[target].model.contains('*') {
+            return policy.price(target, model);
+        }
+        if self.generation != generation || self.count >= REMEMBERED_MAX {
+            *self = Self { generation, ..Self::default() };
+        }
+        let of_target = self.known.entry(target).or_default();
+        if !of_target.contains_key(model) {
+            let found = policy.price(target, model).map(Priced::into_owned);
+            of_target.insert(model.into(), found);
+            self.count += 1;
+        }
+        of_target.get(model)?.as_ref().map(Priced::borrowed)
+    }
+}
+
+impl Priced<'_> {
+    fn into_owned(self) -> Priced<'static> {
+        Priced { price: Cow::Owned(self.price.into_owned()), id: Cow::Owned(self.id.into_owned()) }
+    }
+
+    fn borrowed(&self) -> Priced<'_> {
+        Priced { price: Cow::Borrowed(&*self.price), id: Cow::Borrowed(&*self.id) }
     }
 }
 

@@ -26,7 +26,8 @@ impl fmt::Display for Summary<'_> {
             None => "callers without a key are refused",
         };
         writeln!(f, "keys       {}; {anonymous}", policy.keys.len())?;
-        let limits: usize = policy.scopes.iter().map(|scope| scope.limits.len()).sum();
+        let count = |scope: &crate::Scope| scope.limits.len() + scope.budgets.len();
+        let limits: usize = policy.scopes.iter().map(count).sum();
         let scopes = policy.scopes.iter().map(|scope| &*scope.name);
         writeln!(f, "limits     {limits} in {}", Counted(policy.scopes.len(), scopes))?;
         let listen: Vec<_> = policy.server.listen.iter().map(ToString::to_string).collect();

@@ -4,12 +4,15 @@
 
 use std::time::Duration;
 
-use crate::policy::LimitKind;
+use crate::{
+    budget::{LIMIT_MAX, Period, Unit},
+    policy::LimitKind,
+};
 
 /// The largest amount of a limit.
 pub const AMOUNT_MAX: u64 = 1_000_000_000_000;
 
-/// The longest period of a limit: what is counted lives in memory and begins anew with the process.
+/// The longest period of a limit that is refilled all the time. Longer ones are budgets, by the calendar.
 pub const PERIOD_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why a text is no quantity, and what would be one.
@@ -22,6 +25,26 @@ pub struct NotAQuantity {
 }
 
 /// A limit as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// One that is refilled all the time.
+    Rate(Amount),
+    /// One that begins anew with each window of the calendar, or never.
+    Budget(Sum),
+}
+
+/// A budget as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sum {
+    /// What is counted.
+    pub unit: Unit,
+    /// How much of it.
+    pub amount: u64,
+    /// For how long.
+    pub period: Period,
+}
+
+/// A rate as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Amount {
     /// What is counted.
@@ -54,11 +77,17 @@ const SIZES: &[(&[&str], u64)] = &[
 const COUNTS: &[(&[&str], u64)] =
     &[(&[""], 1), (&["k", "K"], 1000), (&["M"], 1_000_000), (&["G", "B"], 1_000_000_000)];
 
+const NANOS_PER_DOLLAR: u64 = 1_000_000_000;
+
 const DURATION_HELP: &str = "write a number and a unit: 250ms, 30s, 5m, 1h, 1d or 1w";
 const SIZE_HELP: &str = "write a number and a unit: 512 KiB, 32 MiB or 1 GiB";
 const COUNT_HELP: &str = "write a whole number, with k, M or G for larger ones: 600, 40k, 2M";
-const LIMIT_HELP: &str = "for example: \"600 requests/min\", \"2M tokens/min\", \"40 concurrent\"";
-const PERIOD_HELP: &str = "a period is s, min, h or day: \"600 requests/min\", \"2M tokens/day\"";
+const LIMIT_HELP: &str = "for example: \"$500/month\", \"600 requests/min\", \"2M tokens/min\", \"40 \
+                          concurrent\"";
+const PERIOD_HELP: &str = "a period is s, min, h, day, week, month, quarter or year: \"600 \
+                           requests/min\", \"2M tokens/day\"; or a sum for ever: \"1G tokens total\"";
+const MONEY_HELP: &str = "a budget of money is by hour, day, week, month, quarter or year, or a total: \
+                          \"$500/month\", \"$0.50/day\", \"$20 total\"";
 
 /// A duration: `30s`, `1h30m`, `250 ms`.
 ///
@@ -138,26 +167,19 @@ pub fn percent(text: &str) -> Result<u64, NotAQuantity> {
     number.map_or_else(|| no(format!("`{text}` is no share"), "write whole percent: \"10%\""), Ok)
 }
 
-/// A limit: `600 requests/min`, `2M tokens/day`, `40 concurrent`.
+/// A limit: `$500/month`, `$20 total`, `600 requests/min`, `2M tokens/day`, `40 concurrent`.
 ///
 /// # Errors
 ///
-/// What is not understood, an amount of zero or above [`AMOUNT_MAX`], a period above
-/// [`PERIOD_MAX`], and money, which this version does not limit.
-pub fn limit(text: &str) -> Result<Amount, NotAQuantity> {
+/// What is not understood, an amount of zero or above [`AMOUNT_MAX`], money that is none of dollars or above a billion of
+/// them.
+pub fn limit(text: &str) -> Result<Written, NotAQuantity> {
     let text = text.trim();
     if is_money(text) {
-        return no(
-            format!("`{text}` limits money, which this version does not enforce"),
-            "limit requests, tokens or concurrency instead: \"600 requests/min\", \"2M \
-             tokens/day\"",
-        );
+        return money_limit(text);
     }
     let (amount, what) = split_amount(text)?;
-    let (noun, period) = match what.split_once('/') {
-        Some((noun, period)) => (noun.trim(), Some(period.trim())),
-        None => (what, None),
-    };
+    let (noun, period) = split_period(what);
     let kind = match noun {
         "request" | "requests" => LimitKind::Requests,
         "token" | "tokens" => LimitKind::Tokens,
@@ -167,15 +189,121 @@ pub fn limit(text: &str) -> Result<Amount, NotAQuantity> {
         _ => return no(format!("`{noun}` is nothing that can be limited"), LIMIT_HELP),
     };
     if amount == 0 {
-        return no(
-            format!("`{text}` lets nothing pass"),
-            "to shut a key out write disabled = true; a limit is at least 1",
-        );
+        return nothing_passes(text);
     }
     if amount > AMOUNT_MAX {
         return no(format!("`{text}` is more than 1000G"), LIMIT_HELP);
     }
-    Ok(Amount { kind, amount, period: limit_period(text, kind, period)? })
+    let unit = match kind {
+        LimitKind::Requests => Some(Unit::Requests),
+        LimitKind::Tokens => Some(Unit::Tokens),
+        LimitKind::Concurrent => None,
+    };
+    match (unit, period.and_then(Period::parse)) {
+        (Some(unit), Some(period)) if !matches!(period, Period::Hour | Period::Day) => {
+            Ok(Written::Budget(Sum { unit, amount, period }))
+        }
+        _ => Ok(Written::Rate(Amount { kind, amount, period: limit_period(text, kind, period)? })),
+    }
+}
+
+/// An amount that a limit is raised to, counted as the limit is: `$800`, `5M tokens`, `1k`.
+///
+/// # Errors
+///
+/// What is not understood, and an amount of something else.
+pub fn raised(text: &str, unit: Unit) -> Result<u64, NotAQuantity> {
+    let text = text.trim();
+    if unit == Unit::Money {
+        let (amount, rest) = dollars(text)?;
+        if !rest.is_empty() {
+            return no(format!("`{text}` is no amount of money"), "for example: \"$800\"");
+        }
+        return Ok(amount);
+    }
+    let (amount, noun) = split_amount(text)?;
+    if amount > AMOUNT_MAX || !(noun.is_empty() || noun == unit.as_str()) {
+        let help = format!("for example: \"5M {}\"", unit.as_str());
+        return no(format!("`{text}` is no amount of {}", unit.as_str()), help);
+    }
+    Ok(amount)
+}
+
+fn money_limit(text: &str) -> Result<Written, NotAQuantity> {
+    let (amount, rest) = dollars(text)?;
+    if amount == 0 {
+        return nothing_passes(text);
+    }
+    let period = match split_period(rest) {
+        ("", Some(period)) => period,
+        ("", None) => return no(format!("`{text}` does not say for how long"), MONEY_HELP),
+        _ => return no(format!("`{text}` is no budget"), MONEY_HELP),
+    };
+    match Period::parse(period) {
+        Some(period) => Ok(Written::Budget(Sum { unit: Unit::Money, amount, period })),
+        None => no(format!("`{period}` is no period of a budget of money"), MONEY_HELP),
+    }
+}
+
+/// An amount of money in nano-dollars, and what follows.
+fn dollars(text: &str) -> Result<(u64, &str), NotAQuantity> {
+    let no_money = || no(format!("`{text}` is no amount of money"), MONEY_HELP);
+    let (number, rest) = match text.strip_prefix('$') {
+        Some(rest) => match Number::read(rest) {
+            Some(found) => found,
+            None => return no_money(),
+        },
+        None => match Number::read(text) {
+            Some(found) => found,
+            None if text.starts_with(['€', '£']) => return no_dollars(text),
+            None => return no_money(),
+        },
+    };
+    let word = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+    let (scale, rest) = match find(COUNTS, &rest[..word]) {
+        Some(scale) => (scale, rest[word..].trim_start()),
+        None => (1, rest.trim_start()),
+    };
+    let rest = match (text.starts_with('$'), rest.strip_prefix("USD").or(rest.strip_prefix("usd")))
+    {
+        (true, None) => rest,
+        (_, Some(rest)) => rest.trim_start(),
+        (false, None) if is_money(text) => return no_dollars(text),
+        (false, None) => return no_money(),
+    };
+    let nanos = scale.checked_mul(NANOS_PER_DOLLAR).and_then(|scale| number.times(scale));
+    match nanos.filter(|nanos| *nanos <= LIMIT_MAX) {
+        Some(nanos) => Ok((nanos, rest)),
+        None => no(
+            format!("`{text}` is more than a billion dollars, or finer than a billionth"),
+            MONEY_HELP,
+        ),
+    }
+}
+
+fn no_dollars<T>(text: &str) -> Result<T, NotAQuantity> {
+    no(
+        format!("`{text}` is not in dollars"),
+        "prices and budgets are in US dollars: \"$500/month\"",
+    )
+}
+
+fn nothing_passes<T>(text: &str) -> Result<T, NotAQuantity> {
+    no(
+        format!("`{text}` lets nothing pass"),
+        "to shut a key out write disabled = true; a limit is more than nothing",
+    )
+}
+
+/// What stands before `/` or `total`, and the period.
+fn split_period(what: &str) -> (&str, Option<&str>) {
+    if let Some((noun, period)) = what.split_once('/') {
+        return (noun.trim(), Some(period.trim()));
+    }
+    match what.strip_suffix("total") {
+        Some(noun) if noun.is_empty() || noun.ends_with(' ') => (noun.trim(), Some("total")),
+        _ => (what, None),
+    }
 }
 
 fn limit_period(
@@ -196,12 +324,6 @@ fn limit_period(
 }
 
 fn one_period(text: &str, period: &str) -> Result<Duration, NotAQuantity> {
-    if matches!(period, "mo" | "month" | "months" | "M" | "quarter" | "Q" | "year" | "y") {
-        return no(
-            format!("`{text}`: calendar periods are not part of this version"),
-            "the longest period is a day: \"2M tokens/day\"",
-        );
-    }
     let parsed = match find(DURATIONS, period) {
         Some(nanos) => Duration::from_nanos(nanos),
         None => match duration(period) {
@@ -211,7 +333,9 @@ fn one_period(text: &str, period: &str) -> Result<Duration, NotAQuantity> {
     };
     if parsed.is_zero() || parsed > PERIOD_MAX {
         return no(
-            format!("`{text}`: a period is longer than nothing and at most a day"),
+            format!(
+                "`{text}`: a period is longer than nothing and at most a day, or one of the calendar"
+            ),
             PERIOD_HELP,
         );
     }
@@ -230,7 +354,7 @@ fn split_amount(text: &str) -> Result<(u64, &str), NotAQuantity> {
     Ok((count(&text[..at])?, text[at..].trim_start()))
 }
 
-fn spelled_out(text: &str, amount: u64, noun: &str) -> Result<Amount, NotAQuantity> {
+fn spelled_out<T>(text: &str, amount: u64, noun: &str) -> Result<T, NotAQuantity> {
     let what = if noun.starts_with('r') { "requests" } else { "tokens" };
     let period = match noun.as_bytes()[2] {
         b'm' => "min",
@@ -367,11 +491,10 @@ mod tests {
             ("40concurrent", Concurrent, 40, Duration::ZERO),
             ("2,000 requests/minute", Requests, 2000, MIN),
         ] {
-            assert_eq!(limit(text), Ok(Amount { kind, amount, period }), "{text}");
+            let rate = Written::Rate(Amount { kind, amount, period });
+            assert_eq!(limit(text), Ok(rate), "{text}");
         }
         for (text, reason) in [
-            ("$500/month", "`$500/month` limits money, which this version does not enforce"),
-            ("500 USD/day", "`500 USD/day` limits money, which this version does not enforce"),
             ("600 rpm", "`600 rpm` is not spelled out"),
             ("600", "`600` does not say of what"),
             ("requests/min", "`requests/min` is no limit"),
@@ -379,15 +502,61 @@ mod tests {
             ("6 apples/min", "`apples` is nothing that can be limited"),
             ("6 requests", "`6 requests` does not say in what time"),
             ("6 requests/moon", "`moon` is no period"),
-            ("6 requests/0s", "`6 requests/0s`: a period is longer than nothing and at most a day"),
-            ("6 tokens/month", "`6 tokens/month`: calendar periods are not part of this version"),
-            ("6 tokens/2d", "`6 tokens/2d`: a period is longer than nothing and at most a day"),
+            (
+                "6 requests/0s",
+                "`6 requests/0s`: a period is longer than nothing and at most a day, or one of the calendar",
+            ),
+            (
+                "6 tokens/2d",
+                "`6 tokens/2d`: a period is longer than nothing and at most a day, or one of the calendar",
+            ),
+            ("6 concurrent total", "`6 concurrent total`: what is concurrent has no period"),
             ("6 concurrent/min", "`6 concurrent/min`: what is concurrent has no period"),
             ("1001G tokens/day", "`1001G tokens/day` is more than 1000G"),
         ] {
             assert_eq!(limit(text).map_err(|error| error.reason), Err(reason.to_owned()));
         }
         assert_eq!(limit("600 tpm").unwrap_err().help, "write \"600 tokens/min\"");
+    }
+
+    #[test]
+    fn budgets_say_how_much_of_what_for_how_long() {
+        use Unit::{Money, Requests, Tokens};
+        for (text, unit, amount, period) in [
+            ("$2,000/month", Money, 2_000_000_000_000, Period::Month),
+            ("$150/day", Money, 150_000_000_000, Period::Day),
+            ("$20 total", Money, 20_000_000_000, Period::Total),
+            ("$0.000000001 / h", Money, 1, Period::Hour),
+            ("$1.5k/quarter", Money, 1_500_000_000_000, Period::Quarter),
+            ("500 USD/year", Money, 500_000_000_000, Period::Year),
+            ("$1G total", Money, LIMIT_MAX, Period::Total),
+            ("100M tokens/week", Tokens, 100_000_000, Period::Week),
+            ("1k requests/month", Requests, 1000, Period::Month),
+            ("2G tokens total", Tokens, 2_000_000_000, Period::Total),
+        ] {
+            assert_eq!(limit(text), Ok(Written::Budget(Sum { unit, amount, period })), "{text}");
+        }
+        for (text, reason) in [
+            ("$500", "`$500` does not say for how long"),
+            ("$500/min", "`min` is no period of a budget of money"),
+            ("$/day", "`$/day` is no amount of money"),
+            ("$5 tokens/day", "`$5 tokens/day` is no budget"),
+            ("$0/day", "`$0/day` lets nothing pass"),
+            ("€5/day", "`€5/day` is not in dollars"),
+            ("5 EUR/day", "`5 EUR/day` is not in dollars"),
+            ("$1.5G/day", "`$1.5G/day` is more than a billion dollars, or finer than a billionth"),
+            (
+                "$0.0000000001/day",
+                "`$0.0000000001/day` is more than a billion dollars, or finer than a billionth",
+            ),
+        ] {
+            assert_eq!(limit(text).map_err(|error| error.reason), Err(reason.to_owned()));
+        }
+        assert_eq!(raised("$800", Money), Ok(800_000_000_000));
+        assert_eq!(raised("5M tokens", Tokens), Ok(5_000_000));
+        assert_eq!(raised("5k", Requests), Ok(5000));
+        assert!(raised("$800/day", Money).is_err() && raised("$5", Tokens).is_err());
+        assert!(raised("5", Money).is_err() && raised("5 requests", Tokens).is_err());
     }
 
     proptest! {

@@ -4,6 +4,7 @@
 //! start. The one that comes with the program was made from public lists by `examples/catalogue.rs`; its first lines say
 //! from which, of what date, and under which licence.
 
+mod changes;
 mod names;
 
 use std::{borrow::Cow, fmt};
@@ -13,6 +14,7 @@ use crate::{
     source::{self, Entry, List},
 };
 
+pub use changes::{Change, Drift};
 pub use names::Asked;
 
 /// The catalogue that comes with the program.
@@ -178,6 +180,20 @@ impl Catalogue {
     /// All of it, in the order of names.
     pub fn iter(&self) -> impl Iterator<Item = Found<'_>> {
         self.text[self.start..].lines().filter_map(found)
+    }
+
+    /// All of it as entries, to make another catalogue of.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> {
+        self.text[self.start..].lines().filter_map(|line| {
+            let (name, list, price) = parts(line)?;
+            Some(Entry { name: name.to_owned(), list, draft: line::read(price)? })
+        })
+    }
+
+    /// What is different in `newer`, in the order of names.
+    #[must_use]
+    pub fn changes<'c>(&'c self, newer: &'c Self) -> Vec<Change<'c>> {
+        changes::between(self, newer)
     }
 
     /// Models whose names hold all of `words`.

@@ -174,6 +174,14 @@ impl Service {
         }
     }
 
+    /// The service that a request or an answer names, in whichever dialect: `service_tier`, `serviceTier`, `speed`. What is
+    /// decided elsewhere (`auto`, `scale`, an unknown word) is the standard one; an answer says what it came to.
+    #[must_use]
+    pub fn named(word: &str) -> Self {
+        let is = |service: &Self| word.eq_ignore_ascii_case(service.as_str());
+        Self::ALL.into_iter().find(is).unwrap_or_default()
+    }
+
     /// Whether it costs no more than the standard service, as everybody who sells it says.
     #[must_use]
     pub const fn is_discount(self) -> bool {

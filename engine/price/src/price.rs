@@ -51,7 +51,7 @@ pub struct Ask {
     pub input: u64,
     /// Tokens of output of one answer, reasoning included.
     pub output: u64,
-    /// Answers.
+    /// Answers; none means one.
     pub answers: u64,
     /// Whether the input may be written to the provider's cache.
     pub cache_writes: CacheWrites,
@@ -242,7 +242,7 @@ impl Price {
     }
 
     fn worst_tokens(&self, service: Service, ask: &Ask) -> Result<u128, NoPrice> {
-        let output = u128::from(ask.output) * u128::from(ask.answers);
+        let output = u128::from(ask.output) * u128::from(ask.answers.max(1));
         let mut worst = 0_u128;
         let tiers = self.of_service(service)?;
         for (index, tier) in tiers.iter().enumerate() {

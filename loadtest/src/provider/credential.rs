@@ -5,7 +5,7 @@
 //! recomputed. Format:
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-header.html>
 
-use super::dialect::{Dialect, is_vertex, query_value, words};
+use super::dialect::{Dialect, cloud, is_vertex, query_value, words};
 use super::refusal::{Reason, Refusal};
 
 /// The algorithm of AWS signatures.
@@ -17,19 +17,22 @@ pub(crate) struct Presented<'a> {
     pub(crate) authorization: Option<&'a str>,
     pub(crate) api_key: Option<&'a str>,
     pub(crate) google_key: Option<&'a str>,
+    pub(crate) azure_key: Option<&'a str>,
     pub(crate) target: &'a str,
 }
 
 impl Presented<'_> {
-    /// Judges it; without `keys` any is taken, and none but Bedrock asks for one.
+    /// Judges it; without `keys` any is taken, and none but the clouds ask for one.
     pub(crate) fn judge(&self, dialect: Dialect, keys: &[String]) -> Result<(), Refusal> {
         let (path, query) = self.target.split_once('?').unwrap_or((self.target, ""));
         let is_vertex = is_vertex(path);
+        let is_azure = cloud::behind_azure(self.target).is_some();
         let by_query = query_value(query, "key").filter(|_| dialect == Dialect::Gemini);
         let native = [
             (self.authorization, "authorization", dialect != Dialect::Gemini || is_vertex),
             (self.api_key, "x-api-key", dialect == Dialect::Anthropic),
             (self.google_key, "x-goog-api-key", dialect == Dialect::Gemini),
+            (self.azure_key, "api-key", is_azure),
             (by_query, "key", true),
         ];
         let present = || native.iter().filter(|(value, ..)| value.is_some());
@@ -44,11 +47,12 @@ impl Presented<'_> {
         if let Some(signature) = self.authorization.filter(|value| value.starts_with(ALGORITHM)) {
             return signed(signature, dialect, keys);
         }
-        if keys.is_empty() && dialect != Dialect::Converse {
+        let is_cloud = matches!(dialect, Dialect::Converse | Dialect::Invoke | Dialect::RawPredict);
+        if keys.is_empty() && !is_cloud && !is_vertex && !is_azure {
             return Ok(());
         }
         let bearer = self.authorization.map(|value| value.strip_prefix("Bearer ").unwrap_or(""));
-        let key = bearer.or(self.api_key).or(self.google_key).or(by_query);
+        let key = bearer.or(self.api_key).or(self.google_key).or(self.azure_key).or(by_query);
         match key {
             None => Err(words::key(dialect, Reason::KeyMissing)),
             Some("") => Err(words::key(dialect, Reason::KeyWrong)),
@@ -65,7 +69,7 @@ fn signed(value: &str, dialect: Dialect, keys: &[String]) -> Result<(), Refusal>
             format!("Authorization header requires '{what}' parameter. Authorization={ALGORITHM}…");
         Err(Refusal::new(Reason::CredentialForm, message).told_by(dialect))
     };
-    if dialect != Dialect::Converse {
+    if !matches!(dialect, Dialect::Converse | Dialect::Invoke) {
         let message = "an AWS signature where there is no AWS";
         return Err(Refusal::new(Reason::ForeignCredential, message).told_by(dialect));
     }
@@ -136,6 +140,28 @@ mod tests {
         );
         assert_eq!(judge(Dialect::Gemini, Presented::default(), &["k"]), Some(Reason::KeyMissing));
         assert_eq!(judge(Dialect::Gemini, Presented::default(), &[]), None);
+    }
+
+    #[test]
+    fn azure_takes_its_own_field_and_google_cloud_a_bearer() {
+        let azure = |presented| Presented { target: "/openai/v1/chat/completions", ..presented };
+        let key = Presented { azure_key: Some("k"), ..Presented::default() };
+        assert_eq!(judge(Dialect::OpenAi, azure(key), &["k"]), None);
+        assert_eq!(judge(Dialect::OpenAi, azure(bearer("Bearer k")), &["k"]), None);
+        assert_eq!(
+            judge(Dialect::OpenAi, azure(Presented::default()), &[]),
+            Some(Reason::KeyMissing)
+        );
+        assert_eq!(judge(Dialect::OpenAi, key, &[]), Some(Reason::ForeignCredential));
+        let target = "/v1/projects/p/locations/l/publishers/anthropic/models/m:rawPredict";
+        let vertex = |presented| Presented { target, ..presented };
+        assert_eq!(judge(Dialect::RawPredict, vertex(bearer("Bearer k")), &[]), None);
+        assert_eq!(
+            judge(Dialect::RawPredict, vertex(Presented::default()), &[]),
+            Some(Reason::KeyMissing)
+        );
+        let own = Presented { api_key: Some("k"), ..Presented::default() };
+        assert_eq!(judge(Dialect::RawPredict, vertex(own), &[]), Some(Reason::ForeignCredential));
     }
 
     #[test]

@@ -31,6 +31,7 @@ enum Field {
     Authorization,
     ApiKey,
     GoogleKey,
+    AzureKey,
     Version,
     Replay,
     ContentLength,
@@ -62,7 +63,7 @@ impl Field {
             7 => one(&[
                 ("upgrade", Field::HopByHop),
                 ("trailer", Field::HopByHop),
-                ("api-key", Field::Foreign),
+                ("api-key", Field::AzureKey),
             ]),
             8 => one(&[("x-replay", Field::Replay)]),
             9 => one(&[("x-api-key", Field::ApiKey)]),
@@ -98,6 +99,7 @@ impl Field {
             Field::Authorization => Some(3),
             Field::ApiKey => Some(4),
             Field::GoogleKey => Some(5),
+            Field::AzureKey => Some(8),
             Field::Version => Some(7),
             // Their names differ in length.
             Field::Once => u32::try_from(name.len()).ok(),
@@ -133,6 +135,7 @@ pub(crate) struct Head {
     pub(crate) dialect: Dialect,
     api_key: Option<Range<usize>>,
     google_key: Option<Range<usize>>,
+    azure_key: Option<Range<usize>>,
     has_version: bool,
 }
 
@@ -187,6 +190,7 @@ impl Head {
             Field::Authorization => self.authorization = place(),
             Field::ApiKey => self.api_key = place(),
             Field::GoogleKey => self.google_key = place(),
+            Field::AzureKey => self.azure_key = place(),
             Field::Version => self.has_version = true,
             Field::Replay => self.replay = place(),
             Field::ContentLength => seen.length(field.value)?,
@@ -239,6 +243,7 @@ impl Head {
             authorization: self.authorization.as_ref().map(text),
             api_key: self.api_key.as_ref().map(text),
             google_key: self.google_key.as_ref().map(text),
+            azure_key: self.azure_key.as_ref().map(text),
             target,
         };
         presented.judge(self.dialect, &settings.keys)
@@ -329,6 +334,7 @@ fn first_line(
         dialect: Dialect::of(target, false, false),
         api_key: None,
         google_key: None,
+        azure_key: None,
         has_version: false,
     })
 }

@@ -1,8 +1,9 @@
-//! A provider of five dialects that does what it is told and forgives nothing.
+//! A provider of many dialects that does what it is told and forgives nothing.
 //!
 //! It answers OpenAI's chat completions, responses, legacy completions and embeddings, Anthropic's
-//! messages, Google's generateContent and Bedrock's Converse, plain and streamed, and lists its
-//! models; any other path is echoed. The path tells the dialect ([`Dialect`]). What no correct gateway would send is refused and counted as a
+//! messages, Google's generateContent and Bedrock's Converse, plain and streamed, the same on Azure, on
+//! Vertex AI and in InvokeModel, what servers of models offer beside, and lists its models; any other
+//! path is echoed. The path tells the dialect ([`Dialect`]). What no correct gateway would send is refused and counted as a
 //! breach ([`Reason::is_breach`]). How a request is answered is scripted by the request itself
 //! ([`script`]), by the provider's settings, or by the owner while it runs
 //! ([`Provider::set_script`], [`Provider::queue`]).

@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 
 use super::ask::Members;
 use super::dialect::plan::{Plan, Question};
-use super::dialect::{Dialect, Fields, Route, Service, words};
-use super::pieces::Pieces;
+use super::dialect::servers::{Answer, Offer};
+use super::dialect::{Dialect, Fields, Route, Service, cloud, words};
+use super::pieces::{Event, Format, Pieces};
 use super::plain::Identity;
 use super::refusal::{Reason, Refusal};
 use super::replay;
@@ -29,9 +30,14 @@ impl Desk {
         now: Nanos,
     ) -> Result<Reply, Refusal> {
         let identity = self.identity(dialect);
-        let Some(route) = Route::of(dialect, request.method(), request.target()) else {
+        let Some(route) = Route::of(dialect, request.method(), request.own_target()) else {
             return Err(Refusal::new(Reason::PathUnknown, "Not Found").told_by(dialect));
         };
+        if let (true, Some((_, query))) =
+            (request.own_target() != request.target(), request.target().split_once('?'))
+        {
+            cloud::azure_version(query)?;
+        }
         if route.service == Service::Models {
             let script = Rc::new(self.script_of(request)?);
             let body = match script.status {
@@ -47,7 +53,7 @@ impl Desk {
                 _ => self
                     .shared
                     .stored
-                    .answer(request.method(), request.target())?
+                    .answer(request.method(), request.own_target())?
                     .to_string()
                     .into_bytes(),
             };
@@ -64,6 +70,40 @@ impl Desk {
         let mut members = members.into_map();
         let script = members.remove("sim");
         self.asked(&route, request, members, script, identity, now)
+    }
+
+    /// The reply at a path that only servers of models have.
+    pub(crate) fn offered(
+        &mut self,
+        offer: Offer,
+        request: Request<'_>,
+        now: Nanos,
+    ) -> Result<Reply, Refusal> {
+        let identity = self.identity(Dialect::OpenAi);
+        if !request.head.is_json {
+            let message = "Content-Type must be application/json";
+            return Err(Refusal::new(Reason::ContentType, message));
+        }
+        let mut members = Members::read(request.body)?.into_map();
+        let sim = members.remove("sim");
+        let model = members.get("model").and_then(Value::as_str).unwrap_or_default();
+        let script = self.laid_over(model, sim.as_ref().and_then(Value::as_str), request)?;
+        if script.status >= 400 {
+            let body =
+                words::scripted(Dialect::OpenAi, script.status, script.retry_after.as_deref());
+            return Ok(Reply::whole(script, identity, body, now));
+        }
+        Ok(match offer.answer(&members, &script, identity.serial)? {
+            Answer::Whole(body) => {
+                Reply::whole(script, identity, body.to_string().into_bytes(), now)
+            }
+            Answer::Lines(lines) => {
+                let first_at = Reply::first_at(&script, now);
+                let failure = Event::new(r#"{"error":"the model stopped"}"#);
+                let pieces = Pieces::new(Format::Lines, lines, failure, &script, first_at);
+                Reply::pieces(script, identity, pieces, now)
+            }
+        })
     }
 
     /// The reply to a chat of OpenAI's whose conversation steers it.
@@ -128,7 +168,8 @@ impl Desk {
         identity: Identity,
         now: Nanos,
     ) -> Reply {
-        let is_marked = matches!(route.dialect, Dialect::Anthropic | Dialect::Converse);
+        let is_marked =
+            !matches!(route.dialect, Dialect::OpenAi | Dialect::Responses | Dialect::Gemini);
         let used = match is_marked {
             true => question.look_up_marked(&mut self.prefixes, &script),
             false => question.look_up(&mut self.prefixes, &script),
@@ -210,7 +251,7 @@ impl Desk {
     }
 }
 
-fn without_usage(event: &mut super::pieces::Event) {
+fn without_usage(event: &mut Event) {
     if let Ok(mut data) = serde_json::from_str(&event.data) {
         strip(&mut data);
         event.data = data.to_string();

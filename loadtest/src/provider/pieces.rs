@@ -21,6 +21,8 @@ pub(crate) enum Format {
     Array,
     /// Frames of an AWS event stream.
     Frames,
+    /// A line of JSON each.
+    Lines,
 }
 
 /// One event.
@@ -88,6 +90,7 @@ impl Pieces {
             Format::SseCrLf => "text/event-stream",
             Format::Array => "application/json; charset=UTF-8",
             Format::Frames => "application/vnd.amazon.eventstream",
+            Format::Lines => "application/x-ndjson",
         };
         Pieces { content_type, pieces, next: 0, first_at }
     }
@@ -140,6 +143,10 @@ fn encode(format: Format, event: &Event, index: usize, script: &Script) -> Vec<u
             out.extend_from_slice(if index == 0 { b"[" } else { b",\r\n" });
             out.extend_from_slice(event.data.as_bytes());
         }
+        Format::Lines => {
+            out.extend_from_slice(event.data.as_bytes());
+            out.push(b'\n');
+        }
         Format::Frames => {
             let name = event.name.unwrap_or("chunk");
             let write = if event.is_error { frame::exception } else { frame::event };
@@ -190,6 +197,7 @@ mod tests {
         );
         assert_eq!(wire(Format::Array, ""), "[1,\r\n2\n]\n");
         assert!(wire(Format::Frames, "").contains(":event-type\u{7}\0\u{1}a"));
+        assert_eq!(wire(Format::Lines, ""), "1\n2\n");
     }
 
     #[test]

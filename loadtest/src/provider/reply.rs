@@ -303,9 +303,9 @@ fn stream_head(script: &Script, identity: Identity, kind: &str) -> (Vec<u8>, boo
 fn native_fields(head: &mut Vec<u8>, script: &Script, identity: Identity) {
     let name: &[u8] = match identity.dialect {
         Dialect::OpenAi | Dialect::Responses => b"x-request-id: req_",
-        Dialect::Anthropic => b"request-id: req_",
+        Dialect::Anthropic | Dialect::RawPredict => b"request-id: req_",
         Dialect::Gemini => b"server: scaffolding on HTTPServer2\r\nx-sim-request-id: ",
-        Dialect::Converse => b"x-amzn-requestid: ",
+        Dialect::Converse | Dialect::Invoke => b"x-amzn-requestid: ",
     };
     head.extend_from_slice(name);
     text::letters(head, !identity.serial, 32);
@@ -320,11 +320,11 @@ fn native_fields(head: &mut Vec<u8>, script: &Script, identity: Identity) {
               anthropic-ratelimit-requests-remaining: 3999\r\n\
               anthropic-ratelimit-requests-reset: 2026-11-24T00:00:00Z\r\n"
         }
-        Dialect::Gemini | Dialect::Converse => b"",
+        Dialect::Gemini | Dialect::Converse | Dialect::Invoke | Dialect::RawPredict => b"",
     };
     head.extend_from_slice(b"\r\n");
     head.extend_from_slice(fields);
-    if identity.dialect == Dialect::Converse && script.status >= 400 {
+    if matches!(identity.dialect, Dialect::Converse | Dialect::Invoke) && script.status >= 400 {
         let kind = words::aws_type(script.status);
         write!(head, "x-amzn-errortype: {kind}\r\n").expect("a vector takes every write");
     }

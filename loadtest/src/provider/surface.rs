@@ -11,7 +11,8 @@ use serde_json::json;
 
 use super::ask::{Ask, Last, Surface};
 use super::counters::Counters;
-use super::dialect::{Dialect, words};
+use super::dialect::servers::Offer;
+use super::dialect::{Dialect, cloud, words};
 use super::head::Head;
 use super::plain::{self, Identity, Used, Whole};
 use super::pool::Pool;
@@ -69,6 +70,12 @@ impl Request<'_> {
         self.text(&self.head.target)
     }
 
+    /// The target as OpenAI's own API has it, when it is one of Azure's.
+    pub(crate) fn own_target(&self) -> &str {
+        let target = self.target();
+        cloud::behind_azure(target).unwrap_or(target)
+    }
+
     fn text(&self, place: &std::ops::Range<usize>) -> &str {
         std::str::from_utf8(&self.bytes[place.clone()]).unwrap_or("")
     }
@@ -119,7 +126,13 @@ impl Desk {
             let told = outcome.map_err(|refusal| refusal.told_by(dialect));
             return told.unwrap_or_else(|refusal| self.refuse(&refusal, now));
         }
-        let path = request.target().split('?').next().unwrap_or("");
+        let (path, query) =
+            request.own_target().split_once('?').unwrap_or((request.own_target(), ""));
+        if request.own_target() != request.target()
+            && let Err(refusal) = cloud::azure_version(query)
+        {
+            return self.refuse(&refusal, now);
+        }
         let surface = match path {
             "/v1/chat/completions" => Some(Surface::Chat),
             "/v1/completions" => Some(Surface::Completion),
@@ -132,7 +145,10 @@ impl Desk {
                 let message = format!("Not allowed to {} on {path}.", request.method());
                 Err(Refusal::new(Reason::MethodWrong, message))
             }
-            None => self.other(path, request, now),
+            None => match Offer::at(path).filter(|_| request.method() == "POST") {
+                Some(offer) => self.offered(offer, request, now),
+                None => self.other(path, request, now),
+            },
         };
         outcome.unwrap_or_else(|refusal| self.refuse(&refusal, now))
     }

@@ -85,7 +85,7 @@ pub(super) fn write_request(
     body.stop();
     body.labels();
     body.rest();
-    if request.stream && quirks.version_in_body.is_none() {
+    if request.stream && !quirks.stream_in_path {
         body.json.member_bool("stream", true);
     }
     body.json.end();

@@ -52,6 +52,14 @@ pub struct NativeEvent<'a> {
     pub data: Cow<'a, [u8]>,
 }
 
+impl NativeEvent<'_> {
+    /// Whether it is no event of the model's API but an exception of Bedrock's.
+    #[must_use]
+    pub fn is_exception(&self) -> bool {
+        self.name.starts_with(b"exception:")
+    }
+}
+
 /// Takes the event out of a frame, whose name and payload are given; `None` for frames without one.
 ///
 /// # Errors

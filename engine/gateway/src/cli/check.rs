@@ -8,12 +8,19 @@ use faregate_policy::{
 };
 
 use super::{Stop, print};
-use crate::serve::{self, Source};
+use crate::{
+    catalogue,
+    serve::{self, Source},
+};
 
 /// Reads the policy and says what it found.
 pub(super) fn run(file: &Path) -> Result<(), Stop> {
     let source = Source::File(file.to_owned());
-    let (policy, _) = serve::load(&source, serve::cores_available()).map_err(Stop::policy)?;
+    let (mut policy, _) = serve::load(&source, serve::cores_available()).map_err(Stop::policy)?;
+    // What a policy names may be elsewhere, as with certificates; what is here is looked at.
+    if policy.server.price_catalogue.as_ref().is_some_and(|path| path.exists()) {
+        catalogue::attach(&mut policy).map_err(Stop::policy)?;
+    }
     let mut text = String::new();
     for warning in &policy.warnings {
         let _ = writeln!(text, "{warning}");

@@ -8,7 +8,11 @@ use faregate_adapters::{
 };
 use faregate_policy::{Nanos, exchange::Refusal, fault::Fault, policy::Provider};
 
-use super::{Walk, read::Body, write};
+use super::{
+    Walk,
+    read::{Body, Stop},
+    write,
+};
 use crate::{
     counter::{self, Job, Pending, Wish},
     relay::{Learned, Plan},
@@ -71,6 +75,30 @@ impl Walk {
                 self.exchange.reserve_closer(tokens, Nanos(core.now().nanos()))
             }
             Some(Count { how: How::Estimate, .. }) | None => Err(refusal),
+        }
+    }
+
+    /// Bounds the input more closely than the body's bytes do, where a budget refused and the tokens can be counted.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, when they cannot.
+    pub(super) async fn bound_closer(
+        &mut self,
+        core: &Core,
+        body: &Body,
+        refusal: Refusal,
+    ) -> Result<(), Stop> {
+        let pending = self
+            .common_tokenizer()
+            .and_then(|tokenizer| core.shared.counter.ask(self.job(Wish::Bound, tokenizer, body)));
+        let Some(pending) = pending else { return Err(Stop::Refused(refusal)) };
+        match pending.wait(core).await {
+            Some(Count { tokens, how: How::Exact | How::UpperBound }) => {
+                self.exchange.bound_closer(tokens);
+                Ok(())
+            }
+            Some(Count { how: How::Estimate, .. }) | None => Err(Stop::Refused(refusal)),
         }
     }
 
@@ -196,6 +224,7 @@ mod tests {
             upstream: Framing::Chunked,
             downstream: Downstream::Chunked,
             events,
+            array: false,
             drop_usage_chunk: false,
             metered: true,
             form: Form::Chat,

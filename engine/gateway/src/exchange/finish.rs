@@ -6,11 +6,11 @@ use faregate_adapters::{
     chat::UsageSource,
     dialect::{AnswerTerms, Form},
     surface::Surface,
-    tokens::{self, Count, How},
+    tokens::Count,
 };
 use faregate_policy::{
     Nanos,
-    exchange::{Exchange, Refusal, Settlement},
+    exchange::{Exchange, Receipt, Refusal, Settlement},
     fault::Fault,
     policy::Provider,
 };
@@ -20,6 +20,7 @@ use super::{
     Refused, Rest, Walk,
     count::{Early, StandIn, Told},
     obtain::{Obtained, end_of},
+    pay::Paying,
     read::Stop,
     write::Crossing,
 };
@@ -34,7 +35,7 @@ use crate::{
     realtime::{self, Ended},
     record::{self, Ending},
     relay::{
-        Downstream, Learned, Plan,
+        Downstream, Plan,
         translate::{Coming, Pair, Translator},
     },
     reply,
@@ -74,10 +75,13 @@ impl Walk {
         }
         self.hear_labels(&body);
         self.go_back(&connection.core.shared.stored, &body).map_err(Stop::Refused)?;
-        if let Err(refusal) = self.decide(&body, connection.core.now()) {
+        if let Err(refusal) = self.decide(&body, &connection.core) {
             let core = Rc::clone(&connection.core);
             let reserved = Box::pin(self.reserve_closer(&core, &body, refusal)).await;
             reserved.map_err(Stop::Refused)?;
+        }
+        if self.is_dry_run() {
+            return Err(Stop::Quoted);
         }
         let obtained = self.obtain(connection, &body, end_of(self)).await;
         body.release();
@@ -97,6 +101,7 @@ impl Walk {
             return Box::pin(self.switch(connection, obtained)).await;
         }
         let Obtained { mut answer, target, replica, crossing } = obtained;
+        let crossing = crossing.filter(|crossing| !(crossing.unwraps && is_whole(&answer.info)));
         let live = Rc::clone(&self.live);
         let place = &live.targets[target];
         let core = Rc::clone(&connection.core);
@@ -121,36 +126,41 @@ impl Walk {
         let pace = self.pace(place, plan.events, end_of(&self));
         let client = &mut connection.client;
         let walk = &mut *self;
-        let (exchange, request_id) = (&mut walk.exchange, &*walk.id);
-        let (family, generation) = (walk.family, live.generation);
-        let (surface, body_bytes) = (walk.surface, walk.body_bytes);
         // A stream that passes as one array is more JSON than text, and what is ranked makes no tokens.
         let is_array = walk.streams && !plan.events && crossed.is_none();
-        let is_estimated = plan.metered && surface != Surface::Rerank && !is_array;
-        let known = OnceCell::new(); // settled and recorded is the same
-        let stand_in = |learned: &Learned| {
-            let by_size = Count { tokens: tokens::estimated(body_bytes), how: How::Estimate };
-            let input = *known.get_or_init(|| early.as_ref().map_or(by_size, Early::count));
-            (is_estimated && learned.usage.is_none())
-                .then(|| StandIn::of(learned, &plan, surface, input))
+        let request_id = &*walk.id;
+        let model = walk.model.as_deref().unwrap_or_default();
+        let (family, generation) = (walk.family, live.generation);
+        let mut paying = Box::new(Paying {
+            held: walk.exchange.output_held(),
+            exchange: &mut walk.exchange,
+            core: &core,
+            plan,
+            surface: walk.surface,
+            body_bytes: walk.body_bytes,
+            early,
+            delivered,
+            is_estimated: plan.metered && walk.surface != Surface::Rerank && !is_array,
+            known: OnceCell::new(),
+            receipt: None,
+        });
+        let till = &mut *paying;
+        let terms = Terms {
+            plan,
+            translator,
+            pace,
+            request_id,
+            family,
+            generation,
+            close,
+            maker,
+            till,
+            model,
         };
-        let mut settle = |learned: &Learned, fault: Option<Fault>| {
-            let stand_in = stand_in(learned);
-            let told = Told::of(learned, &plan);
-            let settlement = Settlement {
-                usage: told.usage,
-                usage_source: told.source(stand_in.as_ref()),
-                estimate: stand_in.map(|stand_in| stand_in.usage),
-                delivered,
-                output_estimate: plan.events.then_some(learned.content_events),
-                fault,
-            };
-            settle(exchange, &core, settlement);
-        };
-        let settle = &mut settle;
-        let terms =
-            Terms { plan, translator, pace, request_id, family, generation, close, maker, settle };
         let mut forwarded = forward::forward(&core, client, answer, terms).await;
+        let stand_in = paying.stand_in(&forwarded.learned);
+        let receipt = paying.receipt.take();
+        self.receipt = receipt;
         if let Some(stream) = forwarded.upstream.take() {
             core.pool.put(place.upstreams[replica].id, stream, core.now());
         }
@@ -161,7 +171,6 @@ impl Walk {
         if let (Some(stay), Some(usage)) = (&self.stay, &forwarded.learned.usage) {
             stay.learn(usage);
         }
-        let stand_in = stand_in(&forwarded.learned);
         self.record_answer(&core, &info, &plan, &forwarded, stand_in.as_ref());
         match (forwarded.reusable, close) {
             (true, false) => {
@@ -201,7 +210,7 @@ impl Walk {
             fault,
             ..Settlement::default()
         };
-        settle(&mut self.exchange, &core, settlement);
+        self.receipt = Some(settle(&mut self.exchange, &core, settlement));
         let code = fault.map_or("", Fault::code);
         let (usage, bytes) = (ended.usage.as_ref(), ended.bytes);
         let source = usage_source;
@@ -216,6 +225,10 @@ impl Walk {
             upstream: info.framing,
             downstream: info.downstream,
             events: (info.events || info.frames && self.surface.form().is_some()) && !info.coded,
+            array: answers
+                && self.streams
+                && self.wants_array()
+                && !(info.events || info.frames || info.coded),
             drop_usage_chunk: self.adds_usage && info.events && !info.coded,
             metered: answers && self.surface.is_metered() && !info.coded,
             form: self.form(),
@@ -240,6 +253,7 @@ impl Walk {
             client: self.form(),
             quirks: &provider.quirks,
             wrapped: provider.kind.wraps_events(),
+            unwraps: crossing.unwraps,
             streams: self.streams,
             names: crossing.names,
             customs: crossing.customs,
@@ -336,8 +350,9 @@ impl Walk {
         record::record(core, self, &Ending { status, code, usage, source, bytes, delivered });
     }
 
-    fn settle_unanswered(&mut self, core: &Core, fault: Option<Fault>) {
-        settle(&mut self.exchange, core, Settlement { fault, ..Settlement::default() });
+    pub(super) fn settle_unanswered(&mut self, core: &Core, fault: Option<Fault>) {
+        let settlement = Settlement { fault, ..Settlement::default() };
+        self.receipt = Some(settle(&mut self.exchange, core, settlement));
     }
 
     /// Ends the walk without an answer of a provider.
@@ -350,6 +365,7 @@ impl Walk {
                 Next::Close
             }
             Stop::Counted(count) => self.tell_count(connection, count).await,
+            Stop::Quoted => self.tell_quote(connection).await,
             Stop::Refused(refusal) => {
                 let rest = Rest::none(!self.keep_alive || core.is_draining());
                 self.refuse(connection, &refusal, rest).await
@@ -386,7 +402,7 @@ impl Walk {
         rest.answer(connection, &out).await
     }
 
-    fn record_stop(&self, core: &Core, status: u16, code: &'static str, bytes: usize) {
+    pub(super) fn record_stop(&self, core: &Core, status: u16, code: &'static str, bytes: usize) {
         let (usage, source, bytes) = (None, UsageSource::Absent, bytes as u64);
         let ending = Ending { status, code, usage, source, bytes, delivered: false };
         record::record(core, self, &ending);
@@ -433,8 +449,8 @@ impl Walk {
     }
 }
 
-fn settle(exchange: &mut Exchange, core: &Core, settlement: Settlement) {
-    exchange.settle(settlement, Nanos(core.now().nanos()));
+fn settle(exchange: &mut Exchange, core: &Core, settlement: Settlement) -> Receipt {
+    exchange.settle(settlement, Nanos(core.now().nanos()))
 }
 
 impl Refused {
@@ -471,4 +487,9 @@ impl Refused {
         );
         rest.answer(connection, &out).await
     }
+}
+
+/// Whether this is an answer, and no stream.
+fn is_whole(info: &Info) -> bool {
+    (200..300).contains(&info.status) && !info.events && !info.frames
 }

@@ -4,11 +4,12 @@ use std::{task::Poll, time::Duration};
 
 use faregate_adapters::{
     dialect::{Asked, Call, Form, gemini, openai},
+    shape::Shape,
     surface::Surface,
 };
 use faregate_policy::{
     Nanos,
-    exchange::{Outcome, Refusal, Step, Verdict, Wanted},
+    exchange::{Asks, Outcome, Refusal, Step, Verdict, Wanted},
     fault::Fault,
     policy::Provider,
     retry,
@@ -16,7 +17,7 @@ use faregate_policy::{
 use faregate_wire::{BodyReader, Framing, Method, chunk::CHUNK_HEAD_BYTES_MAX, write_chunk_head};
 
 use super::{
-    Walk, back,
+    Hints, Walk, back,
     read::{Body, Stop},
     write::{self, Crossing, Written},
 };
@@ -38,6 +39,9 @@ use crate::{
 /// Bytes of a request that are copied into one buffer with its head; larger bodies are sent from where they lie.
 const COPY_BYTES_MAX: usize = 16 * 1024;
 
+/// Bytes of a body that rules take for a token: English text in JSON has about as many.
+const BYTES_PER_TOKEN: u64 = 4;
+
 /// An answer, and the place it comes from.
 pub(super) struct Obtained {
     /// The answer.
@@ -52,7 +56,10 @@ pub(super) struct Obtained {
 
 impl Walk {
     /// Takes every decision that needs no provider.
-    pub(super) fn decide(&mut self, body: &Body, now: Instant) -> Result<(), Refusal> {
+    pub(super) fn decide(&mut self, body: &Body, core: &Core) -> Result<(), Refusal> {
+        let hints = self.hints.take();
+        let none = Hints::default();
+        let given = hints.as_deref().unwrap_or(&none).asks()?;
         let path_model = self.path_model.clone();
         let call = Call { model: path_model.as_deref(), stream: self.path_stream };
         let asked = ask(body, self.surface, &call)?;
@@ -61,6 +68,11 @@ impl Walk {
         self.adds_usage =
             self.streams && self.surface.is_metered() && !asked.tells_usage && !says_usage;
         let model = asked.model.as_deref();
+        let policy = &self.live.policy;
+        let branches =
+            given.instead.is_some() || model.is_some_and(|model| policy.models.may_branch(model));
+        let needs_shape = branches && policy.watch.needs.any() && body.peek.is_some();
+        let shape = needs_shape.then(|| Shape::of(body.bytes()));
         let made = self.made.clone();
         let wanted = Wanted {
             model,
@@ -72,9 +84,18 @@ impl Walk {
             choices: asked.choices,
             metered: self.surface.is_metered() || self.protocols.is_some(),
             pinned: back::pin(made.as_deref(), self.surface),
-            ..Wanted::default()
+            extra: self.extra(body, asked.choices),
+            asks: Asks {
+                surface: self.surface.name(),
+                stream: self.streams,
+                input_tokens: self.body_bytes.div_ceil(BYTES_PER_TOKEN),
+                shape: shape.as_ref(),
+                wall_nanos: core.wall(),
+                ..given
+            },
         };
-        let decided = self.exchange.decide(&wanted, Nanos(now.nanos()));
+        let decided = self.exchange.decide(&wanted, now_of(core));
+        self.hints = hints;
         self.model = model.map(Box::from);
         decided
     }
@@ -90,8 +111,22 @@ impl Walk {
         let now = || Nanos(core.now().nanos());
         let mut tried = Tried::default();
         let mut missing = String::new();
+        let mut counted = false;
+        if core.shared.books.as_ref().is_some_and(|books| books.is_behind())
+            && self.exchange.has_budgets()
+        {
+            return Err(Stop::Refused(Refusal::new(
+                Fault::BooksBehind,
+                "what is spent cannot be written down now, so no budget is drawn on",
+            )));
+        }
         loop {
             match self.exchange.step(Nanos(core.now().nanos()), core.random.next()) {
+                Step::Refuse(refusal)
+                    if is_of_budget(refusal.fault) && !std::mem::replace(&mut counted, true) =>
+                {
+                    Box::pin(self.bound_closer(&core, body, refusal)).await?;
+                }
                 Step::Refuse(mut refusal) => {
                     if refusal.fault == Fault::CredentialsMissing {
                         refusal.message = missing;
@@ -99,6 +134,9 @@ impl Walk {
                     return Err(Stop::Refused(refusal));
                 }
                 Step::Wait(until) => {
+                    if let Some(books) = &core.shared.books {
+                        books.hurry();
+                    }
                     Box::pin(self.wait(connection, Instant::at(until.0), end)).await?;
                 }
                 Step::Send { target, replica_hint, .. } => {
@@ -176,6 +214,10 @@ impl Walk {
     }
 
     fn form_is_spoken(&self, provider: &Provider) -> bool {
+        // Where nothing counts tokens, what would be asked for is an answer.
+        if self.surface == Surface::CountTokens && provider.kind.count_path().is_none() {
+            return false;
+        }
         self.surface.form().is_none_or(|form| provider.forms.contains(&form))
     }
 
@@ -310,11 +352,12 @@ impl Walk {
             }
             _ => Framing::Length(length as u64),
         };
+        let query = written.query(self.query.as_deref(), &upstream.path_prefix);
         let mut outgoing = Outgoing {
             method: self.method.as_str(),
             path: &written.path,
-            from_root: self.from_root,
-            query: self.query.as_deref().filter(|_| written.keeps_query),
+            from_root: written.from_root,
+            query: query.as_deref(),
             proof: b"",
             forwarded: &written.fields,
             framing,
@@ -409,6 +452,11 @@ fn ask<'b>(body: &'b Body, surface: Surface, call: &Call<'b>) -> Result<Asked<'b
         }
     };
     asked.map_err(|invalid| write::refusal(&invalid))
+}
+
+/// Whether less to set aside may help.
+fn is_of_budget(fault: Fault) -> bool {
+    matches!(fault, Fault::BudgetExceeded | Fault::BudgetSpent)
 }
 
 fn now_of(core: &Core) -> Nanos {

@@ -45,6 +45,8 @@ pub(super) enum Stop {
     Refused(Refusal),
     /// Only its tokens were to be counted.
     Counted(Count),
+    /// Where it would go was to be told, and no more.
+    Quoted,
     /// It is refused while some of the body is unread.
     Unread(Refusal),
     /// The client has gone.

@@ -28,13 +28,17 @@ const IN_BODY_ON_BEDROCK: [&str; 2] = ["anthropic-beta", "anthropic-version"];
 pub(super) struct Written {
     /// The path, perhaps with a query.
     pub(super) path: Box<str>,
+    /// The path goes to the provider's root, whatever path its base URL has.
+    pub(super) from_root: bool,
     /// The client's query passes too.
     pub(super) keeps_query: bool,
     /// Fields of the head beside those of the provider.
     pub(super) fields: Vec<u8>,
     /// The body.
     pub(super) body: WrittenBody,
-    /// The dialect that it was translated into.
+    /// The answer is in the client's dialect, but its stream is wrapped.
+    pub(super) unwraps: bool,
+    /// The dialect that the answer must be translated from.
     pub(super) crossing: Option<Crossing>,
 }
 
@@ -49,7 +53,9 @@ pub(super) enum WrittenBody {
 impl Written {
     /// The content type of the answer that the client gets, where it is translated.
     pub(super) fn crossing_type(&self, walk: &Walk) -> Option<&'static str> {
-        let WrittenBody::Own(_) = self.body else { return None };
+        if matches!(self.body, WrittenBody::Edited(_)) && !self.unwraps {
+            return None;
+        }
         Some(match (walk.streams, walk.form()) {
             (false, _) => "application/json",
             (true, Form::Gemini) if walk.wants_array() => "application/json",
@@ -69,6 +75,14 @@ pub(super) struct Crossing {
     pub(super) customs: Option<Customs>,
     /// The answer is no chat but vectors.
     pub(super) vectors: Option<Vectors>,
+    /// It is the client's own dialect: a stream's events pass as they are, but out of their frames.
+    pub(super) unwraps: bool,
+}
+
+impl Crossing {
+    fn into(target: Form) -> Self {
+        Self { target, names: Names::default(), customs: None, vectors: None, unwraps: false }
+    }
 }
 
 impl WrittenBody {
@@ -153,9 +167,11 @@ impl Walk {
             }
             return Written {
                 path: self.realtime_path(),
+                from_root: self.from_root,
                 keeps_query: false,
                 fields,
                 body: WrittenBody::Edited(Patch::new()),
+                unwraps: false,
                 crossing: None,
             };
         }
@@ -165,13 +181,21 @@ impl Walk {
             reply::write_all_but(&mut fields, &self.forwarded, &names);
         }
         let mut patch = self.edits(body, kind);
+        if let Some(peek) = &body.peek {
+            self.cap(&mut patch, body, peek, provider);
+        }
         self.is_marked = self.mark_passing(body, provider, &mut patch);
+        let unwraps = speaks_messages && kind.wraps_events();
+        let ranks = provider.quirks.rerank_path.filter(|_| self.surface == Surface::Rerank);
         Written {
-            path: self.path_to(kind),
-            keeps_query: true,
+            path: ranks.map_or_else(|| self.path_to(kind), Into::into),
+            from_root: self.from_root || ranks.is_some(),
+            // What Anthropic's own API takes there (`beta=true`), those who serve its models do not.
+            keeps_query: kind.quirks.version_in_body.is_none(),
             fields,
             body: WrittenBody::Edited(patch),
-            crossing: None,
+            unwraps,
+            crossing: unwraps.then(|| Crossing { unwraps: true, ..Crossing::into(Form::Messages) }),
         }
     }
 
@@ -210,6 +234,7 @@ impl Walk {
         let whole = kind.path(form, model, self.streams);
         let path = whole.split('?').next().unwrap_or_default();
         match self.surface {
+            Surface::CountTokens => kind.count_path().unwrap_or(path).into(),
             Surface::CountContent | Surface::EmbedContent => {
                 let verb = self.path.rsplit(':').next().unwrap_or_default();
                 let start = path.rfind(':').map_or(path, |at| &path[..at]);
@@ -239,14 +264,28 @@ impl Walk {
                     told.push(',');
                     told.push_str(&betas);
                 }
-                in_path_edits(&mut patch, body.bytes(), [model, span_of("stream")], told);
+                if self.surface == Surface::CountTokens {
+                    // Its path is the same for all models.
+                    let model = quoted(b",\"model\":", upstream_model);
+                    told.push_str(&String::from_utf8_lossy(&model));
+                }
+                let stream = span_of("stream").filter(|_| kind.quirks.stream_in_path);
+                in_path_edits(&mut patch, body.bytes(), [model, stream], told);
             }
             None => {
                 let renamed = self.model.as_deref().is_some_and(|asked| asked != upstream_model);
-                if let Some(span) = model.filter(|_| renamed) {
-                    let mut quoted = Vec::with_capacity(upstream_model.len() + 2);
-                    faregate_wire::quote(&mut quoted, upstream_model);
-                    patch.replace(span, quoted);
+                let names_model = self.family == Family::OpenAi
+                    && self.path_model.is_some()
+                    && !kind.has_model_in_path();
+                match model {
+                    Some(span) if renamed => patch.replace(span, quoted(b"", upstream_model)),
+                    // The client's path has named it; the provider's does not.
+                    None if names_model && !upstream_model.is_empty() => {
+                        let before =
+                            if peek.is_empty_object() { "\"model\":" } else { ",\"model\":" };
+                        patch.insert(peek.insert_at(), quoted(before.as_bytes(), upstream_model));
+                    }
+                    _ => {}
                 }
             }
         }
@@ -299,13 +338,14 @@ impl Walk {
             }
         };
         self.lost = (!loss.is_empty()).then(|| loss.list().into());
-        let crossing =
-            Crossing { target, names: Names::default(), customs: None, vectors: Some(vectors) };
+        let crossing = Crossing { vectors: Some(vectors), ..Crossing::into(target) };
         Ok(Written {
             path: path.into(),
+            from_root: self.from_root,
             keeps_query: false,
             fields: reply::translated_fields(&self.forwarded),
             body: WrittenBody::Own(out),
+            unwraps: false,
             crossing: Some(crossing),
         })
     }
@@ -402,10 +442,12 @@ impl Walk {
         }
         Ok(Written {
             path,
+            from_root: self.from_root,
             keeps_query: false,
             fields,
             body: WrittenBody::Own(out),
-            crossing: Some(Crossing { target, names, customs, vectors: None }),
+            unwraps: false,
+            crossing: Some(Crossing { names, customs, ..Crossing::into(target) }),
         })
     }
 }
@@ -427,6 +469,13 @@ fn is_offered(surface: Surface, kind: &Kind) -> bool {
         Surface::EmbedContent => kind.forms.contains(&Form::Gemini),
         _ => true,
     }
+}
+
+fn quoted(before: &[u8], text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(before.len() + text.len() + 2);
+    out.extend_from_slice(before);
+    faregate_wire::quote(&mut out, text);
+    out
 }
 
 /// Takes the model and the stream out of a body whose path names them, and puts what is told there in place of heads in.

@@ -16,6 +16,7 @@ fn plan(events: bool, downstream: Downstream) -> Plan {
         upstream: Framing::Chunked,
         downstream,
         events,
+        array: false,
         drop_usage_chunk: false,
         metered: true,
         form: Form::Responses,

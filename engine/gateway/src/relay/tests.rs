@@ -24,6 +24,7 @@ fn plan(drop_usage_chunk: bool) -> Plan {
         upstream: Framing::Chunked,
         downstream: Downstream::Chunked,
         events: true,
+        array: false,
         drop_usage_chunk,
         metered: true,
         form: Form::Chat,
@@ -205,6 +206,7 @@ fn a_plain_answer_passes_and_its_usage_is_found() {
         upstream: Framing::Length(answer.len() as u64),
         downstream: Downstream::Length,
         events: false,
+        array: false,
         drop_usage_chunk: false,
         metered: true,
         form: Form::Chat,
@@ -215,6 +217,91 @@ fn a_plain_answer_passes_and_its_usage_is_found() {
         assert_eq!(learned.usage.map(|usage| usage.total()), Some(4));
     }
     assert_eq!(relayed(plan, &answer[..20], 8).1, Err(Broken::Cut));
+}
+
+/// What a client gets of an array of Gemini's that comes in pieces and is then cut off, or ended in order.
+fn array(wire: &[u8], piece: usize, upstream: Framing) -> (String, bool) {
+    let plan = Plan { upstream, events: false, array: true, form: Form::Gemini, ..plan(false) };
+    let mut relay = Relay::new(plan, None);
+    let (mut scratch, mut out) = (Vec::new(), Vec::new());
+    let mut broken = None;
+    for data in wire.chunks(piece) {
+        match relay.push(data, &mut scratch) {
+            Ok(Forward::Scratch) => out.extend_from_slice(&unchunked(&scratch)),
+            Ok(Forward::Nothing) => {}
+            Ok(Forward::Input(_)) => panic!("an array passes behind whole entries only"),
+            Err(error) => broken = Some(error),
+        }
+        broken = broken.or(relay.take_broken());
+    }
+    if broken.is_none() && !relay.is_ended() {
+        broken = relay.close(&mut scratch).err();
+    }
+    if broken.is_some() && !relay.conclude(&mut scratch) && relay.is_between_events() {
+        let error = ErrorBody {
+            status: 502,
+            message: "cut",
+            kind: "server_error",
+            code: "upstream_cut",
+            param: None,
+            request_id: "req_1",
+            extra: None,
+        };
+        relay.write_failure(&error, &mut out);
+    }
+    (String::from_utf8(out).unwrap(), relay.finish().usage.is_some())
+}
+
+#[test]
+fn an_array_that_is_cut_off_anywhere_ends_with_an_error_and_is_json() {
+    let entries = [
+        "[{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a]}\\\"\"}]}}]}",
+        "\n,\r\n{\"candidates\":[],\"usageMetadata\":{\"promptTokenCount\":3,\"candidatesTokenCount\":1,\"totalTokenCount\":4}}",
+        "\n]\n",
+    ];
+    let whole = entries.concat();
+    let wire = chunked(&entries);
+    for piece in [1, 2, 7, wire.len()] {
+        assert_eq!(array(&wire, piece, Framing::Chunked), (whole.clone(), true), "{piece}");
+    }
+    for (wire, upstream) in [(&wire[..], Framing::Chunked), (whole.as_bytes(), Framing::UntilClose)]
+    {
+        for end in 1..wire.len() {
+            let (out, _) = array(&wire[..end], 7, upstream);
+            let json: serde_json::Value = serde_json::from_str(&out)
+                .unwrap_or_else(|error| panic!("{error} after {end} bytes: {out}"));
+            let list = json.as_array().unwrap();
+            let is_whole = list.len() == 2 && list[1].get("usageMetadata").is_some();
+            let told = list.last().unwrap().get("error").is_some();
+            assert!(is_whole || told, "{end}: {out}");
+            assert!(list.iter().rev().skip(1).all(|entry| entry.get("error").is_none()), "{out}");
+        }
+    }
+}
+
+#[test]
+fn an_array_that_ends_in_order_without_its_end_is_told_as_broken() {
+    let (out, _) = array(&chunked(&["[{\"a\":1}\n", ",\r\n{\"b\":"]), 64, Framing::Chunked);
+    assert!(out.starts_with("[{\"a\":1}\n,\r\n{\"error\":") && out.ends_with("}]"), "{out}");
+    let (out, _) = array(&chunked(&["[{\"a\":1}\n"]), 64, Framing::Chunked);
+    assert!(out.ends_with("}]"), "{out}");
+}
+
+#[test]
+fn an_entry_that_is_too_long_to_be_held_passes_all_the_same() {
+    let long = format!("[{{\"data\":\"{}\"}}\n,\r\n", "x".repeat(2 * HOLD_BYTES_MAX));
+    let wire = chunked(&[&long, "{\"b\":1}", "]"]);
+    let expected = format!("{long}{{\"b\":1}}]");
+    assert_eq!(array(&wire, 5000, Framing::Chunked).0, expected);
+    let cut = &wire[..wire.len() - 20];
+    let (out, _) = array(cut, 5000, Framing::Chunked);
+    assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok(), "the long entry was whole");
+}
+
+#[test]
+fn an_answer_that_is_no_array_passes_where_one_was_to_come() {
+    let (out, _) = array(&chunked(&["{\"error\":", "{}}"]), 3, Framing::Chunked);
+    assert_eq!(out, "{\"error\":{}}");
 }
 
 /// A translator from Anthropic's dialect into chats.
@@ -232,6 +319,7 @@ fn translator(streams: bool, coming: Coming) -> Box<Translator> {
         client: Form::Chat,
         quirks: &Quirks::NONE,
         wrapped: false,
+        unwraps: false,
         streams,
         vectors: None,
         names: Names::default(),

@@ -8,7 +8,7 @@
 //! them again. A stream that the client asked for stays one when the provider answers whole, and the other way round.
 
 use faregate_adapters::{
-    chat::{Assembler, Customs, Delta, IdRule, Names, Usage},
+    chat::{Assembler, Customs, Delta, Finish, IdRule, Names, Usage},
     dialect::{
         AnswerTerms, ErrorBody, Form, Inbound, ReadTerms, StreamFraming, StreamReader,
         StreamWriter, bedrock,
@@ -18,6 +18,8 @@ use faregate_adapters::{
     tokens,
 };
 use faregate_wire::{Cutter, Frame, FrameCutter};
+
+mod unwrap;
 
 use super::{Broken, Learned};
 use crate::carry::{Carried, Tag};
@@ -38,6 +40,8 @@ pub(crate) struct Pair<'a> {
     pub(crate) quirks: &'a Quirks,
     /// Events of the dialect are wrapped in frames.
     pub(crate) wrapped: bool,
+    /// Both speak the same: events pass as they are, out of their frames.
+    pub(crate) unwraps: bool,
     /// Whether the client asked for a stream.
     pub(crate) streams: bool,
     /// The answer is no chat but vectors.
@@ -93,6 +97,7 @@ pub(crate) struct Translator {
 enum Source {
     Events { cutter: Cutter, reader: Box<dyn StreamReader> },
     Frames { cutter: FrameCutter, reader: Box<dyn StreamReader>, wrapped: bool },
+    Unwrapped { cutter: FrameCutter, form: Form },
     Lines { reader: Box<dyn StreamReader> },
     Whole { quirks: Quirks, seed: u64, form: Form },
     Vectors(Vectors),
@@ -129,6 +134,9 @@ impl Translator {
             (_, Some(vectors)) => Source::Vectors(vectors),
             (Coming::Whole, None) => {
                 Source::Whole { quirks: *pair.quirks, seed: pair.seed, form: pair.target }
+            }
+            (Coming::Stream, None) if pair.unwraps => {
+                Source::Unwrapped { cutter: FrameCutter::default(), form: pair.target }
             }
             (Coming::Stream, None) => {
                 let reader = outbound.stream_reader(&terms);
@@ -271,6 +279,7 @@ impl Translator {
                 }
                 reader.close(&mut tell);
             }
+            Source::Unwrapped { .. } => {}
         }
         self.told.teach(learned);
         if !(self.told.done || self.told.failed) {
@@ -288,6 +297,19 @@ impl Translator {
         }
     }
 
+    /// Appends the end of a stream whose bound of tokens is reached; about so many have come.
+    pub(crate) fn end_at_length(&mut self, output: u64, out: &mut Vec<u8>) {
+        let input = self.told.usage.map_or(self.told.input, |usage| Some(usage.input));
+        if let Sink::Stream(writer) = &mut self.sink {
+            writer.write(&Delta::Finish { choice: 0, reason: Finish::Length, stop: None }, out);
+            if let Some(input) = input {
+                let usage = self.told.usage.unwrap_or_default();
+                writer.write(&Delta::Usage(Usage { input, output, ..usage }), out);
+            }
+            writer.write(&Delta::Done, out);
+        }
+    }
+
     /// Appends what keeps a silent stream alive.
     pub(crate) fn keep_alive(&mut self, out: &mut Vec<u8>) {
         if let Sink::Stream(writer) = &mut self.sink {
@@ -298,6 +320,9 @@ impl Translator {
     /// Reads the whole events that `pending` begins with; how many bytes they have.
     fn read(&mut self, pending: &[u8], out: &mut Vec<u8>) -> Result<usize, Broken> {
         let Self { source, sink, told, .. } = self;
+        if let Source::Unwrapped { cutter, form } = source {
+            return unwrap::read(cutter, *form, pending, told, sink, out);
+        }
         let mut tell = |delta: Delta<'_>| told.tell(sink, delta, out);
         let mut used = 0;
         match source {
@@ -329,7 +354,10 @@ impl Translator {
                     }
                 }
             }
-            Source::Whole { .. } | Source::Vectors(_) | Source::Error { .. } => {}
+            Source::Unwrapped { .. }
+            | Source::Whole { .. }
+            | Source::Vectors(_)
+            | Source::Error { .. } => {}
         }
         Ok(used)
     }
@@ -432,6 +460,10 @@ fn frame_event(
         return reader.event(&name, &payload, tell).map_err(|_| Broken::Malformed);
     }
     match bedrock::invoke::unwrap_chunk(&name, &payload).map_err(|_| Broken::Malformed)? {
+        Some(event) if event.is_exception() => {
+            unwrap::exception(&event, tell);
+            Ok(())
+        }
         Some(event) => reader.event(&event.name, &event.data, tell).map_err(|_| Broken::Malformed),
         None => Ok(()),
     }

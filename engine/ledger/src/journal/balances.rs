@@ -210,8 +210,9 @@ impl Balances {
         let mut missing = Vec::new();
         for (name, scope) in &self.scopes {
             for (window, held) in scope.windows.iter().filter(|(_, held)| held.granted > 0) {
-                let spent = self.spent(name, *window);
-                let rest = NanoUsd(held.granted).saturating_sub(spent);
+                // With its sign: more may have been given back than was spent.
+                let rest = i128::from(held.granted) - scope.spent(*window, self.since);
+                let rest = NanoUsd(u64::try_from(rest.max(0)).unwrap_or(u64::MAX));
                 if rest > NanoUsd::ZERO {
                     missing.push((Arc::clone(name), *window, rest));
                 }

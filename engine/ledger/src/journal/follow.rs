@@ -4,6 +4,8 @@
 //! is not durable is not read, so that the store never knows more than the journal after a power cut. Remembered between
 //! calls: the dictionary of the segment.
 
+use std::io;
+
 use super::{
     OpenError,
     dictionary::Dictionary,
@@ -56,7 +58,8 @@ impl<D: Disk> Follow<D> {
         loop {
             let has_next = self.exists(self.position.segment + 1)?;
             if !self.exists(self.position.segment)? {
-                return if has_next { Err(self.missing()) } else { Ok(Vec::new()) };
+                let is_gone = has_next || self.first_segment()? > self.position.segment;
+                return if is_gone { Err(self.missing()) } else { Ok(Vec::new()) };
             }
             if self.next.is_none() && !self.enter()? {
                 return Ok(Vec::new());
@@ -82,8 +85,12 @@ impl<D: Disk> Follow<D> {
     }
 
     fn exists(&self, number: u64) -> Result<bool, OpenError> {
-        let names = self.disk.list().map_err(OpenError::io("list", "the folder"))?;
-        Ok(names.contains(&segment::name(Kind::Segment, number)))
+        let name = segment::name(Kind::Segment, number);
+        match self.disk.length(&name) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(OpenError::Io { what: "measure", file: name, error }),
+        }
     }
 
     /// Whether the segment has more than has been read although another one follows: it is being read up to `durable`.

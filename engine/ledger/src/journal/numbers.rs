@@ -23,6 +23,13 @@ impl Numbers {
 
     /// Adds `number`; whether it is new.
     pub(crate) fn insert(&mut self, number: u64) -> bool {
+        // Nearly always it is the one after the last.
+        if let Some(mut last) = self.runs.last_entry()
+            && last.get().checked_add(1) == Some(number)
+        {
+            last.insert(number);
+            return true;
+        }
         let is_new = !self.contains(number);
         if is_new {
             self.insert_run(number, number);

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// The version of the format, in each head.
-pub const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 1;
 
 /// The length of a file's head.
 pub(crate) const HEAD_BYTES: usize = 48;
@@ -73,8 +73,8 @@ impl Head {
         bytes[16..24].copy_from_slice(&self.number.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.first.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.node.to_le_bytes());
-        let sum = crc32c(&bytes[..40]);
-        bytes[40..44].copy_from_slice(&sum.to_le_bytes());
+        let sum = crc32c(&bytes[..44]);
+        bytes[44..48].copy_from_slice(&sum.to_le_bytes());
         bytes
     }
 
@@ -92,7 +92,7 @@ impl Head {
         if head[8..10] != VERSION.to_le_bytes() {
             return Err("it is of another version of the format than this program's");
         }
-        if crc32c(&head[..40]).to_le_bytes() != head[40..44] {
+        if crc32c(&head[..44]).to_le_bytes() != head[44..48] {
             return Err("the checksum of its head does not fit");
         }
         let kind = if head[10] == 0 { Kind::Segment } else { Kind::Snapshot };

@@ -1,6 +1,7 @@
 //! Records as bytes and back; the journal on a disk that fails.
 
 mod crash;
+mod damage;
 mod gateway;
 mod rows;
 

@@ -84,6 +84,12 @@ impl Window {
     pub const ALWAYS: Self = Self { start: Wall(0), end: Wall::MAX };
 }
 
+/// The names of all zones.
+pub(crate) fn zones() -> Vec<String> {
+    let zones = TimeZoneDatabase::bundled();
+    zones.available().map(|name| name.as_str().to_owned()).collect()
+}
+
 /// Where and how days are counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Calendar {

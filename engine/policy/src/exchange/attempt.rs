@@ -10,7 +10,11 @@ use crate::{
     route::{Cause, Pick, RouteReason, Why},
 };
 
-use super::{Exchange, Last, Sent, say};
+use super::{
+    Exchange, Last, Sent,
+    money::{JOURNAL_LOOK, NotHeld},
+    say,
+};
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +100,9 @@ impl Exchange {
             Outcome::Failed(fault) => (Class::of_fault(fault), Why::Failed(fault)),
         };
         let target = self.route.target(sent.place);
+        if class != Class::Served {
+            self.money_failed(matches!(outcome, Outcome::Failed(fault) if fault.may_be_billed()));
+        }
         self.tell_breaker(&self.policy.targets[target].breaker, sent.pass, outcome, class, now);
         if is_timed(outcome, class) {
             self.policy.targets[target].gauge.observe(now.since(sent.at), now);
@@ -196,6 +203,14 @@ impl Exchange {
     fn send(&mut self, sent: Sent, skipped: Option<usize>, random: u64) -> Step {
         let policy = std::rc::Rc::clone(&self.policy);
         let index = self.route.target(sent.place);
+        if let Err(reason) = self.set_aside(index, self.now) {
+            policy.targets[index].breaker.cancel(sent.pass);
+            return match reason {
+                NotHeld::Later => Step::Wait(self.now.after(JOURNAL_LOOK)),
+                NotHeld::Refused(refusal) => Step::Refuse(*refusal),
+            };
+        }
+        self.money_sent();
         let again = self.cause.is_some_and(|cause| cause.target == index);
         let passed_over =
             skipped.map(|place| Cause { target: self.route.target(place), why: Why::Skipped });

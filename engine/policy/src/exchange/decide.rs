@@ -10,7 +10,7 @@ use crate::{
     route::Route,
 };
 
-use super::{Asks, Exchange, way::Led};
+use super::{Asks, Exchange, Extra, way::Led};
 
 /// Tokens of output set aside for each choice when the client asks for no bound.
 pub const OUTPUT_TOKENS_SLICE: u64 = 1024;
@@ -36,6 +36,8 @@ pub struct Wanted<'a> {
     pub metered: bool,
     /// The only place it can go to.
     pub pinned: Option<Pin<'a>>,
+    /// What it may use beside its tokens; `None`: it costs nothing.
+    pub extra: Option<Extra>,
     /// What else routes may depend on.
     pub asks: Asks<'a>,
 }
@@ -56,7 +58,7 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// `ModelMissing`, `ModelForbidden`, `ModelUnknown`, `PathUnknown`, `TokenRate`, `RequestExceedsLimit`.
+    /// `ModelMissing`, `ModelForbidden`, `OverrideForbidden`, `ModelUnknown`, `PathUnknown`, `TokenRate`, `RequestExceedsLimit`.
     pub fn decide(&mut self, wanted: &Wanted<'_>, now: Nanos) -> Result<(), Refusal> {
         assert_eq!(self.phase, Phase::Read, "a request is decided once, when it has been admitted");
         self.see(now);
@@ -66,6 +68,8 @@ impl Exchange {
         self.phase = Phase::Route;
         self.find_way(wanted)?;
         self.phase = Phase::Reserve;
+        self.money.extra = wanted.extra;
+        self.input_bound = wanted.input_tokens_bound;
         if wanted.metered {
             self.output = (wanted.output_tokens_max, wanted.choices.max(1));
             self.reserve(wanted.input_tokens_bound, now)?;
@@ -86,6 +90,11 @@ impl Exchange {
         self.reserve(input_tokens_bound, now)?;
         self.phase = Phase::Write;
         Ok(())
+    }
+
+    /// Notes a bound of the input that is closer than the one before: for budgets that refused a step.
+    pub fn bound_closer(&mut self, input_tokens_bound: u64) {
+        self.input_bound = self.input_bound.min(input_tokens_bound);
     }
 
     fn find_way(&mut self, wanted: &Wanted<'_>) -> Result<(), Refusal> {
@@ -218,7 +227,7 @@ impl Exchange {
 }
 
 /// Of `targets` those at which the pinned response is known: the one that made it, or else its provider's.
-fn pinned(policy: &crate::Policy, targets: &[usize], pin: Pin<'_>) -> Vec<usize> {
+pub(super) fn pinned(policy: &crate::Policy, targets: &[usize], pin: Pin<'_>) -> Vec<usize> {
     let target = |index: &usize| &policy.targets[*index];
     let made_it = |index: &usize| *target(index).name == *pin.target;
     let has_it = |index: &usize| *policy.providers[target(index).provider].name == *pin.provider;

@@ -21,6 +21,8 @@ pub struct Asks<'a> {
     pub surface: &'a str,
     /// Whether a stream is asked for.
     pub stream: bool,
+    /// Tokens that the input has, about.
+    pub input_tokens: u64,
     /// The body's shape; `None` where the policy does not need it, or there is none.
     pub shape: Option<&'a Shape<'a>>,
     /// The fields of [`Watch::headers`](crate::rule::Watch::headers), in that order; empty where one is missing.
@@ -103,7 +105,7 @@ impl Facts for Seen<'_> {
         let count =
             |of: fn(&Shape<'_>) -> u32| asks.shape.map_or(0.0, |shape| f64::from(of(shape)));
         match field {
-            NumberField::InputTokens => float(self.wanted.input_tokens_bound),
+            NumberField::InputTokens => float(asks.input_tokens),
             NumberField::MaxTokens => float(self.wanted.output_tokens_max.unwrap_or(0)),
             NumberField::Turns => count(|shape| shape.turns),
             NumberField::ToolCount => count(|shape| shape.tools),

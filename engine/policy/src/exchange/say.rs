@@ -2,7 +2,11 @@
 
 use std::{fmt::Write, time::Duration};
 
+use faregate_price::NanoUsd;
+
 use crate::{
+    Wall,
+    budget::{Budget, Level, Unit},
     fault::{Fault, Refusal},
     policy::{Limit, LimitKind, Scope},
     rate::Empty,
@@ -45,6 +49,77 @@ pub(super) fn limit(
     refusal.data = Some(members(scope, limit, asked, empty.available, (!never).then_some(wait)));
     refusal.retry_after = (!never).then_some(wait);
     refusal.should_retry = never.then_some(false);
+    refusal
+}
+
+/// A budget that refused.
+pub(super) struct Refused<'a> {
+    /// The scope's name.
+    pub(super) scope: &'a str,
+    /// The budget.
+    pub(super) budget: &'a Budget,
+    /// Units that were asked of it.
+    pub(super) asked: u64,
+    /// What has become of it.
+    pub(super) level: Level,
+    /// Tokens of output that would fit.
+    pub(super) output_fits: Option<u64>,
+}
+
+/// The refusal of a budget.
+#[cold]
+pub(super) fn budget(refused: &Refused<'_>, now: Wall) -> Refusal {
+    let Refused { scope, budget, asked, level, output_fits } = refused;
+    let unit = budget.unit;
+    let amount = |units: u64| match unit {
+        Unit::Money => NanoUsd(units).to_string(),
+        Unit::Tokens => format!("{units} tokens"),
+        Unit::Requests => format!("{units} requests"),
+    };
+    let resets = level.resets().map(|at| now.until(at));
+    let mut message = format!(
+        "budget of {scope} does not suffice: {}; this request may take {}, left {} (spent {}, held by requests under way {})",
+        budget.text,
+        amount(*asked),
+        amount(level.left()),
+        amount(level.spent),
+        amount(level.held),
+    );
+    if let Some(wait) = resets {
+        let _ = write!(message, "; full again in {}", seconds(wait));
+    }
+    if let Some(fits) = output_fits {
+        let _ = write!(message, "; a max_tokens of {fits} would fit");
+    }
+    let fault = if resets.is_some() { Fault::BudgetExceeded } else { Fault::BudgetSpent };
+    let mut refusal = Refusal::new(fault, message);
+    let mut out = String::with_capacity(256);
+    out.push_str("\"limit\":");
+    quote(&mut out, &budget.text);
+    out.push_str(",\"scope\":");
+    quote(&mut out, scope);
+    let _ = write!(
+        out,
+        ",\"unit\":\"{}\",\"limit_units\":{},\"asked\":{asked},\"spent\":{},\"held\":{},\"left\":{}",
+        match unit {
+            Unit::Money => "nanousd",
+            Unit::Tokens => "tokens",
+            Unit::Requests => "requests",
+        },
+        level.limit,
+        level.spent,
+        level.held,
+        level.left(),
+    );
+    if let Some(wait) = resets {
+        let _ = write!(out, ",\"resets_in_ms\":{}", wait.as_nanos().div_ceil(1_000_000));
+    }
+    if let Some(fits) = output_fits {
+        let _ = write!(out, ",\"max_tokens_that_fits\":{fits}");
+    }
+    refusal.data = Some(out);
+    refusal.retry_after = resets;
+    refusal.should_retry = Some(false);
     refusal
 }
 

@@ -5,11 +5,15 @@ use std::{cell::OnceCell, fmt::Write};
 use crate::{
     Policy,
     fault::{Fault, Refusal},
-    models::{LEADS_MAX, Resolved},
+    models::{Branch, LEADS_MAX, Resolved},
     route::Difficulty,
 };
 
-use super::{Exchange, Wanted, decide::shown, facts::Seen};
+use super::{
+    Exchange, Pin, Wanted,
+    decide::{pinned, shown},
+    facts::Seen,
+};
 
 /// The name that stands for the caller's default model.
 pub const DEFAULT: &str = "default";
@@ -152,7 +156,8 @@ impl Exchange {
     }
 }
 
-/// Follows rules to a model that has targets.
+/// Follows rules to a model that has targets. A request that goes back to a stored response is led where that is, if a rule
+/// leads there: by one that holds, else by the first.
 fn follow<'a>(
     seen: &Seen<'a>,
     mut found: Resolved<'a, 'a>,
@@ -163,10 +168,17 @@ fn follow<'a>(
             return Ok(found);
         };
         let branches = &seen.policy.models.list()[index].branches;
-        let holds = |branch: &crate::models::Branch| {
-            branch.when.as_ref().is_none_or(|rule| rule.holds(seen))
+        let holds = |branch: &Branch| branch.when.as_ref().is_none_or(|rule| rule.holds(seen));
+        let home = |branch: &Branch| {
+            let pin = seen.wanted.pinned;
+            pin.is_some_and(|pin| reaches(seen.policy, &branch.to, pin, &mut Vec::new()))
         };
-        let Some(rule) = branches.iter().position(holds) else { break };
+        let first = |fits: &dyn Fn(&Branch) -> bool| branches.iter().position(fits);
+        let rule = match seen.wanted.pinned {
+            Some(_) => first(&|branch| holds(branch) && home(branch)).or_else(|| first(&home)),
+            None => None,
+        };
+        let Some(rule) = rule.or_else(|| first(&holds)) else { break };
         way.turns.push(Turn { model: index, rule });
         match seen.policy.models.resolve(&branches[rule].to) {
             Some(next) => found = next,
@@ -175,4 +187,18 @@ fn follow<'a>(
     }
     // What a policy with such a model would need was checked when it was read.
     Err(Refusal::new(Fault::Internal, "the rules of a model lead nowhere"))
+}
+
+/// Whether a model, or one that its rules lead to, has the response that is gone back to.
+fn reaches(policy: &Policy, model: &str, pin: Pin<'_>, passed: &mut Vec<usize>) -> bool {
+    let Some(found) = policy.models.resolve(model) else { return false };
+    let Some(index) = found.index.filter(|_| found.targets.is_empty()) else {
+        return !pinned(policy, found.targets, pin).is_empty();
+    };
+    if passed.contains(&index) {
+        return false;
+    }
+    passed.push(index);
+    let branches = &policy.models.list()[index].branches;
+    branches.iter().any(|branch| reaches(policy, &branch.to, pin, passed))
 }

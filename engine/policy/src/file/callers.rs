@@ -16,7 +16,7 @@ use crate::{
     key::{self, KeyHash},
     models::Models,
     pattern::Pattern,
-    policy::{Policy, Scope},
+    policy::Scope,
 };
 
 /// Everybody who may call, while the file is read.
@@ -52,16 +52,11 @@ struct Project {
 }
 
 impl<'r, 'd> Book<'r, 'd> {
-    pub(super) fn new(
-        reader: &'r Reader<'d>,
-        models: &'r Models,
-        cores: usize,
-        previous: Option<&'r Policy>,
-    ) -> Self {
+    pub(super) fn new(reader: &'r Reader<'d>, models: &'r Models, scopes: Scopes<'r>) -> Self {
         Self {
             reader,
             models,
-            scopes: Scopes::new(cores, previous),
+            scopes,
             keys: Keys::default(),
             organisation: None,
             whole: Place::default(),

@@ -4,34 +4,54 @@ use std::{sync::Arc, time::Duration};
 
 use hashbrown::HashMap;
 
-use super::{Reader, section::Section};
+use super::{
+    Reader, Word, budgets,
+    section::{Entry, Section},
+};
 use crate::{
+    budget::{Budget, Calendar, Fund, Period, Unit},
     caller::ScopeIndex,
     pattern::Pattern,
     policy::{Limit, LimitKind, Policy, Scope},
     rate::Pool,
     time::nanos,
-    units,
+    units::{self, Sum, Written},
 };
 
 /// What makes two limits the same one: how much of it is used survives a change of its amount.
 type Identity<'p> = (&'p str, LimitKind, Duration);
 
+/// What makes two budgets the same one.
+type BudgetIdentity<'p> = (&'p str, Unit, Period);
+
 /// The scopes of a policy while it is read.
 pub(super) struct Scopes<'p> {
     list: Vec<Scope>,
     cores: usize,
-    before: HashMap<Identity<'p>, &'p Arc<Pool>>,
+    calendar: Arc<Calendar>,
+    pools: HashMap<Identity<'p>, &'p Arc<Pool>>,
+    funds: HashMap<BudgetIdentity<'p>, &'p Arc<Fund>>,
 }
 
 impl<'p> Scopes<'p> {
-    pub(super) fn new(cores: usize, previous: Option<&'p Policy>) -> Self {
+    pub(super) fn new(cores: usize, calendar: Calendar, previous: Option<&'p Policy>) -> Self {
         let scopes = previous.map_or(&[][..], |policy| &policy.scopes);
-        let before = scopes.iter().flat_map(|scope| {
+        let pools = scopes.iter().flat_map(|scope| {
             let same = |limit: &'p Limit| ((&*scope.name, limit.kind, limit.period), &limit.pool);
             scope.limits.iter().map(same)
         });
-        Self { list: Vec::new(), cores, before: before.collect() }
+        let funds = scopes.iter().flat_map(|scope| {
+            let same =
+                |budget: &'p Budget| ((&*scope.name, budget.unit, budget.period), &budget.fund);
+            scope.budgets.iter().map(same)
+        });
+        Self {
+            list: Vec::new(),
+            cores,
+            calendar: Arc::new(calendar),
+            pools: pools.collect(),
+            funds: funds.collect(),
+        }
     }
 
     /// Reads `limits` of a section; `None` when it has none.
@@ -41,33 +61,30 @@ impl<'p> Scopes<'p> {
         section: &Section<'_, '_>,
         name: &str,
     ) -> Option<ScopeIndex> {
-        let mut limits: Vec<Limit> = Vec::new();
-        for word in section.texts("limits")? {
-            let amount = match units::limit(word.text) {
-                Ok(amount) => amount,
-                Err(error) => {
-                    reader.wrong(&word.span, error.reason, error.help);
-                    continue;
-                }
+        let mut scope = Scope { name: name.into(), limits: Vec::new(), budgets: Vec::new() };
+        for entry in section.limits("limits")? {
+            let (word, table) = match entry {
+                Entry::Text(word) => (word, None),
+                Entry::Table(table) => match table.text("limit") {
+                    Some(word) => (word, Some(table)),
+                    None => {
+                        if table.given("limit").is_none() {
+                            table.missing("limit");
+                        }
+                        continue;
+                    }
+                },
             };
-            let same = |limit: &&Limit| (limit.kind, limit.period) == (amount.kind, amount.period);
-            if let Some(other) = limits.iter().find(same) {
-                let reason = format!("`{}` limits the same as `{}`", word.text, other.text);
-                reader.wrong(&word.span, reason, "keep the one that is meant");
-                continue;
+            match units::limit(word.text) {
+                Ok(Written::Rate(amount)) => self.limit(reader, &mut scope, &word, amount, table),
+                Ok(Written::Budget(sum)) => self.budget(reader, &mut scope, &word, sum, table),
+                Err(error) => reader.wrong(&word.span, error.reason, error.help),
             }
-            limits.push(Limit {
-                kind: amount.kind,
-                amount: amount.amount,
-                period: amount.period,
-                text: word.text.into(),
-                pool: self.pool(name, amount),
-            });
         }
-        if limits.is_empty() {
+        if scope.limits.is_empty() && scope.budgets.is_empty() {
             return None;
         }
-        self.list.push(Scope { name: name.into(), limits });
+        self.list.push(scope);
         Some(self.list.len() - 1)
     }
 
@@ -75,15 +92,60 @@ impl<'p> Scopes<'p> {
         self.list
     }
 
-    fn pool(&self, scope: &str, amount: units::Amount) -> Arc<Pool> {
-        match self.before.get(&(scope, amount.kind, amount.period)) {
-            Some(pool) => Arc::clone(pool),
-            None => {
-                let period = nanos(amount.period);
-                Arc::new(Pool::new(amount.kind, amount.amount, period, self.cores))
-            }
+    fn limit(
+        &self,
+        reader: &Reader<'_>,
+        scope: &mut Scope,
+        word: &Word<'_>,
+        amount: units::Amount,
+        table: Option<Section<'_, '_>>,
+    ) {
+        let (kind, period) = (amount.kind, amount.period);
+        let same = |limit: &&Limit| (limit.kind, limit.period) == (kind, period);
+        if let Some(other) = scope.limits.iter().find(same) {
+            return twice(reader, word, &other.text);
         }
+        table.iter().for_each(|table| budgets::refuse_terms(reader, table, word));
+        let pool = match self.pools.get(&(&*scope.name, kind, period)) {
+            Some(pool) => Arc::clone(pool),
+            None => Arc::new(Pool::new(kind, amount.amount, nanos(period), self.cores)),
+        };
+        let text = word.text.into();
+        scope.limits.push(Limit { kind, amount: amount.amount, period, text, pool });
     }
+
+    fn budget(
+        &self,
+        reader: &Reader<'_>,
+        scope: &mut Scope,
+        word: &Word<'_>,
+        sum: Sum,
+        table: Option<Section<'_, '_>>,
+    ) {
+        let Sum { unit, amount: limit, period } = sum;
+        let same = |budget: &&Budget| (budget.unit, budget.period) == (unit, period);
+        if let Some(other) = scope.budgets.iter().find(same) {
+            return twice(reader, word, &other.text);
+        }
+        let fund = match self.funds.get(&(&*scope.name, unit, period)) {
+            Some(fund) => Arc::clone(fund),
+            None => Arc::new(Fund::new(period, limit, self.cores, false)),
+        };
+        let calendar = Arc::clone(&self.calendar);
+        let text = word.text.into();
+        let (raise, is_soft, warn_at) = (None, false, Vec::new());
+        let mut budget =
+            Budget { unit, period, calendar, limit, raise, is_soft, warn_at, text, fund };
+        if let Some(table) = table {
+            budgets::terms(reader, &table, &mut budget);
+        }
+        scope.budgets.push(budget);
+    }
+}
+
+fn twice(reader: &Reader<'_>, word: &Word<'_>, other: &str) {
+    let reason = format!("`{}` limits the same as `{other}`", word.text);
+    reader.wrong(&word.span, reason, "keep the one that is meant");
 }
 
 /// Reads `models` of a section as permission; `None` when it allows everything.

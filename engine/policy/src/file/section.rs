@@ -123,22 +123,36 @@ impl<'r, 'd> Section<'r, 'd> {
     /// A list of tables, or of texts that stand for one.
     pub(crate) fn rows(&self, key: &str) -> Vec<Entry<'r, 'd>> {
         let at = format!("{}[]", reference::join(self.keys.path, key));
-        let path = format!("{}[]", reference::join(&self.path, key));
         let Some(value) = self.value(key) else { return Vec::new() };
-        let DeValue::Array(list) = value.get_ref() else {
-            return self.mismatch(key, value).unwrap_or_default();
-        };
+        match value.get_ref() {
+            DeValue::Array(list) => self.list(key, &at, list),
+            _ => self.mismatch(key, value).unwrap_or_default(),
+        }
+    }
+
+    /// A limit or a list of limits: texts, or tables with the keys that every such list has; `None` when it is not there.
+    pub(crate) fn limits(&self, key: &str) -> Option<Vec<Entry<'r, 'd>>> {
+        let value = self.value(key)?;
+        match value.get_ref() {
+            DeValue::Array(list) => Some(self.list(key, "….limits[]", list)),
+            _ => self.word(key, value).map(|word| vec![Entry::Text(word)]),
+        }
+    }
+
+    fn list(&self, key: &str, at: &str, list: &'d [Value<'d>]) -> Vec<Entry<'r, 'd>> {
+        let path = format!("{}[]", reference::join(&self.path, key));
         let entry = |value: &'d Value<'d>| match value.get_ref() {
             DeValue::Table(table) => Some(Entry::Table(Self::open(
                 self.reader,
-                &at,
+                at,
                 path.clone(),
                 value.span(),
                 Some(table),
             ))),
             DeValue::String(text) => Some(Entry::Text(Word { text, span: value.span() })),
             other => {
-                let reason = format!("an entry of {key} must be a table, not {}", a(other));
+                let what = if at.starts_with('…') { "a text or a table" } else { "a table" };
+                let reason = format!("an entry of {key} must be {what}, not {}", a(other));
                 self.reader.wrong(&value.span(), reason, "");
                 None
             }

@@ -6,7 +6,7 @@ use super::{Reader, Span, Word, section::Section};
 use crate::{
     health::BreakerSettings,
     policy::{
-        AccessLog, DriverWish, LogLevel, Retries, Server, ServerDeadlines, ServerTls,
+        AccessLog, DriverWish, Ledger, LogLevel, Retries, Server, ServerDeadlines, ServerTls,
         UnknownResponses, Unpriced,
     },
 };
@@ -55,6 +55,15 @@ pub(super) fn read(reader: &Reader<'_>, section: &Section<'_, '_>) -> Server {
             _ => Unpriced::Refuse,
         },
         price_catalogue: section.text("price_catalogue").map(|word| word.text.into()),
+    }
+}
+
+/// Reads `[ledger]`.
+pub(super) fn ledger(section: &Section<'_, '_>) -> Ledger {
+    match section.text("dir") {
+        None => Ledger::Auto,
+        Some(word) if word.text == "off" => Ledger::Off,
+        Some(word) => Ledger::At(PathBuf::from(word.text)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Key, Kind, Section, prices};
+use super::{Key, Kind, Section, money, prices};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -15,11 +15,11 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 const LIMITS: Key = key(
     "limits",
-    Kind::Texts,
+    Kind::Limits,
     "",
-    "[\"600 requests/min\", \"2M tokens/min\", \"40 concurrent\"]",
-    "what everybody in it may use together: requests or tokens in a period of at most a day, \
-     requests at a time",
+    "[\"$500/month\", \"600 requests/min\", \"2M tokens/min\", \"40 concurrent\"]",
+    "what everybody in it may use together: money, tokens or requests in a window of the calendar or \
+     in all, requests or tokens in any period of at most a day, requests at a time",
 );
 
 const ALLOWED: Key = key(
@@ -78,52 +78,18 @@ pub const SECTIONS: &[Section] = &[
             named("models", "names that clients ask for"),
             table("retries", "what is tried again"),
             table("breaker", "when a target counts as down"),
+            table("budgets", "whose calendar budgets go by"),
             table("organisation", "everybody together"),
             named("teams", "who pays"),
             rows("keys", "who may call"),
+            table("ledger", "where what requests cost is written down"),
             table("attribution", "whom and what a request is for, as its client says"),
             named("prices", "what models cost, beside or instead of the catalogue"),
             named("currencies", "what other currencies than the dollar are worth"),
         ],
     },
-    Section {
-        path: "attribution",
-        help: "whom and what a request is for, as its client says",
-        keys: &[
-            key(
-                "user",
-                Kind::Texts,
-                "",
-                "[\"header:x-user\", \"body:user\"]",
-                "where the end user's name is read: header:NAME or body:MEMBER.MEMBER, the first that \
-                 says something; left out: the head fields of Faregate, LiteLLM and Helicone, then \
-                 safety_identifier, user and metadata.user_id of the body",
-            ),
-            key(
-                "session",
-                Kind::Texts,
-                "",
-                "\"header:x-session-id\"",
-                "where the session's name is read; left out: the head fields of Faregate, LiteLLM, \
-                 Bifrost, Helicone, Claude Code and Codex, session_id and prompt_cache_key of the body",
-            ),
-            key(
-                "tags",
-                Kind::TextsByName,
-                "",
-                "{ feature = \"header:x-feature\", env = \"body:metadata.env\" }",
-                "tags and where each is read",
-            ),
-            key(
-                "conventions",
-                Kind::Flag,
-                "true",
-                "false",
-                "whether x-faregate-tags, x-litellm-tags, x-bf-dim-*, helicone-property-*, \
-                 x-portkey-metadata, cf-aig-metadata and the members of metadata make tags, too",
-            ),
-        ],
-    },
+    money::LEDGER,
+    money::ATTRIBUTION,
     Section {
         path: "server",
         help: "where Faregate listens and what it allows a client",
@@ -607,6 +573,9 @@ pub const SECTIONS: &[Section] = &[
             key("open_max", duration(HOUR), "1m", "\"1m\"", "the longest time until a probe"),
         ],
     },
+    money::BUDGETS,
+    money::LIMIT,
+    money::RAISE,
     Section {
         path: "organisation",
         help: "everybody together",
@@ -681,11 +650,11 @@ pub(super) const fn key(
     Key { name, kind, default, example, help }
 }
 
-const fn table(name: &'static str, help: &'static str) -> Key {
+pub(super) const fn table(name: &'static str, help: &'static str) -> Key {
     key(name, Kind::Table, "", "", help)
 }
 
-const fn named(name: &'static str, help: &'static str) -> Key {
+pub(super) const fn named(name: &'static str, help: &'static str) -> Key {
     key(name, Kind::Named, "", "", help)
 }
 
@@ -693,6 +662,6 @@ pub(super) const fn rows(name: &'static str, help: &'static str) -> Key {
     key(name, Kind::Rows, "", "", help)
 }
 
-const fn duration(max: Duration) -> Kind {
+pub(super) const fn duration(max: Duration) -> Kind {
     Kind::Duration(MS, max)
 }

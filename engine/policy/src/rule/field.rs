@@ -12,7 +12,7 @@ pub enum FlagField {
 /// A number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NumberField {
-    /// Tokens that the input has at most, as far as is known.
+    /// Tokens that the input has, about.
     InputTokens,
     /// Messages of the conversation.
     Turns,
@@ -108,7 +108,11 @@ pub const FIELDS: &[Field] = &[
     text("organisation", TextField::Organisation, "the organisation's name"),
     text("model", TextField::Model, "the model that the client asked for"),
     text("surface", TextField::Surface, "what is called: `chat_completions`, `messages`, …"),
-    number("input_tokens", NumberField::InputTokens, "tokens that the input has at most"),
+    number(
+        "input_tokens",
+        NumberField::InputTokens,
+        "tokens of the input, about: a quarter of the body's bytes",
+    ),
     number("turns", NumberField::Turns, "messages of the conversation"),
     flag("tools", FlagField::Tools, "whether the request brings tools"),
     number("tool_count", NumberField::ToolCount, "how many tools it brings"),

@@ -18,13 +18,13 @@ pin = "yes"
 
 [providers.openai]
 api_key = "sk-abc"
-affinity = "prefix"
+hedge = "p95"
 
 [models.default]
 targets = ["opanai/gpt-5", "gpt-5"]
 
 [teams.search]
-limits = ["$500/month", "600 requests"]
+limits = ["$500/moon", "600 requests"]
 models = ["defualt"]
 
 [[keys]]
@@ -62,10 +62,10 @@ p.toml:8:11: a secret does not stand in the policy
   |           ^^^^^^^^
   = help: name the place where it is kept: "env:NAME" or "file:/run/secrets/name"
 
-p.toml:9:1: `affinity` is not part of this version
+p.toml:9:1: `hedge` is not part of this version
   |
-9 | affinity = "prefix"
-  | ^^^^^^^^
+9 | hedge = "p95"
+  | ^^^^^
   = help: take it out: it would have no effect
 
 p.toml:12:12: there is no provider `opanai`
@@ -80,17 +80,17 @@ p.toml:12:28: `gpt-5` does not name a provider
    |                            ^^^^^^^
    = help: a target is provider/model: "openai/gpt-5"
 
-p.toml:15:11: `$500/month` limits money, which this version does not enforce
+p.toml:15:11: `moon` is no period of a budget of money
    |
-15 | limits = ["$500/month", "600 requests"]
-   |           ^^^^^^^^^^^^
-   = help: limit requests, tokens or concurrency instead: "600 requests/min", "2M tokens/day"
+15 | limits = ["$500/moon", "600 requests"]
+   |           ^^^^^^^^^^^
+   = help: a budget of money is by hour, day, week, month, quarter or year, or a total: "$500/month", "$0.50/day", "$20 total"
 
-p.toml:15:25: `600 requests` does not say in what time
+p.toml:15:24: `600 requests` does not say in what time
    |
-15 | limits = ["$500/month", "600 requests"]
-   |                         ^^^^^^^^^^^^^^
-   = help: a period is s, min, h or day: "600 requests/min", "2M tokens/day"
+15 | limits = ["$500/moon", "600 requests"]
+   |                        ^^^^^^^^^^^^^^
+   = help: a period is s, min, h, day, week, month, quarter or year: "600 requests/min", "2M tokens/day"; or a sum for ever: "1G tokens total"
 
 p.toml:16:11: nothing answers to model `defualt`
    |

@@ -48,6 +48,12 @@ fn the_example_has_every_key_of_the_reference() {
 /// Whether a value has something at a path of the reference.
 fn has(value: &DeValue<'_>, path: &[&str]) -> bool {
     let Some((&name, rest)) = path.split_first() else { return true };
+    if name == "…" {
+        let below = |value: &DeValue<'_>| has(value, path);
+        return has(value, rest)
+            || value.as_table().is_some_and(|t| t.iter().any(|(_, v)| below(v.get_ref())))
+            || value.as_array().is_some_and(|list| list.iter().any(|v| below(v.get_ref())));
+    }
     let Some(table) = value.as_table() else { return false };
     if name == "*" {
         return table.iter().any(|(_, value)| has(value.get_ref(), rest));

@@ -4,7 +4,10 @@ use faregate_adapters::chat::Usage;
 use faregate_price::{Catalogue, Circumstances, Class, NanoUsd, Service, Unit, Units};
 
 use super::{reasons, right, warnings};
-use crate::policy::{Policy, Unpriced};
+use crate::{
+    policy::{Policy, Unpriced},
+    prices::PriceCache,
+};
 
 const M: u64 = 1_000_000;
 
@@ -136,6 +139,26 @@ fn another_catalogue_takes_the_place_of_the_built_in_one() {
     );
     let error = found.use_catalogue(catalogue).unwrap_err();
     assert_eq!(error, "prices.\"fleet/x\": the catalogue of 2027-01-01 has no `openai/gpt-4o`");
+}
+
+#[test]
+fn what_a_core_remembers_is_what_the_policy_says() {
+    let first = policy("[prices.\"openai/gpt-5-mini\"]\ninput = \"$1/M\"\noutput = \"$1/M\"\n");
+    let second = policy("");
+    let mut cache = PriceCache::default();
+    let any = first.targets.iter().position(|target| &*target.name == "openai/*").unwrap();
+    for (policy, generation) in [(&first, 1), (&second, 2), (&first, 3)] {
+        for model in ["gpt-5-mini", "gpt-4o", "gpt-99", "gpt-5-mini", "gpt-99"] {
+            let direct = policy.price(any, model);
+            assert_eq!(cache.price((policy, generation), any, model), direct, "{model}");
+        }
+        let fixed = policy.price(0, "qwen");
+        assert_eq!(cache.price((policy, generation), 0, "qwen"), fixed);
+    }
+    for number in 0..3000 {
+        assert_eq!(cache.price((&first, 3), any, &format!("no-{number}")), None);
+    }
+    assert!(cache.price((&first, 3), any, "gpt-4o").is_some());
 }
 
 #[test]

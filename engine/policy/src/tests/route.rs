@@ -20,6 +20,9 @@ fn rules_of_a_model_are_read() {
     let read: Vec<_> =
         branches.iter().map(|b| (b.when.as_ref().map(crate::rule::Rule::text), &*b.to)).collect();
     assert_eq!(read, [(Some("tools"), "dear"), (None, "cheap")]);
+    let branching =
+        ["auto", "default", "unknown", "cheap", "a/z"].map(|name| policy.models.may_branch(name));
+    assert_eq!(branching, [true, true, true, false, false]);
     assert_eq!(
         warnings(&format!("{MODELS}[models.alias]\nroute = [{{ use = \"a/z\" }}]\n")).len(),
         1

@@ -4,6 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{read, reasons, right, warnings};
 use crate::{
+    Wall,
+    budget::{Period, Unit},
     caller::Caller,
     models::Strategy,
     policy::{AccessLog, HeaderValue, LimitKind, Policy, Scheme, Secret},
@@ -25,11 +27,16 @@ const WHOLE: &[Table] = &[
     ("models.*.cache", "[models.default.cache]", &["prompt = \"auto\""]),
     ("models.*.route[]", "[[models.auto.route]]", &["use = \"default\"", "when = \"tools\""]),
     ("models.*.route[]", "[[models.auto.route]]", &["use = \"default\""]),
+    ("attribution", "[attribution]", &[]),
+    ("ledger", "[ledger]", &[]),
     ("retries", "[retries]", &[]),
     ("breaker", "[breaker]", &[]),
+    ("budgets", "[budgets]", &[]),
     ("organisation", "[organisation]", &[]),
     ("teams.*", "[teams.search]", &[]),
     ("teams.*", "[teams.public]", &[]),
+    ("….limits[]", "[[teams.paying.limits]]", &["limit = \"$1/day\""]),
+    ("….limits[].raise", "[teams.paying.limits.raise]", &["to = \"$900\"", "until = 2027-01-01"]),
     ("teams.*.projects.*", "[teams.search.projects.ranking]", &[]),
     ("teams.*.projects.*.agents.*", "[teams.search.projects.ranking.agents.crawler]", &[]),
     (
@@ -331,6 +338,100 @@ fn a_reload_keeps_what_is_counted_where_it_is() {
 }
 
 #[test]
+fn budgets_say_what_they_are_of_and_whose_calendar_they_go_by() {
+    let text = format!(
+        "{OPENAI}[budgets]\ntimezone = \"Europe/Berlin\"\nfiscal_year_start = \"april\"\n[teams.t]\n\
+         limits = [\"$2,000/month\", \"4 concurrent\", {{ limit = \"$150/day\", soft = true, timezone = \"UTC\", \
+         warn_at = [\"80%\", \"50%\"], raise = {{ to = \"$200\", until = 2026-12-01 }} }}, \
+         \"1G tokens total\"]\n[organisation]\nlimits = \"$9k/year\"\n{}",
+        key("k", '1', "team = \"t\"\n")
+    );
+    let policy = right(&text);
+    let scopes = &caller(&policy, "k").scopes;
+    let [year] = &policy.scopes[scopes[0]].budgets[..] else { panic!("one") };
+    assert_eq!(
+        (year.unit, year.period, year.limit),
+        (Unit::Money, Period::Year, 9_000_000_000_000)
+    );
+    let day = 86_400_000_000_000;
+    let november = Wall(20_782 * day);
+    // From the first of April in Berlin, where it is summer.
+    let april = Wall(20_544 * day - 7_200_000_000_000);
+    assert_eq!(year.level(november).window.start, april);
+    let team = &policy.scopes[scopes[1]];
+    let [month, daily, tokens] = &team.budgets[..] else { panic!("three") };
+    assert_eq!((&*team.name, team.limits.len(), &*month.text), ("team/t", 1, "$2,000/month"));
+    assert_eq!((month.calendar.zone(), daily.calendar.zone()), ("Europe/Berlin", "UTC"));
+    assert!(daily.is_soft && !month.is_soft);
+    assert_eq!(daily.warn_at, [50, 80]);
+    assert_eq!(daily.raise.map(|raise| raise.to), Some(200_000_000_000));
+    assert_eq!((tokens.unit, tokens.period), (Unit::Tokens, Period::Total));
+    // Terms hold once the policy is in force.
+    assert_eq!(daily.level(november).limit, 150_000_000_000);
+    policy.take_effect();
+    assert_eq!(daily.level(november).limit, 200_000_000_000);
+    assert_eq!(policy.budgets().count(), 4);
+}
+
+#[test]
+fn a_reload_keeps_what_is_spent_where_it_is() {
+    let text = |limit: &str| {
+        format!("{OPENAI}[teams.t]\nlimits = [\"{limit}\"]\n[teams.u]\nlimits = [\"$5/day\"]\n")
+    };
+    let before = right(&text("$5/day"));
+    let after = Policy::compile(&text("$7/day"), "p.toml", 2, Some(&before)).unwrap();
+    let fund = |policy: &Policy, scope: usize| Arc::clone(&policy.scopes[scope].budgets[0].fund);
+    assert!(Arc::ptr_eq(&fund(&before, 0), &fund(&after, 0)));
+    assert!(!Arc::ptr_eq(&fund(&after, 0), &fund(&after, 1)));
+    after.take_effect();
+    assert_eq!(before.scopes[0].budgets[0].level(Wall(1)).limit, 7_000_000_000);
+    let monthly = Policy::compile(&text("$5/month"), "p.toml", 2, Some(&before)).unwrap();
+    assert!(!Arc::ptr_eq(&fund(&before, 0), &fund(&monthly, 0)));
+}
+
+#[test]
+fn what_is_wrong_with_a_budget_is_said() {
+    for (limits, expected) in [
+        ("[{ soft = true }]", "this entry of `teams.t.limits` has no limit"),
+        ("[{ limit = \"$5\" }]", "`$5` does not say for how long"),
+        ("[5]", "an entry of limits must be a text or a table, not an integer"),
+        (
+            "[{ limit = \"5 requests/s\", soft = true }]",
+            "`5 requests/s` is no budget, so soft means nothing to it",
+        ),
+        (
+            "[{ limit = \"$5/day\", timezone = \"Europe/Berlim\" }]",
+            "there is no zone `Europe/Berlim`",
+        ),
+        ("[{ limit = \"$5/day\", warn_at = \"0%\" }]", "`0%` is no share to warn at"),
+        (
+            "[{ limit = \"$5/day\", raise = { to = \"$5\", until = 2027-01-01 } }]",
+            "`$5` is no more than `$5/day`",
+        ),
+        (
+            "[{ limit = \"$5/day\", raise = { to = \"6 tokens\", until = 2027-01-01 } }]",
+            "`6 tokens` is no amount of money",
+        ),
+        (
+            "[{ limit = \"$5/day\", raise = { to = \"$6\", until = \"soon\" } }]",
+            "`soon` is no moment",
+        ),
+        (
+            "[{ limit = \"$5/day\", raise = { to = \"$6\" } }]",
+            "`teams.t.limits[].raise` has no until",
+        ),
+        (
+            "[{ limit = \"$5/day\", hard = true }]",
+            "unknown key `hard` in this entry of `teams.t.limits`",
+        ),
+    ] {
+        let found = reasons(&format!("{OPENAI}[teams.t]\nlimits = {limits}\n"));
+        assert_eq!(found.len(), 1, "{limits}: {found:?}");
+        assert!(found[0].contains(expected), "{limits}: {found:?}");
+    }
+}
+
+#[test]
 fn what_contradicts_itself_is_refused() {
     for (text, expected) in [
         (
@@ -370,6 +471,7 @@ fn what_contradicts_itself_is_refused() {
             "[teams.t]\nlimits = [\"5 requests/min\", \"6 requests/m\"]",
             "2: `6 requests/m` limits the same as `5 requests/min`",
         ),
+        ("[teams.t]\nlimits = [\"$5/day\", \"$6/d\"]", "2: `$6/d` limits the same as `$5/day`"),
         ("[teams.t]\nmodels = []", "2: an empty list allows no model"),
         ("[models.m]\ntargets = []", "2: `models.m` has nowhere to go"),
         ("[models.m]\n", "1: `models.m` has no targets"),
@@ -424,7 +526,7 @@ fn a_policy_is_described_in_a_few_lines() {
         "providers  4: openai, bedrock, vertex, fleet\n\
          models     4: default, split, auto, gpt-*\n\
          keys       1; callers without a key are served\n\
-         limits     10 in 6: organisation, team/public, team/search, project/search/ranking, \
+         limits     14 in 6: organisation, team/public, team/search, project/search/ranking, \
          agent/search/ranking/crawler, key/search-ci\n\
          listens    127.0.0.1:4000 by TLS, admin 127.0.0.1:4001\n\
          access log stdout; a request may take 10m"

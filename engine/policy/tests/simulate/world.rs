@@ -29,6 +29,14 @@ targets = ["a/x", "b/x", "c/x"]
 [models.split]
 strategy = "weighted"
 targets = [{ target = "b/x", weight = 3 }, { target = "c/x", weight = 1 }]
+[models.quick]
+strategy = "latency"
+targets = ["a/x", "b/x"]
+[models.calm]
+strategy = "load"
+targets = ["b/x", "c/x", "a/x"]
+[models.auto]
+route = [{ when = "not healthy('a/x')", use = "calm" }, { use = "quick" }]
 [models.single]
 targets = ["a/x"]
 [organisation]
@@ -164,7 +172,7 @@ impl World {
             effects: 0,
             struck: false,
             always_failing: None,
-            models: &["ordered", "ordered", "split", "single", "a/other"],
+            models: &["ordered", "ordered", "split", "single", "auto", "calm", "a/other"],
             begun: 0,
             retries: 0,
             told: BTreeMap::new(),

@@ -172,3 +172,23 @@ fn of_two_entries_the_preferred_list_counts_and_then_the_dearer_one() {
     let rate = found.get("a/b").unwrap().price.tiers()[0];
     assert_eq!((rate.service, rate.rate(Class::Output)), (Service::Standard, 3_000_000));
 }
+
+#[test]
+fn what_changes_between_catalogues_is_told() {
+    let old = small("a/a\tl\ti1 o2\na/b\tl\ti1 o2\na/c\tl\ti1 o2\na/d\tl\ti1 o2\na/e\tl\ti1 o2");
+    let new = small(
+        "a/a\tm\ti1 o2\na/b\tl\ti1 o3\na/c\tl\ti0.5 o2\na/d\tl\ti2 o1\na/f\tl\ti1 o2 @us=1.1",
+    );
+    let told: Vec<_> = old.changes(&new).iter().map(|c| (c.name, c.drift)).collect();
+    let expected = [
+        ("a/b", Drift::Dearer),
+        ("a/c", Drift::Cheaper),
+        ("a/d", Drift::Changed),
+        ("a/e", Drift::Gone),
+        ("a/f", Drift::Added),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(new.changes(&new), []);
+    let again = Catalogue::write(&old.origin(), old.entries().collect());
+    assert_eq!(again, format!("{}\n", old.text));
+}

@@ -177,6 +177,30 @@ fn the_cache_saves_the_difference() {
 }
 
 #[test]
+fn an_ask_without_a_number_of_answers_is_for_one() {
+    let ask = Ask { input: M / 10, output: M, ..Ask::default() };
+    assert_eq!(gpt().worst_case(&ask).unwrap().to_string(), "$30.50");
+    assert_eq!(gpt().worst_case(&Ask { answers: 3, ..ask }).unwrap().to_string(), "$90.50");
+    let any = Ask { services: Services::default().or(Service::Priority), ..ask };
+    assert_eq!(gpt().worst_case(&any).unwrap().to_string(), "$76.25");
+    let writes = Ask { cache_writes: CacheWrites::Long, ..ask };
+    assert_eq!(claude().worst_case(&ask).unwrap().to_string(), "$20.40");
+    assert_eq!(claude().worst_case(&writes).unwrap().to_string(), "$20.80");
+    let fast = Ask { services: Services::only(Service::Ultrafast), ..ask };
+    assert_eq!(gpt().worst_case(&fast), Err(NoPrice::Service(Service::Ultrafast)));
+}
+
+#[test]
+fn services_are_understood_in_every_dialect() {
+    let named = ["default", "auto", "standard_only", "", "batch", "FLEX", "priority", "fast"]
+        .map(Service::named);
+    let standard = Service::Standard;
+    let others = [Service::Batch, Service::Flex, Service::Priority, Service::Fast];
+    assert_eq!(named[..4], [standard; 4]);
+    assert_eq!(named[4..], others);
+}
+
+#[test]
 fn nothing_priced_is_no_price() {
     assert_eq!(Draft::default().finish(), None);
     let mut draft = Draft::default();
@@ -216,6 +240,52 @@ prop_compose! {
         let [input, cache_read, cache_write, cache_write_long, output, reasoning, audio_input, audio_output] = counts;
         Usage { input, cache_read, cache_write, cache_write_long, output, reasoning, audio_input, audio_output }
     }
+}
+
+/// What `usage` costs, and the most that a request can which may just use it.
+fn both(price: &Price, usage: &Usage, at: &Circumstances) -> Result<(NanoUsd, NanoUsd), NoPrice> {
+    let ask = Ask {
+        input: usage.total_input(),
+        output: usage.total_output(),
+        answers: 1,
+        cache_writes: CacheWrites::Long,
+        audio_input: true,
+        audio_output: true,
+        services: Services::only(at.service),
+        region: at.region,
+        units: at.units,
+    };
+    Ok((price.cost(usage, at)?, price.worst_case(&ask)?))
+}
+
+#[test]
+fn no_price_of_the_catalogue_costs_more_than_its_worst_case() {
+    let catalogue = crate::Catalogue::built_in();
+    let counts = |input, cached, written, output| Usage {
+        input,
+        cache_read: cached,
+        cache_write: written,
+        cache_write_long: written,
+        output,
+        reasoning: output / 2,
+        ..Usage::default()
+    };
+    let usages =
+        [counts(1000, 0, 0, 500), counts(50, 150_000, 10, 7), counts(9, 400_000, 90_000, 9000)];
+    let (mut count, mut services) = (0, 0);
+    for found in catalogue.iter() {
+        for service in Service::ALL {
+            for usage in &usages {
+                let at = Circumstances { service, region: Region::Any, units: Units::default() };
+                let Ok((cost, worst)) = both(&found.price, usage, &at) else { continue };
+                assert!(cost <= worst, "{} {service:?}: {cost} > {worst}", found.name);
+                assert!(cost > NanoUsd::ZERO || found.price.is_free(), "{} is free", found.name);
+                count += 1;
+                services += usize::from(service > Service::Flex);
+            }
+        }
+    }
+    assert!(count > 60_000 && services > 1000, "{count}, {services}");
 }
 
 proptest! {

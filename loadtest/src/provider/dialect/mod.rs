@@ -7,6 +7,7 @@
 
 pub(crate) mod anthropic;
 pub(crate) mod chat;
+pub(crate) mod cloud;
 pub(crate) mod converse;
 pub(crate) mod frame;
 pub(crate) mod gemini;
@@ -15,6 +16,7 @@ pub(crate) mod plan;
 pub(crate) mod responses;
 mod sample;
 mod seal;
+pub(crate) mod servers;
 pub(crate) mod shape;
 pub(crate) mod words;
 
@@ -39,6 +41,10 @@ pub enum Dialect {
     Gemini,
     /// Bedrock's Converse.
     Converse,
+    /// Anthropic's messages in Bedrock's InvokeModel.
+    Invoke,
+    /// Anthropic's messages on Vertex AI.
+    RawPredict,
 }
 
 /// What a path offers.
@@ -83,6 +89,7 @@ impl Dialect {
     /// The dialect of a request: told by its path and, for the paths that several share, by what
     /// only the clients of one send.
     pub(crate) fn of(target: &str, is_anthropic: bool, is_google: bool) -> Dialect {
+        let target = cloud::behind_azure(target).unwrap_or(target);
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let under = |prefix: &str| {
             path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -94,7 +101,13 @@ impl Dialect {
             return Dialect::Responses;
         }
         if path.starts_with("/model/") {
-            return Dialect::Converse;
+            return match path.rsplit('/').next() {
+                Some("invoke" | "invoke-with-response-stream") => Dialect::Invoke,
+                _ => Dialect::Converse,
+            };
+        }
+        if cloud::vertex_publisher(path) == Some("anthropic") {
+            return Dialect::RawPredict;
         }
         let of_models = under("/v1/models");
         if under("/v1beta") || is_vertex(path) || of_models && path.contains(':') {
@@ -127,7 +140,7 @@ impl Dialect {
 
 /// Whether a path is one of Vertex AI's.
 pub(crate) fn is_vertex(path: &str) -> bool {
-    path.starts_with("/v1") && path.contains("/publishers/google/models/")
+    cloud::vertex_publisher(path) == Some("google")
 }
 
 /// The value of `name` in a query.
@@ -187,6 +200,22 @@ impl Route {
                     _ => None,
                 }
             }
+            Dialect::Invoke => {
+                let (model, verb) = path.strip_prefix("/model/")?.rsplit_once('/')?;
+                match verb {
+                    "invoke" => route(Service::Answer, Some(model), None),
+                    _ => route(Service::Answer, Some(model), Some(Format::Frames)),
+                }
+            }
+            Dialect::RawPredict => {
+                let (model, verb) = path.rsplit_once("/models/")?.1.rsplit_once(':')?;
+                match verb {
+                    "rawPredict" if model == "count-tokens" => route(Service::Count, None, None),
+                    "rawPredict" => route(Service::Answer, Some(model), None),
+                    "streamRawPredict" => route(Service::Answer, Some(model), Some(Format::Sse)),
+                    _ => None,
+                }
+            }
             Dialect::Gemini => {
                 if get {
                     return route(Service::Models, model_of(path), None);
@@ -215,6 +244,10 @@ impl Route {
     ) -> Result<Question, Refusal> {
         match self.dialect {
             Dialect::Anthropic => anthropic::read(self.service, fields, members),
+            Dialect::Invoke | Dialect::RawPredict => {
+                let members = cloud::unwrapped(self, fields, members)?;
+                anthropic::read_body(self.service, fields, &members)
+            }
             Dialect::Gemini => {
                 gemini::read(self.service, self.model.as_deref().unwrap_or(""), members)
             }
@@ -227,7 +260,9 @@ impl Route {
     /// The whole answer.
     pub(crate) fn whole(&self, question: &Question, plan: &Plan) -> Value {
         match self.dialect {
-            Dialect::Anthropic => anthropic::answer::whole(question, plan),
+            Dialect::Anthropic | Dialect::Invoke | Dialect::RawPredict => {
+                anthropic::answer::whole(question, plan)
+            }
             Dialect::Gemini => gemini::answer::whole(question, plan),
             Dialect::Responses => responses::answer::whole(question, plan),
             Dialect::Converse => converse::answer::whole(question, plan),
@@ -238,9 +273,13 @@ impl Route {
     /// The answer as events, how they are framed, and the event of a failure between them.
     pub(crate) fn events(&self, question: &Question, plan: &Plan) -> (Format, Vec<Event>, Event) {
         match self.dialect {
-            Dialect::Anthropic => {
+            Dialect::Anthropic | Dialect::RawPredict => {
                 let events = anthropic::answer::events(question, plan);
                 (Format::Sse, events, anthropic::answer::failure())
+            }
+            Dialect::Invoke => {
+                let events = cloud::wrapped(anthropic::answer::events(question, plan));
+                (Format::Frames, events, converse::answer::failure())
             }
             Dialect::Gemini => {
                 let format = self.stream.unwrap_or(Format::SseCrLf);
@@ -299,13 +338,15 @@ impl Route {
     /// The refusal of a model that is not there.
     pub(crate) fn model_unknown(&self, model: &str) -> Refusal {
         let message = match self.dialect {
-            Dialect::Anthropic => format!("model: {model}"),
+            Dialect::Anthropic | Dialect::RawPredict => format!("model: {model}"),
             Dialect::Gemini => format!(
                 "models/{model} is not found for API version v1beta, or is not supported for \
                  generateContent. Call ListModels to see the list of available models and their \
                  supported methods."
             ),
-            Dialect::Converse => "The provided model identifier is invalid.".to_owned(),
+            Dialect::Converse | Dialect::Invoke => {
+                "The provided model identifier is invalid.".to_owned()
+            }
             Dialect::OpenAi | Dialect::Responses => {
                 format!("The requested model '{model}' does not exist.")
             }
@@ -316,12 +357,16 @@ impl Route {
     /// The refusal of a prompt that is too long.
     pub(crate) fn too_long(&self, tokens: u64, most: u64) -> Refusal {
         let message = match self.dialect {
-            Dialect::Anthropic => format!("prompt is too long: {tokens} tokens > {most} maximum"),
+            Dialect::Anthropic | Dialect::RawPredict => {
+                format!("prompt is too long: {tokens} tokens > {most} maximum")
+            }
             Dialect::Gemini => format!(
                 "The input token count ({tokens}) exceeds the maximum number of tokens allowed \
                  ({most})."
             ),
-            Dialect::Converse => "Input is too long for requested model.".to_owned(),
+            Dialect::Converse | Dialect::Invoke => {
+                "Input is too long for requested model.".to_owned()
+            }
             Dialect::OpenAi | Dialect::Responses => {
                 "Your input exceeds the context window of this model. Please adjust your input and \
                  try again."

@@ -2,10 +2,10 @@
 //!
 //! In: a [`Question`], as a dialect has read it, and the script. Out: a [`Plan`], which the dialect
 //! writes down in its own way. The last user turn steers it: `call NAME` and `call A and B` call
-//! tools, `refuse me` refuses, `short please` stops at the limit, a tool's result is quoted, images
+//! tools, `call NAME with {"a": 1}` says with what, `refuse me` refuses, `short please` stops at the limit, a tool's result is quoted, images
 //! are named by their type.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::marked::End;
 use super::sample::sample;
@@ -139,6 +139,14 @@ impl Question {
         Spent { fresh: all - cached, cached, ..Spent::default() }
     }
 
+    /// The arguments that the last turn asks for, in its own words.
+    fn arguments_said(&self) -> Option<Map<String, Value>> {
+        let call = self.said.find("call ")?;
+        let with = call + self.said[call..].find(" with {")? + " with ".len();
+        let mut values = serde_json::Deserializer::from_str(&self.said[with..]).into_iter();
+        values.next()?.ok()
+    }
+
     fn called(&self) -> Vec<&Tool> {
         let find = |name: &str| {
             let same = |tool: &&Tool| plain(&tool.name) == plain(name);
@@ -186,8 +194,15 @@ impl Plan {
             let mut id = Vec::new();
             text::letters(&mut id, text::mix(serial) ^ index as u64, 24);
             let words = text::word(seed, index as u64);
-            let arguments = sample(&tool.schema, words);
-            let arguments = if arguments.is_object() { arguments } else { serde_json::json!({}) };
+            let mut arguments = sample(&tool.schema, words);
+            if !arguments.is_object() {
+                arguments = serde_json::json!({});
+            }
+            if let (0, Some(said), Some(all)) =
+                (index, question.arguments_said(), arguments.as_object_mut())
+            {
+                all.extend(said);
+            }
             Call { name: tool.name.clone(), arguments, id: String::from_utf8_lossy(&id).into() }
         };
         let calls: Vec<Call> = called.iter().enumerate().map(call).collect();
@@ -293,6 +308,13 @@ mod tests {
         let plan = plan(&question("call find"));
         assert_eq!((plan.finish, plan.text.as_str()), (Finish::Calls, "Let me call find."));
         assert!(plan.calls[0].arguments["q"].is_string());
+    }
+
+    #[test]
+    fn the_last_turn_says_with_what_a_tool_is_called() {
+        let plan = plan(&question("now call find with {\"q\": \"a b\", \"n\": 1}, please"));
+        assert_eq!(plan.calls[0].arguments, json!({"q": "a b", "n": 1}));
+        assert_eq!(names(&question("call find with {broken")), ["find"]);
     }
 
     #[test]

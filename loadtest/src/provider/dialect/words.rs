@@ -22,7 +22,9 @@ pub(crate) fn flaw(dialect: Dialect, path: &[Step], flaw: &Flaw<'_>) -> Refusal 
     };
     let place = spell(dialect, path);
     let message = match dialect {
-        Dialect::Anthropic => format!("{place}: {}", anthropic(flaw)),
+        Dialect::Anthropic | Dialect::RawPredict | Dialect::Invoke => {
+            format!("{place}: {}", anthropic(flaw))
+        }
         Dialect::Gemini => gemini(path, &place, flaw),
         Dialect::Converse => converse(path, &place, flaw),
         Dialect::OpenAi | Dialect::Responses => openai(&place, flaw),
@@ -251,9 +253,9 @@ fn got(value: &Value) -> &'static str {
 pub(crate) fn status(dialect: Dialect, reason: Reason) -> u16 {
     match (dialect, reason) {
         (Dialect::Gemini, Reason::KeyWrong) => 400,
-        (Dialect::Gemini | Dialect::Converse, Reason::KeyMissing) => 403,
-        (Dialect::Converse, Reason::KeyWrong) => 403,
-        (Dialect::Converse, Reason::ModelUnknown | Reason::ContentType) => 400,
+        (Dialect::Gemini | Dialect::Converse | Dialect::Invoke, Reason::KeyMissing) => 403,
+        (Dialect::Converse | Dialect::Invoke, Reason::KeyWrong) => 403,
+        (Dialect::Converse | Dialect::Invoke, Reason::ModelUnknown | Reason::ContentType) => 400,
         (Dialect::Gemini | Dialect::Anthropic, Reason::ContentType) => 400,
         (Dialect::Gemini, Reason::MethodWrong) => 404,
         (Dialect::Responses, Reason::ItemUnknown) => 404,
@@ -271,8 +273,14 @@ pub(crate) fn key(dialect: Dialect, reason: Reason) -> Refusal {
              Please use API Key or other form of API consumer identity to call this API."
         }
         (Dialect::Gemini, _) => "API key not valid. Please pass a valid API key.",
-        (Dialect::Converse, Reason::KeyMissing) => "Missing Authentication Token",
-        (Dialect::Converse, _) => "The security token included in the request is invalid.",
+        (Dialect::RawPredict, _) => {
+            "Request had invalid authentication credentials. Expected OAuth 2 access token, login \
+             cookie or other valid authentication credential."
+        }
+        (Dialect::Converse | Dialect::Invoke, Reason::KeyMissing) => "Missing Authentication Token",
+        (Dialect::Converse | Dialect::Invoke, _) => {
+            "The security token included in the request is invalid."
+        }
         (Dialect::OpenAi | Dialect::Responses, Reason::KeyMissing) => {
             "You didn't provide an API key. You need to provide your API key in an Authorization \
              header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
@@ -312,15 +320,17 @@ pub(crate) fn scripted(dialect: Dialect, status: u16, delay: Option<&str>) -> Ve
         return openai_scripted(status);
     }
     let message = match (dialect, status) {
-        (Dialect::Anthropic, 429) => {
+        (Dialect::Anthropic | Dialect::RawPredict, 429) => {
             "This request would exceed the rate limit for your organization."
         }
-        (Dialect::Anthropic, 529) => "Overloaded",
+        (Dialect::Anthropic | Dialect::RawPredict, 529) => "Overloaded",
         (Dialect::Gemini, 429) => {
             "You exceeded your current quota, please check your plan and billing details."
         }
         (Dialect::Gemini, 503) => "The model is overloaded. Please try again later.",
-        (Dialect::Converse, 429) => "Too many requests, please wait before trying again.",
+        (Dialect::Converse | Dialect::Invoke, 429) => {
+            "Too many requests, please wait before trying again."
+        }
         (_, 401 | 403) => return refusal(&key(dialect, Reason::KeyWrong)),
         (_, 500..) => "Internal server error",
         _ => "The request was refused by script",
@@ -347,13 +357,13 @@ fn openai_scripted(status: u16) -> Vec<u8> {
 
 fn error(dialect: Dialect, status: u16, message: &str) -> Vec<u8> {
     let body = match dialect {
-        Dialect::Anthropic => {
+        Dialect::Anthropic | Dialect::RawPredict => {
             let id = format!("req_{:024x}", crate::provider::text::hash(0, message.as_bytes()));
             let error = json!({"type": anthropic_type(status), "message": message});
             json!({"type": "error", "error": error, "request_id": id})
         }
         Dialect::Gemini => google(status, message),
-        Dialect::Converse => json!({"message": message}),
+        Dialect::Converse | Dialect::Invoke => json!({"message": message}),
         Dialect::OpenAi | Dialect::Responses => return openai_scripted(status),
     };
     body.to_string().into_bytes()

@@ -281,7 +281,11 @@ fn other_clouds_name_the_version_and_not_the_model() {
     read.stream = true;
     let (written, _) = written_with(&read, &Terms { quirks: &quirks, ..TERMS });
     assert_eq!(written["anthropic_version"], "vertex-2023-10-16");
-    assert!(written.get("model").is_none() && written.get("stream").is_none());
+    // Vertex passes the body to Anthropic's servers, which look there, whatever the method was.
+    assert!(written.get("model").is_none() && written["stream"] == true);
+    let quirks = Quirks { stream_in_path: true, ..quirks };
+    let (written, _) = written_with(&read, &Terms { quirks: &quirks, ..TERMS });
+    assert!(written.get("stream").is_none());
     let texts = written["messages"].to_string();
     assert!(texts.contains("<system-reminder>") && !texts.contains("\"system\""));
 }

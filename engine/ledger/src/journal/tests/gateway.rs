@@ -150,7 +150,7 @@ impl Gateway {
 
     fn lower(&mut self, scope: usize, is_day: bool) {
         let pool = self.pools.entry((scope, is_day)).or_default();
-        pool.granted = pool.spent;
+        pool.granted = pool.granted.min(pool.spent);
         // From here on the gateway spends no more than it says now.
         pool.floor = pool.floor.min(pool.spent);
         let total = NanoUsd(pool.spent);
@@ -210,6 +210,10 @@ impl Gateway {
             ..Self::row(id, cost)
         };
         self.give_back(cost);
+        // Where nothing is granted, less may be found from here on; where something is, that could still be spent.
+        for pool in self.pools.values_mut().filter(|pool| pool.granted == 0) {
+            pool.floor = pool.floor.saturating_sub(cost);
+        }
         self.sent.insert(id, row.clone());
         self.pending.push(Record::Row(Box::new(row)));
     }
@@ -229,7 +233,8 @@ impl Gateway {
                     Record::Row(row) => {
                         self.acknowledged.insert(row.id, *row);
                     }
-                    Record::Grant(grant) => {
+                    // As the journal's thread tells it: one that is given back in the same batch is none.
+                    Record::Grant(grant) if journal.is_in_force(&grant) => {
                         let scope = SCOPES.iter().position(|name| **name == *grant.scope);
                         let key = (scope.expect("a scope of ours"), grant.window == DAY);
                         let pool = self.pools.entry(key).or_default();

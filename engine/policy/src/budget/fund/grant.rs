@@ -25,7 +25,7 @@ pub struct Grant {
 /// What the journal allows.
 #[derive(Debug)]
 pub(super) struct Durable {
-    is_journaled: bool,
+    is_journaled: AtomicU64,
     /// The window that `granted` is of. Both are written by the thread of the journal alone.
     number: AtomicU64,
     granted: AtomicU64,
@@ -38,7 +38,7 @@ pub(super) struct Durable {
 impl Durable {
     pub(super) fn new(is_journaled: bool) -> Self {
         Self {
-            is_journaled,
+            is_journaled: AtomicU64::new(u64::from(is_journaled)),
             number: AtomicU64::new(0),
             granted: AtomicU64::new(0),
             needed: AtomicU64::new(0),
@@ -48,7 +48,7 @@ impl Durable {
 
     /// Units of window `number` that may be claimed.
     pub(super) fn granted(&self, number: u64) -> u64 {
-        if !self.is_journaled {
+        if self.is_journaled.load(Ordering::Relaxed) == 0 {
             return CLAIMS.max();
         }
         let before = self.number.load(Ordering::Acquire);
@@ -74,11 +74,23 @@ impl Durable {
 }
 
 impl Fund {
+    /// A journal keeps it from now on: nothing is claimed before it has been [granted](Self::grant). To be said before the fund
+    /// is drawn on.
+    pub fn keep_in_journal(&self) {
+        self.durable.is_journaled.store(1, Ordering::Relaxed);
+    }
+
+    /// Whether a journal keeps it.
+    #[must_use]
+    pub fn is_journaled(&self) -> bool {
+        self.durable.is_journaled.load(Ordering::Relaxed) != 0
+    }
+
     /// What the journal should make durable now: what was claimed and some time's use more, less near the limit. `None`: there
     /// is enough. For the one thread that writes the journal, once a round: four rounds' use is asked for.
     #[must_use]
     pub fn asks(&self, now: Wall, calendar: &Calendar) -> Option<Grant> {
-        if !self.durable.is_journaled || self.is_soft() {
+        if !self.is_journaled() || self.is_soft() {
             return None;
         }
         let turn = self.turn(now, calendar);

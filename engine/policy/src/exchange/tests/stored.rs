@@ -30,6 +30,20 @@ fn a_turn_goes_to_the_target_that_made_the_one_before() {
 }
 
 #[test]
+fn rules_lead_back_to_where_the_response_is() {
+    let rules = "[models.far]\ntargets = [\"b/y\"]\n[models.inner]\nroute = [{ use = \"far\" }]\n[models.auto]\n\
+        route = [{ when = \"tools\", use = \"inner\" }, { use = \"one\" }]\n[models.one]";
+    let world = with("[models.one]", rules);
+    assert_eq!(ways(&world, "auto", pin("a", "a/x")).unwrap(), ["a/x"]);
+    assert_eq!(
+        ways(&world, "auto", pin("b", "b/y")).unwrap(),
+        ["b/y"],
+        "though no rule holds that leads there"
+    );
+    assert_eq!(ways(&world, "auto", pin("gone", "")).unwrap_err().fault, Fault::PreviousUnknown);
+}
+
+#[test]
 fn a_failing_target_is_not_replaced_by_one_that_cannot_know_the_response() {
     let world = world();
     let mut exchange = world.admitted(ms(0));

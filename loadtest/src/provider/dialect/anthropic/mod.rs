@@ -26,6 +26,17 @@ pub(crate) fn read(
     Ok(question(members))
 }
 
+/// The same where the head says no version.
+pub(crate) fn read_body(
+    service: Service,
+    fields: &Fields<'_>,
+    members: &Map<String, Value>,
+) -> Result<Question, Refusal> {
+    rules::betas(fields)?;
+    rules::check(service, members)?;
+    Ok(question(members))
+}
+
 fn question(members: &Map<String, Value>) -> Question {
     let text = |name: &str| members.get(name).and_then(Value::as_str).unwrap_or("");
     let mut question = Question {

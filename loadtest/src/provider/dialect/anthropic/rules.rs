@@ -206,16 +206,20 @@ static OUTPUT: Shape = Shape(&[
 static FORMATS: Tags = Tags { member: "type", default: None, shapes: &[("json_schema", &SCHEMA)] };
 static SCHEMA: Shape = Shape(&[must("schema", Kind::Map)]);
 
-/// Judges the fields that the dialect demands.
+/// Judges the fields that the dialect demands, and its betas.
 pub(super) fn head(fields: &Fields<'_>) -> Result<(), Refusal> {
     let wrong = |message: String| Err(refuse(Reason::VersionMissing, "anthropic-version", message));
     match fields.get("anthropic-version") {
-        None => return wrong("anthropic-version: header is required".to_owned()),
+        None => wrong("anthropic-version: header is required".to_owned()),
         Some(version) if !VERSIONS.contains(&version) => {
-            return wrong(format!("anthropic-version: \"{version}\" is not a valid version."));
+            wrong(format!("anthropic-version: \"{version}\" is not a valid version."))
         }
-        Some(_) => {}
+        Some(_) => betas(fields),
     }
+}
+
+/// Judges the betas that are asked for.
+pub(super) fn betas(fields: &Fields<'_>) -> Result<(), Refusal> {
     for flag in fields.get("anthropic-beta").unwrap_or("").split(',').map(str::trim) {
         // `name-2025-05-14`, and `name-20250219`.
         let end = |bytes: usize| flag.get(flag.len().saturating_sub(bytes)..).unwrap_or("");

@@ -1,0 +1,7 @@
+//! Budgets reserved and settled: what money costs a request.
+
+mod measure;
+
+fn main() {
+    measure::group("budget_hold");
+}

@@ -1,0 +1,7 @@
+//! What a policy with rules adds to a request.
+
+mod measure;
+
+fn main() {
+    measure::group("route_rule");
+}

@@ -1,0 +1,204 @@
+//! The books: what every request cost, written down by threads of their own.
+//!
+//! In: one row for each request that a provider may charge for, from any core, without waiting. Out: a journal and a store in
+//! the data folder; budgets as they were before a restart; leave for budgets to be spent, ahead of need. Three threads: the
+//! journal's writer, the *keeper*, who has the journal allow what budgets will need, and the *clerk*, who folds the journal
+//! into the store. None of them is waited for but by a request whose budget the journal has not caught up with.
+
+mod clerk;
+mod folder;
+mod keeper;
+mod row;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{JoinHandle, Thread},
+};
+
+use faregate_ledger::{
+    Row, RowId,
+    journal::{
+        Journal, OpenError, Settings, Start,
+        disk::Files,
+        writer::{Health, Inbox, Writer, WriterSettings},
+    },
+};
+use faregate_policy::Policy;
+
+pub(crate) use folder::default_folder;
+pub(crate) use row::row;
+
+use crate::{clock::Clock, trace::Random, worker::Shared};
+
+/// The journal's folder in the data folder.
+const JOURNAL: &str = "journal";
+
+/// Messages that may wait for the journal before budgets are no longer drawn on.
+const WAITING_MAX: usize = 24 * 1024;
+
+/// The way to the books, for every core.
+pub(crate) struct Books {
+    inbox: Inbox,
+    node: u64,
+    boot: u64,
+    /// The number of the next row.
+    next: AtomicU64,
+    /// Rows that nobody took.
+    lost: AtomicU64,
+    keeper: OnceLock<Thread>,
+}
+
+/// The books, opened; no thread but the writer's runs yet.
+pub(crate) struct Opened {
+    pub(crate) books: Arc<Books>,
+    writer: Writer,
+    data: PathBuf,
+    /// What budgets have spent before, told to each of them.
+    balances: faregate_ledger::journal::Balances,
+}
+
+/// The threads of the books.
+pub(crate) struct Keeping {
+    books: Arc<Books>,
+    writer: Writer,
+    stop: Arc<AtomicBool>,
+    keeper: JoinHandle<()>,
+    clerk: JoinHandle<()>,
+}
+
+impl Books {
+    /// Opens the books in the folder `data`, or begins them. What a process that died left open is charged before this returns.
+    ///
+    /// # Errors
+    ///
+    /// A report for a person.
+    pub(crate) fn open(data: &Path) -> Result<Opened, String> {
+        let folder = data.join(JOURNAL);
+        let failed =
+            |error: &dyn std::fmt::Display| format!("the books in {}: {error}", data.display());
+        let disk = Files::open(&folder).map_err(|error| failed(&error))?;
+        let random = Random::new();
+        let boot = random.next();
+        let start = Start { node: random.next(), boot, at: Clock::start().wall() };
+        let (journal, recovery) = Journal::open(disk, Settings::default(), start).map_err(|error| match error {
+            OpenError::Locked => failed(
+                &"another process has them open; give this one a folder of its own in ledger.dir or FAREGATE_DATA",
+            ),
+            error => failed(&error),
+        })?;
+        if !recovery.was_closed {
+            tracing::warn!(
+                charged = recovery.charged.len(),
+                torn_bytes = recovery.torn,
+                "the last process did not end as it should; what it left open is charged at its most"
+            );
+        }
+        let balances = journal.balances().clone();
+        let writer =
+            Writer::start(journal, WriterSettings::default()).map_err(|error| failed(&error))?;
+        let books = Self {
+            inbox: writer.inbox(),
+            node: recovery.node,
+            boot,
+            next: AtomicU64::new(recovery.first_row),
+            lost: AtomicU64::new(0),
+            keeper: OnceLock::new(),
+        };
+        Ok(Opened { books: Arc::new(books), writer, data: data.to_owned(), balances })
+    }
+
+    /// A name for one row.
+    pub(crate) fn name(&self) -> RowId {
+        RowId {
+            node: self.node,
+            boot: self.boot,
+            number: self.next.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
+    /// Writes a row down, soon.
+    pub(crate) fn submit(&self, row: Box<Row>) {
+        if self.inbox.submit(row).is_err() && self.lost.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::error!(
+                "the journal does not take rows any more: what requests cost is no longer written down"
+            );
+        }
+    }
+
+    /// Whether nothing may be spent that must be written down.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.inbox.health() != Health::Running || self.inbox.waiting() > WAITING_MAX
+    }
+
+    /// Somebody waits for the journal.
+    pub(crate) fn hurry(&self) {
+        if let Some(keeper) = self.keeper.get() {
+            keeper.unpark();
+        }
+    }
+
+    /// Rows that are in no books.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed).saturating_add(self.inbox.refused())
+    }
+
+    /// Why nothing is written down any more, if nothing is.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        match self.inbox.health() {
+            Health::Running | Health::Stopped => None,
+            Health::Full => Some("the journal has reached its size".to_owned()),
+            Health::NoSpace => Some("the disk has no room".to_owned()),
+            Health::Broken => {
+                Some(self.inbox.trouble().unwrap_or("the disk has failed").to_owned())
+            }
+        }
+    }
+}
+
+impl Opened {
+    /// Tells the budgets of the first policy what has been spent before.
+    pub(crate) fn restore(&self, policy: &Policy) {
+        let now = Clock::start().wall();
+        for (scope, budget) in policy.budgets() {
+            keeper::restore(scope, budget, &self.balances, now);
+        }
+    }
+
+    /// Starts the threads.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no thread, or the store cannot be opened.
+    pub(crate) fn keep(self, shared: &Arc<Shared>) -> Result<Keeping, String> {
+        let Self { books, writer, data, .. } = self;
+        let stop = Arc::new(AtomicBool::new(false));
+        let keeper = keeper::start(Arc::clone(&books), Arc::clone(shared), Arc::clone(&stop))
+            .map_err(|error| format!("keeper: {error}"))?;
+        drop(books.keeper.set(keeper.thread().clone()));
+        let clerk = clerk::start(&data, books.node, books.inbox.clone(), Arc::clone(&stop))?;
+        Ok(Keeping { books, writer, stop, keeper, clerk })
+    }
+}
+
+impl Keeping {
+    /// Writes everything down, gives back what was not spent, and ends. No core may be at work any more.
+    pub(crate) fn stop(self, shared: &Shared) {
+        self.stop.store(true, Ordering::Release);
+        self.keeper.thread().unpark();
+        drop(self.keeper.join());
+        let now = shared.clock.wall();
+        let returns = keeper::returns(&shared.live.load().policy, now);
+        if let Err(error) = self.writer.stop(returns, now) {
+            tracing::error!(%error, "the journal did not end as it should; the next start charges what is open");
+        }
+        self.clerk.thread().unpark();
+        drop(self.clerk.join());
+        if self.books.lost() > 0 {
+            tracing::error!(rows = self.books.lost(), "rows that are in no books");
+        }
+    }
+}

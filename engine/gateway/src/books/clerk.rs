@@ -1,0 +1,117 @@
+//! The clerk: folds the journal into the store.
+//!
+//! In: the journal's records, as far as they are durable. Out: rows and sums in the store, and word to the journal which
+//! segments it need not keep. A store that is down stops nothing: it is tried again.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use faregate_ledger::{
+    Row,
+    journal::{Follow, Position, Record, disk::Files, writer::Inbox},
+    store::{self, Store},
+};
+
+use super::JOURNAL;
+
+/// How often the journal is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How long a store that is down is left alone.
+const REST: Duration = Duration::from_secs(2);
+
+/// Starts the thread.
+///
+/// # Errors
+///
+/// When the store cannot be opened at all, or the system gives no thread.
+pub(super) fn start(
+    data: &Path,
+    node: u64,
+    inbox: Inbox,
+    stop: Arc<AtomicBool>,
+) -> Result<JoinHandle<()>, String> {
+    let mut clerk = Clerk::new(data.to_owned(), node)?;
+    thread::Builder::new()
+        .name("clerk".to_owned())
+        .spawn(move || {
+            loop {
+                let is_last = stop.load(Ordering::Acquire);
+                let pause = match clerk.work(&inbox) {
+                    Ok(()) => LOOK,
+                    Err(error) => {
+                        tracing::warn!(%error, "the store of the books cannot be written; it is tried again");
+                        REST
+                    }
+                };
+                if is_last {
+                    return;
+                }
+                thread::park_timeout(pause);
+            }
+        })
+        .map_err(|error| format!("clerk: {error}"))
+}
+
+struct Clerk {
+    data: PathBuf,
+    node: u64,
+    store: Store,
+    follow: Follow<Files>,
+}
+
+impl Clerk {
+    fn new(data: PathBuf, node: u64) -> Result<Self, String> {
+        let failed =
+            |error: &dyn std::fmt::Display| format!("the books in {}: {error}", data.display());
+        let store = Store::open(&data).map_err(|error| failed(&error))?;
+        let folded = store.position(node).map_err(|error| failed(&error))?;
+        let position = folded
+            .map_or(Position::default(), |at| Position { segment: at.segment, offset: at.offset });
+        let files = Files::open(&data.join(JOURNAL)).map_err(|error| failed(&error))?;
+        Ok(Self { follow: Follow::new(files, position), data, node, store })
+    }
+
+    /// Folds everything that is durable.
+    fn work(&mut self, inbox: &Inbox) -> Result<(), String> {
+        loop {
+            let before = self.follow.position();
+            let records = self.follow.read(inbox.durable()).map_err(|error| error.to_string())?;
+            let position = self.follow.position();
+            if records.is_empty() && position == before {
+                return Ok(());
+            }
+            let rows: Vec<Row> = records.into_iter().filter_map(row_of).collect();
+            let at = store::Position {
+                node: self.node,
+                segment: position.segment,
+                offset: position.offset,
+            };
+            if let Err(error) = self.store.fold(&rows, Some(at)) {
+                // Begins anew where the store stands.
+                *self = Self::new(self.data.clone(), self.node)?;
+                return Err(error.to_string());
+            }
+            inbox.folded(position.segment.saturating_sub(1));
+        }
+    }
+}
+
+fn row_of(record: Record) -> Option<Row> {
+    match record {
+        Record::Row(row) | Record::Lost { row, .. } => Some(*row),
+        Record::Grant(_)
+        | Record::Intent(_)
+        | Record::Return(_)
+        | Record::Boot(_)
+        | Record::Close { .. }
+        | Record::Part(_) => None,
+    }
+}

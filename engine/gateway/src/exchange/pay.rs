@@ -1,0 +1,196 @@
+//! What a request may cost and what it is paid from, as the gateway sees it.
+//!
+//! In: the request's body, the answer as it passes. Out: what to set aside beside tokens, bounds put into bodies that have
+//! none, whether a stream may go on, the settlement.
+
+use std::cell::OnceCell;
+
+use faregate_adapters::{
+    dialect::Form,
+    surface::Surface,
+    tokens::{self, Count, How},
+};
+use faregate_policy::{
+    Nanos,
+    exchange::{Exchange, Extra, Receipt, Settlement},
+    fault::Fault,
+    policy::Provider,
+};
+use faregate_price::{CacheWrites, Service, Unit, Units};
+use faregate_wire::{Json, Method, Patch, Peek};
+
+use super::{
+    Walk,
+    count::{Early, StandIn, Told},
+    read::Body,
+};
+use crate::{
+    forward::Till,
+    relay::{Learned, Plan},
+    worker::Core,
+};
+
+impl Walk {
+    /// What the request may use beside its tokens; `None`: no provider charges for it.
+    pub(super) fn extra(&self, body: &Body, choices: u64) -> Option<Extra> {
+        let is_metered = self.surface.is_metered() || self.protocols.is_some();
+        let is_unmetered = !is_metered && self.method == Method::Post && self.surface.may_cost();
+        if !is_metered && !is_unmetered {
+            return None;
+        }
+        let bytes = body.bytes();
+        // Bodies are searched where a budget must hold, and nowhere else.
+        let is_held = self.exchange.has_budgets();
+        let says = |word: &[u8]| is_held && memchr::memmem::find(bytes, word).is_some();
+        let is_long = matches!(self.form(), Form::Messages | Form::Converse) && says(b"\"1h\"");
+        let tier = self.member(body, "service_tier").and_then(|tier| tier.str());
+        let modalities = self.member(body, "modalities").is_some();
+        // An answer that is cut in the middle must be one whose end the gateway can write.
+        let streams = self.streams
+            && matches!(self.form(), Form::Chat | Form::Gemini)
+            && !(self.form() == Form::Gemini && self.wants_array())
+            && self.protocols.is_none();
+        Some(Extra {
+            streams,
+            makes_nothing: matches!(
+                self.surface,
+                Surface::Embeddings | Surface::EmbedContent | Surface::Rerank
+            ),
+            service: match tier.as_deref() {
+                Some("priority") => Service::Priority,
+                Some("flex") => Service::Flex,
+                _ => Service::Standard,
+            },
+            cache_writes: if is_long { CacheWrites::Long } else { CacheWrites::Short },
+            audio_input: says(b"input_audio") || says(b"audio/"),
+            audio_output: modalities || self.protocols.is_some() || says(b"\"AUDIO\""),
+            units: self.units(choices, bytes.len()),
+            is_unmetered,
+        })
+    }
+
+    /// What is counted of a request beside tokens, at most.
+    fn units(&self, choices: u64, bytes: usize) -> Units {
+        let path = &*self.path;
+        let units = Units::default().with(Unit::Request, 1);
+        match self.surface {
+            Surface::Rerank => units.with(Unit::Rerank, 1),
+            _ if path.contains("/images/") => units.with(Unit::Image, choices.max(1)),
+            _ if path.ends_with("/audio/speech") => units.with(Unit::Character, bytes as u64),
+            _ => units,
+        }
+    }
+
+    /// Puts a bound into a body that has none, where a budget must hold.
+    pub(super) fn cap(&self, patch: &mut Patch, body: &Body, peek: &Peek, provider: &Provider) {
+        let Some(cap) = self.exchange.output_cap() else { return };
+        let (object, name) = match self.surface {
+            Surface::ChatCompletions => {
+                (None, provider.quirks.output_max_name.unwrap_or("max_completion_tokens"))
+            }
+            Surface::Completions => (None, "max_tokens"),
+            Surface::Responses => {
+                (None, provider.quirks.output_max_name.unwrap_or("max_output_tokens"))
+            }
+            Surface::GenerateContent => (Some("generationConfig"), "maxOutputTokens"),
+            Surface::Converse => (Some("inferenceConfig"), "maxTokens"),
+            _ => return,
+        };
+        let span_of = |name: &str| {
+            self.fields().iter().position(|field| *field == name).and_then(|at| peek.span(at))
+        };
+        let said = format!("\"{name}\":{cap}");
+        let comma = if peek.is_empty_object() { "" } else { "," };
+        let Some(object) = object else {
+            match span_of(name) {
+                Some(span) => patch.replace(span, cap.to_string().into_bytes()),
+                None => patch.insert(peek.insert_at(), format!("{comma}{said}").into_bytes()),
+            }
+            return;
+        };
+        let snake = "generation_config";
+        match span_of(object).or_else(|| span_of(snake)) {
+            Some(span) => {
+                let old = &body.bytes()[span.clone()];
+                let is_empty = Json::new(old).is_none_or(|old| old.members().next().is_none());
+                match Json::new(old).filter(|old| old.is_object()) {
+                    Some(_) if is_empty => {
+                        patch.replace(span, format!("{{{said}}}").into_bytes());
+                    }
+                    Some(_) => patch.insert(span.start + 1, format!("{said},").into_bytes()),
+                    None => patch.replace(span, format!("{{{said}}}").into_bytes()),
+                }
+            }
+            None => {
+                let member = format!("{comma}\"{object}\":{{{said}}}");
+                patch.insert(peek.insert_at(), member.into_bytes());
+            }
+        }
+    }
+}
+
+/// Pays for an answer of a provider.
+pub(super) struct Paying<'a> {
+    /// The request's decisions.
+    pub(super) exchange: &'a mut Exchange,
+    /// The core.
+    pub(super) core: &'a Core,
+    /// What is done with the body.
+    pub(super) plan: Plan,
+    /// What was called.
+    pub(super) surface: Surface,
+    /// Bytes of the request's body.
+    pub(super) body_bytes: u64,
+    /// The input, as far as the gateway counted it.
+    pub(super) early: Option<Early>,
+    /// What is passed on is the provider's work.
+    pub(super) delivered: bool,
+    /// Something may stand for usage that is not told.
+    pub(super) is_estimated: bool,
+    /// The input, counted once: settled and recorded is the same.
+    pub(super) known: OnceCell<Count>,
+    /// Tokens of output that may come before more must be set aside.
+    pub(super) held: Option<u64>,
+    /// Settled.
+    pub(super) receipt: Option<Receipt>,
+}
+
+/// How many tokens before the end of what is held more is asked for: those that are on their way already.
+const AHEAD_TOKENS: u64 = 64;
+
+impl Paying<'_> {
+    /// What stands for usage that the provider has not told.
+    pub(super) fn stand_in(&self, learned: &Learned) -> Option<StandIn> {
+        let by_size = Count { tokens: tokens::estimated(self.body_bytes), how: How::Estimate };
+        let input = *self.known.get_or_init(|| self.early.as_ref().map_or(by_size, Early::count));
+        (self.is_estimated && learned.usage.is_none())
+            .then(|| StandIn::of(learned, &self.plan, self.surface, input))
+    }
+}
+
+impl Till for Paying<'_> {
+    fn may_go_on(&mut self, learned: &Learned) -> bool {
+        let Some(held) = self.held else { return true };
+        let came = tokens::estimated_output(learned.content_events, learned.content_bytes);
+        if came.saturating_add(AHEAD_TOKENS) <= held {
+            return true;
+        }
+        let may = self.exchange.extend(Nanos(self.core.now().nanos()));
+        self.held = self.exchange.output_held();
+        may || self.held.is_none_or(|held| came < held)
+    }
+
+    fn settle(&mut self, learned: &Learned, fault: Option<Fault>) {
+        let stand_in = self.stand_in(learned);
+        let told = Told::of(learned, &self.plan);
+        let settlement = Settlement {
+            usage: told.usage,
+            usage_source: told.source(stand_in.as_ref()),
+            estimate: stand_in.map(|stand_in| stand_in.usage),
+            delivered: self.delivered,
+            output_estimate: self.plan.events.then_some(learned.content_events),
+            fault,
+        };
+        self.receipt = Some(self.exchange.settle(settlement, Nanos(self.core.now().nanos())));
+    }
+}

@@ -1,0 +1,498 @@
+//! What a request costs: set aside on the target that was chosen, in every budget of its caller or in none, and charged once.
+//!
+//! In: what the request asks for at most, the target, what became of each attempt, what was used. Out: a hold, a refusal, or
+//! the word that the journal is behind; at the end a [`Receipt`].
+//!
+//! An attempt that ended without an answer though the provider may have worked stays held, and is charged at its most: nobody
+//! knows what the provider will bill. Where the client sets no bound, a stream holds a slice and is extended as it goes on
+//! ([`Exchange::extend`]); other answers are given a bound that fits ([`Exchange::output_cap`]).
+
+use std::{rc::Rc, sync::Arc};
+
+use faregate_adapters::chat::{Usage, UsageSource};
+use faregate_price::{
+    Ask, CacheWrites, Circumstances, NanoUsd, NoPrice, Service, Services, Units as Counted,
+};
+
+use crate::{
+    Nanos, Policy, Wall,
+    budget::{Budget, Cost, Denied, Hold, Purse, Short, Unit},
+    fault::{Fault, Refusal},
+};
+
+use super::{Exchange, OUTPUT_TOKENS_SLICE, Settlement, say};
+
+/// Tokens of output that an answer without a bound is given, where a budget has them; half of it where not, and so on.
+pub const OUTPUT_TOKENS_CAP: u64 = 8192;
+
+/// Tokens that may be on their way from a provider when a stream is cut.
+const CUT_TOKENS: u64 = 16;
+
+/// The fewest that are worth asking for.
+const OUTPUT_TOKENS_LEAST: u64 = 64;
+
+/// How long a request waits before it looks again whether the journal has caught up.
+pub(super) const JOURNAL_LOOK: std::time::Duration = std::time::Duration::from_millis(1);
+
+/// How often a request waits for the journal.
+const JOURNAL_WAITS_MAX: u32 = 1000;
+
+/// What a request may use beside its tokens, and how it is served.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extra {
+    /// It is a stream: more can be set aside while it goes on.
+    pub streams: bool,
+    /// Nothing is made: vectors, ranks.
+    pub makes_nothing: bool,
+    /// How it asks to be served.
+    pub service: Service,
+    /// Whether its input may be written to a cache.
+    pub cache_writes: CacheWrites,
+    /// Whether there may be audio in the input.
+    pub audio_input: bool,
+    /// Whether there may be audio in the output.
+    pub audio_output: bool,
+    /// What is counted beside tokens, at most.
+    pub units: Counted,
+    /// A provider may charge for it though nobody can say how much before it has.
+    pub is_unmetered: bool,
+}
+
+/// What a request has cost.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// Nano-dollars; `None` where there is no price or nothing is known of what was used.
+    pub cost: Option<NanoUsd>,
+    /// The most that was set aside for it.
+    pub reserved: NanoUsd,
+    /// The part of the cost that went into attempts that gave no answer.
+    pub wasted: NanoUsd,
+    /// What prompt caches saved.
+    pub saved_by_cache: NanoUsd,
+    /// The price that was applied.
+    pub price_id: Box<str>,
+    /// What was priced: the usage, or what stands for it.
+    pub usage: Option<Usage>,
+}
+
+/// The budgets of a caller, the narrowest scope's first.
+#[derive(Clone, Debug)]
+pub(super) struct CallersPurse {
+    #[expect(
+        clippy::redundant_allocation,
+        reason = "a request counts its core's Rc; the Arc is counted by other cores too"
+    )]
+    policy: Rc<Arc<Policy>>,
+    caller: usize,
+}
+
+impl CallersPurse {
+    /// The budgets, each with its scope's name.
+    fn named(&self) -> impl Iterator<Item = (&str, &Budget)> {
+        let scopes = self.policy.keys.callers[self.caller].scopes.iter().rev();
+        scopes.flat_map(|index| {
+            let scope = &self.policy.scopes[*index];
+            scope.budgets.iter().map(|budget| (&*scope.name, budget))
+        })
+    }
+}
+
+impl Purse for CallersPurse {
+    fn budgets(&self) -> impl Iterator<Item = &Budget> {
+        self.named().map(|(_, budget)| budget)
+    }
+}
+
+/// The money of one request.
+#[derive(Debug, Default)]
+pub(super) struct Money {
+    /// What the monotonic clock must be given to say the time of day.
+    offset: u64,
+    /// What the request may use beside its tokens; `None`: it costs nothing.
+    pub(super) extra: Option<Extra>,
+    hold: Option<Hold<CallersPurse>>,
+    /// What is held: for this attempt, and for those that may yet be billed.
+    held: Cost,
+    /// What the attempt under way may cost.
+    worst: NanoUsd,
+    /// What attempts before it may have cost.
+    wasted: NanoUsd,
+    /// Tokens of output that are held, each choice's.
+    output: u64,
+    /// The client has set no bound.
+    is_open: bool,
+    waits: u32,
+    reserved_at: Option<u64>,
+}
+
+impl Money {
+    fn streams(&self) -> bool {
+        self.extra.is_some_and(|extra| extra.streams)
+    }
+}
+
+/// Why nothing is set aside.
+pub(super) enum NotHeld {
+    /// The journal is behind: to be asked again.
+    Later,
+    /// There is no way.
+    Refused(Box<Refusal>),
+}
+
+impl Exchange {
+    pub(super) fn see_wall(&mut self, wall_nanos: u64) {
+        self.money.offset = wall_nanos.wrapping_sub(self.now.0);
+    }
+
+    fn wall(&self, now: Nanos) -> Wall {
+        Wall(now.0.wrapping_add(self.money.offset))
+    }
+
+    fn purse(&self) -> Option<CallersPurse> {
+        let caller = self.caller?;
+        let purse = CallersPurse { policy: Rc::clone(&self.policy), caller };
+        let has_any = purse.budgets().next().is_some();
+        has_any.then_some(purse)
+    }
+
+    /// When its money was set aside, in nanoseconds since 1970 UTC: the moment that says which windows pay.
+    #[must_use]
+    pub fn reserved_at(&self) -> Option<u64> {
+        self.money.reserved_at
+    }
+
+    /// The scopes that pay, for the books: all on the caller's path, whether they have budgets today or not.
+    #[must_use]
+    pub fn paying_scopes(&self) -> Vec<String> {
+        let Some(caller) = self.caller() else { return Vec::new() };
+        let mut scopes = vec!["organisation".to_owned()];
+        let mut path = String::new();
+        let levels =
+            [("team", &caller.team), ("project", &caller.project), ("agent", &caller.agent)];
+        for (level, name) in levels {
+            if let Some(name) = name {
+                path.push('/');
+                path.push_str(name);
+                scopes.push(format!("{level}{path}"));
+            }
+        }
+        scopes.push(format!("key/{}", caller.key));
+        scopes
+    }
+
+    /// Whether anything that the request pays from is limited.
+    #[must_use]
+    pub fn has_budgets(&self) -> bool {
+        self.purse().is_some()
+    }
+
+    /// Sets aside what an attempt at `target`, index into the policy's targets, may cost there.
+    pub(super) fn set_aside(&mut self, target: usize, now: Nanos) -> Result<(), NotHeld> {
+        let Some(purse) = self.purse() else { return Ok(()) };
+        let (bound, choices) = self.output;
+        let Some(extra) = self.money.extra else { return Ok(()) };
+        let open = bound.is_none() && !extra.makes_nothing && !extra.is_unmetered;
+        let mut output = match (bound, open) {
+            (Some(bound), _) => bound,
+            (None, false) => 0,
+            (None, true) if extra.streams => OUTPUT_TOKENS_SLICE,
+            (None, true) => OUTPUT_TOKENS_CAP,
+        };
+        loop {
+            let worst = self.worst_case(target, output, &purse)?;
+            let tokens = self.input_tokens().saturating_add(output.saturating_mul(choices));
+            let cost = Cost { money: worst, tokens, requests: 1 };
+            match self.hold(&purse, cost, now) {
+                Ok(()) => {
+                    self.money.worst = worst;
+                    self.money.output = output;
+                    self.money.is_open = open;
+                    return Ok(());
+                }
+                Err(Denied { short: Short::Ungranted, .. }) => {
+                    self.money.waits += 1;
+                    if self.money.waits > JOURNAL_WAITS_MAX {
+                        return Err(behind());
+                    }
+                    return Err(NotHeld::Later);
+                }
+                Err(_) if open && output / 2 >= OUTPUT_TOKENS_LEAST => output /= 2,
+                Err(denied) => return Err(self.denied(&purse, denied, target, now)),
+            }
+        }
+    }
+
+    fn hold(&mut self, purse: &CallersPurse, cost: Cost, now: Nanos) -> Result<(), Denied> {
+        let wall = self.wall(now);
+        let core = self.core;
+        let money = &mut self.money;
+        let total = Cost { money: cost.money.saturating_add(money.wasted), ..cost };
+        match &mut money.hold {
+            Some(hold) => {
+                let more = Cost {
+                    money: total.money.saturating_sub(money.held.money),
+                    tokens: total.tokens.saturating_sub(money.held.tokens),
+                    requests: 0,
+                };
+                hold.extend(more, wall)?;
+                hold.shrink_to(total, wall);
+            }
+            None => {
+                let hold = Hold::reserve(purse.clone(), core, total, wall);
+                money.hold = Some(hold.map_err(|(denied, _)| denied)?);
+            }
+        }
+        money.held = total;
+        money.reserved_at.get_or_insert(wall.0);
+        Ok(())
+    }
+
+    fn worst_case(
+        &self,
+        target: usize,
+        output: u64,
+        purse: &CallersPurse,
+    ) -> Result<NanoUsd, NotHeld> {
+        if purse.budgets().all(|budget| budget.unit != Unit::Money) {
+            return Ok(NanoUsd::ZERO);
+        }
+        let model = self.model_at(target);
+        let Some(priced) = self.policy.price(target, &model) else {
+            if self.policy.lets_unpriced_pass() {
+                return Ok(NanoUsd::ZERO);
+            }
+            let message = self.policy.price_wanted(target, &model);
+            let mut refusal = Refusal::new(Fault::Unpriced, message).about("model");
+            refusal.should_retry = Some(false);
+            return Err(NotHeld::Refused(Box::new(refusal)));
+        };
+        let extra = self.money.extra.unwrap_or_default();
+        let mut ask = self.ask(output);
+        if extra.is_unmetered && priced.price.unit(faregate_price::Unit::Request).is_none() {
+            ask.units = extra.units;
+        }
+        priced.price.worst_case(&ask).map_err(|error| {
+            let message = format!(
+                "what this request may cost at {} is not known: {error}",
+                self.policy.targets[target].name
+            );
+            NotHeld::Refused(Box::new(Refusal::new(Fault::Unpriced, message).about("model")))
+        })
+    }
+
+    fn ask(&self, output: u64) -> Ask {
+        let extra = self.money.extra.unwrap_or_default();
+        let services = match extra.service {
+            Service::Standard => Services::default(),
+            asked => Services::default().or(asked),
+        };
+        Ask {
+            input: self.input_tokens(),
+            output,
+            answers: self.output.1,
+            cache_writes: extra.cache_writes,
+            audio_input: extra.audio_input,
+            audio_output: extra.audio_output,
+            services,
+            units: extra.units,
+            ..Ask::default()
+        }
+    }
+
+    fn input_tokens(&self) -> u64 {
+        self.input_bound
+    }
+
+    fn model_at(&self, target: usize) -> std::borrow::Cow<'_, str> {
+        self.policy.targets[target].model_for(self.asked())
+    }
+
+    fn denied(&self, purse: &CallersPurse, denied: Denied, target: usize, now: Nanos) -> NotHeld {
+        let Denied { index, asked, short } = denied;
+        let (Short::Exhausted(level), Some((scope, budget))) = (short, purse.named().nth(index))
+        else {
+            return behind();
+        };
+        let fits = match budget.unit {
+            Unit::Money => self.output_that_fits(target, level.left()),
+            Unit::Tokens => level
+                .left()
+                .checked_sub(self.input_tokens())
+                .map(|left| left / self.output.1.max(1)),
+            Unit::Requests => None,
+        };
+        let refused = say::Refused {
+            scope,
+            budget,
+            asked,
+            level,
+            output_fits: fits.filter(|fits| *fits > 0),
+        };
+        NotHeld::Refused(Box::new(say::budget(&refused, self.wall(now))))
+    }
+
+    /// The most tokens of output whose worst case is no more than `left`.
+    fn output_that_fits(&self, target: usize, left: u64) -> Option<u64> {
+        let model = self.model_at(target);
+        let priced = self.policy.price(target, &model)?;
+        let fits = |output: u64| {
+            priced.price.worst_case(&self.ask(output)).is_ok_and(|worst| worst.0 <= left)
+        };
+        let (mut low, mut high) = (0, self.output.0.unwrap_or(OUTPUT_TOKENS_CAP));
+        if !fits(low) {
+            return None;
+        }
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            if fits(middle) { low = middle } else { high = middle - 1 }
+        }
+        Some(low)
+    }
+
+    /// The bound that the provider must be given, where the client gave none and a budget must hold: tokens of each choice.
+    #[must_use]
+    pub fn output_cap(&self) -> Option<u64> {
+        let money = &self.money;
+        (money.hold.is_some() && money.is_open && !money.streams()).then_some(money.output)
+    }
+
+    /// Tokens of each choice that a stream without a bound may have before more must be set aside; `None`: there is no such end.
+    #[must_use]
+    pub fn output_held(&self) -> Option<u64> {
+        let money = &self.money;
+        (money.hold.is_some() && money.is_open && money.streams()).then_some(money.output)
+    }
+
+    /// Sets another slice aside for a stream; false when there is none to be had, or the journal is behind.
+    pub fn extend(&mut self, now: Nanos) -> bool {
+        self.see(now);
+        let (Some(purse), Some(target)) =
+            (self.purse(), self.last.as_ref().map(|last| last.target))
+        else {
+            return true;
+        };
+        let mut slice = OUTPUT_TOKENS_SLICE;
+        while slice >= OUTPUT_TOKENS_LEAST {
+            let output = self.money.output.saturating_add(slice);
+            let Ok(worst) = self.worst_case(target, output, &purse) else { return false };
+            let tokens = self.input_tokens().saturating_add(output.saturating_mul(self.output.1));
+            if self.hold(&purse, Cost { money: worst, tokens, requests: 1 }, now).is_ok() {
+                self.money.worst = worst;
+                self.money.output = output;
+                return true;
+            }
+            slice /= 2;
+        }
+        false
+    }
+
+    /// The attempt is on its way.
+    pub(super) fn money_sent(&mut self) {
+        if let Some(hold) = &mut self.money.hold {
+            hold.sent();
+        }
+    }
+
+    /// The attempt ended without an answer; `billed`: the provider may have worked.
+    pub(super) fn money_failed(&mut self, billed: bool) {
+        let money = &mut self.money;
+        if billed {
+            money.wasted = money.wasted.saturating_add(money.worst);
+        } else if money.wasted == NanoUsd::ZERO
+            && let Some(hold) = &mut money.hold
+        {
+            hold.unsent();
+        }
+        money.worst = NanoUsd::ZERO;
+    }
+
+    /// Charges what was used and lets the rest go.
+    pub(super) fn pay(&mut self, settlement: &Settlement, tokens: u64) -> Receipt {
+        let wall = self.wall(self.now);
+        let mut receipt = self.price_of(settlement);
+        let wasted = self.money.wasted;
+        receipt.wasted = wasted;
+        receipt.reserved = self.money.held.money;
+        let worked = settlement.delivered || settlement.usage.is_some() || self.under_way.is_some();
+        let unknown = match worked {
+            true => self.money.worst,
+            false => NanoUsd::ZERO,
+        };
+        let cost = receipt.cost.unwrap_or(unknown);
+        if let Some(hold) = self.money.hold.take() {
+            let total = cost.saturating_add(wasted);
+            let requests = u64::from(worked || wasted > NanoUsd::ZERO);
+            hold.settle(Cost { money: total, tokens, requests }, wall);
+            receipt.cost = Some(total);
+        } else if wasted > NanoUsd::ZERO {
+            receipt.cost = Some(cost.saturating_add(wasted));
+        }
+        receipt
+    }
+
+    /// What the usage, or what stands for it, costs at the target that worked.
+    fn price_of(&self, settlement: &Settlement) -> Receipt {
+        let (Some(last), Some(extra)) = (&self.last, self.money.extra) else {
+            return Receipt { cost: Some(NanoUsd::ZERO), ..Receipt::default() };
+        };
+        let Some(priced) = self.policy.price(last.target, self.upstream_model()) else {
+            return Receipt::default();
+        };
+        let at = Circumstances {
+            service: extra.service,
+            units: extra.units,
+            ..Circumstances::default()
+        };
+        let mut receipt = Receipt { price_id: (*priced.id).into(), ..Receipt::default() };
+        let Some(usage) = self.priced_usage(settlement) else { return receipt };
+        let cost: Result<NanoUsd, NoPrice> = priced.price.cost(&usage, &at);
+        receipt.cost = cost.ok();
+        receipt.saved_by_cache = priced.price.saved_by_cache(&usage, &at);
+        receipt.usage = Some(usage);
+        receipt
+    }
+
+    /// The usage that is charged; `None` where nobody knows. What the provider has not told is bounded where a budget must
+    /// hold, and estimated where none does.
+    fn priced_usage(&self, settlement: &Settlement) -> Option<Usage> {
+        let is_held = self.money.hold.is_some();
+        let on_its_way = if is_held && self.money.streams() { CUT_TOKENS } else { 0 };
+        let input = if is_held { self.input_bound } else { 0 };
+        let is_cut = settlement.fault.is_some();
+        if let Some(usage) = settlement.usage {
+            let more = if is_cut && settlement.usage_source != UsageSource::Provider {
+                on_its_way
+            } else {
+                0
+            };
+            return Some(Usage { output: usage.output.saturating_add(more), ..usage });
+        }
+        let has_begun = settlement.delivered || self.under_way.is_some();
+        if !has_begun || self.money.extra.is_some_and(|extra| extra.is_unmetered) {
+            return Some(Usage::default());
+        }
+        if let Some(usage) = settlement.estimate {
+            let more = if is_cut { on_its_way } else { 0 };
+            return match is_cut || !is_held {
+                true => Some(Usage {
+                    input: usage.input.max(input),
+                    output: usage.output.saturating_add(more),
+                    ..usage
+                }),
+                // A whole answer whose provider tells nothing: all that was held.
+                false => None,
+            };
+        }
+        let has_gone = settlement.fault == Some(Fault::ClientGone) && !settlement.delivered;
+        has_gone.then(|| Usage { input: self.input_bound, ..Usage::default() })
+    }
+}
+
+fn behind() -> NotHeld {
+    let mut refusal = Refusal::new(
+        Fault::BooksBehind,
+        "the journal of what is spent does not keep up, and no budget is spent before that is written down",
+    );
+    refusal.retry_after = Some(std::time::Duration::from_secs(1));
+    NotHeld::Refused(Box::new(refusal))
+}

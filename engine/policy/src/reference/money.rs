@@ -1,0 +1,145 @@
+//! The tables of the reference about money: the books, who pays, budgets.
+
+use super::{
+    Kind, Section,
+    rows::{key, table},
+};
+
+/// The days of a week, as a calendar may begin it.
+const WEEKDAYS: &[&str] =
+    &["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+
+/// The months of a year, in their order.
+pub(crate) const MONTHS: &[&str] = &[
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+
+pub(super) const LEDGER: Section = Section {
+    path: "ledger",
+    help: "where what requests cost is written down",
+    keys: &[key(
+        "dir",
+        Kind::Text,
+        "",
+        "\"/var/lib/faregate\"",
+        "folder of the journal and the store, one gateway's alone, or \"off\"; left out: FAREGATE_DATA, else faregate in \
+         the user's data folder; read at the start only",
+    )],
+};
+
+pub(super) const ATTRIBUTION: Section = Section {
+    path: "attribution",
+    help: "whom and what a request is for, as its client says",
+    keys: &[
+        key(
+            "user",
+            Kind::Texts,
+            "",
+            "[\"header:x-user\", \"body:user\"]",
+            "where the end user's name is read: header:NAME or body:MEMBER.MEMBER, the first that \
+             says something; left out: the head fields of Faregate, LiteLLM and Helicone, then \
+             safety_identifier, user and metadata.user_id of the body",
+        ),
+        key(
+            "session",
+            Kind::Texts,
+            "",
+            "\"header:x-session-id\"",
+            "where the session's name is read; left out: the head fields of Faregate, LiteLLM, \
+             Bifrost, Helicone, Claude Code and Codex, session_id and prompt_cache_key of the body",
+        ),
+        key(
+            "tags",
+            Kind::TextsByName,
+            "",
+            "{ feature = \"header:x-feature\", env = \"body:metadata.env\" }",
+            "tags and where each is read",
+        ),
+        key(
+            "conventions",
+            Kind::Flag,
+            "true",
+            "false",
+            "whether x-faregate-tags, x-litellm-tags, x-bf-dim-*, helicone-property-*, \
+             x-portkey-metadata, cf-aig-metadata and the members of metadata make tags, too",
+        ),
+    ],
+};
+
+pub(super) const BUDGETS: Section = Section {
+    path: "budgets",
+    help: "whose calendar budgets go by",
+    keys: &[
+        key(
+            "timezone",
+            Kind::Text,
+            "UTC",
+            "\"Europe/Berlin\"",
+            "the zone in which hours, days and months begin, by its IANA name",
+        ),
+        key(
+            "week_start",
+            Kind::Choice(WEEKDAYS),
+            "monday",
+            "\"sunday\"",
+            "the first day of a week",
+        ),
+        key(
+            "fiscal_year_start",
+            Kind::Choice(MONTHS),
+            "january",
+            "\"april\"",
+            "the month in which years begin, and from which quarters are counted",
+        ),
+    ],
+};
+
+pub(super) const LIMIT: Section = Section {
+    path: "….limits[]",
+    help: "an entry of limits that says more than a text can, wherever limits stand",
+    keys: &[
+        key("limit", Kind::Text, "", "\"$500/month\"", "the limit itself"),
+        key(
+            "soft",
+            Kind::Flag,
+            "false",
+            "true",
+            "whether it counts and warns, and never refuses; of budgets only",
+        ),
+        key(
+            "timezone",
+            Kind::Text,
+            "",
+            "\"Europe/Berlin\"",
+            "the zone in which its windows begin; left out: that of budgets; of budgets only",
+        ),
+        key(
+            "warn_at",
+            Kind::Texts,
+            "",
+            "[\"50%\", \"80%\"]",
+            "shares of it at which a warning is given, once a window; of budgets only",
+        ),
+        table("raise", "more of it for some time"),
+    ],
+};
+
+pub(super) const RAISE: Section = Section {
+    path: "….limits[].raise",
+    help: "more of a budget for some time",
+    keys: &[
+        key("to", Kind::Text, "", "\"$800\"", "how much there is in each window until then"),
+        key("until", Kind::Moment, "", "\"2026-12-01\"", "when it ends"),
+    ],
+};
