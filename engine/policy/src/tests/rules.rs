@@ -29,8 +29,6 @@ const WHOLE: &[Table] = &[
     ("models.*.route[]", "[[models.auto.route]]", &["use = \"default\""]),
     ("attribution", "[attribution]", &[]),
     ("ledger", "[ledger]", &[]),
-    ("models.*.cache", "[models.default.cache]", &["prompt = \"auto\""]),
-    ("providers.*.cache", "[providers.openai.cache]", &["prompt = \"auto\""]),
     ("retries", "[retries]", &[]),
     ("breaker", "[breaker]", &[]),
     ("budgets", "[budgets]", &[]),
