@@ -48,6 +48,6 @@ pub use models::{Model, Models, Resolved, Sticky, Strategy};
 pub use pattern::Pattern;
 pub use phase::Phase;
 pub use policy::{Limit, LimitKind, Policy, Provider, Scope, Target};
-pub use prices::{PriceCache, Priced, Prices};
+pub use prices::{CorePolicy, PriceCache, Priced, Prices};
 pub use problem::{Problem, Problems};
 pub use time::{Nanos, Wall};

@@ -7,7 +7,7 @@
 //! knows what the provider will bill. Where the client sets no bound, a stream holds a slice and is extended as it goes on
 //! ([`Exchange::extend`]); other answers are given a bound that fits ([`Exchange::output_cap`]).
 
-use std::{rc::Rc, sync::Arc};
+use std::rc::Rc;
 
 use faregate_adapters::chat::{Usage, UsageSource};
 use faregate_price::{
@@ -16,7 +16,7 @@ use faregate_price::{
 };
 
 use crate::{
-    Nanos, Policy, Wall,
+    CorePolicy, Nanos, Priced, Wall,
     budget::{Budget, Cost, Denied, Hold, Purse, Short, Unit},
     fault::{Fault, Refusal},
 };
@@ -79,11 +79,7 @@ pub struct Receipt {
 /// The budgets of a caller, the narrowest scope's first.
 #[derive(Clone, Debug)]
 pub(super) struct CallersPurse {
-    #[expect(
-        clippy::redundant_allocation,
-        reason = "a request counts its core's Rc; the Arc is counted by other cores too"
-    )]
-    policy: Rc<Arc<Policy>>,
+    policy: Rc<CorePolicy>,
     caller: usize,
 }
 
@@ -258,11 +254,22 @@ impl Exchange {
             return Ok(NanoUsd::ZERO);
         }
         let model = self.model_at(target);
-        let Some(priced) = self.policy.price(target, &model) else {
+        self.policy
+            .with_price(target, &model, |priced| self.worst_at(target, &model, priced, output))
+    }
+
+    fn worst_at(
+        &self,
+        target: usize,
+        model: &str,
+        priced: Option<Priced<'_>>,
+        output: u64,
+    ) -> Result<NanoUsd, NotHeld> {
+        let Some(priced) = priced else {
             if self.policy.lets_unpriced_pass() {
                 return Ok(NanoUsd::ZERO);
             }
-            let message = self.policy.price_wanted(target, &model);
+            let message = self.policy.price_wanted(target, model);
             let mut refusal = Refusal::new(Fault::Unpriced, message).about("model");
             refusal.should_retry = Some(false);
             return Err(NotHeld::Refused(Box::new(refusal)));
@@ -449,21 +456,22 @@ impl Exchange {
         let (Some(last), Some(extra)) = (&self.last, self.money.extra) else {
             return Receipt { cost: Some(NanoUsd::ZERO), ..Receipt::default() };
         };
-        let Some(priced) = self.policy.price(last.target, self.upstream_model()) else {
-            return Receipt::default();
-        };
-        let at = Circumstances {
-            service: extra.service,
-            units: extra.units,
-            ..Circumstances::default()
-        };
-        let mut receipt = Receipt { price_id: (*priced.id).into(), ..Receipt::default() };
-        let Some(usage) = self.priced_usage(settlement) else { return receipt };
-        let cost: Result<NanoUsd, NoPrice> = priced.price.cost(&usage, &at);
-        receipt.cost = cost.ok();
-        receipt.saved_by_cache = priced.price.saved_by_cache(&usage, &at);
-        receipt.usage = Some(usage);
-        receipt
+        let usage = self.priced_usage(settlement);
+        self.policy.with_price(last.target, self.upstream_model(), |priced| {
+            let Some(priced) = priced else { return Receipt::default() };
+            let at = Circumstances {
+                service: extra.service,
+                units: extra.units,
+                ..Circumstances::default()
+            };
+            let mut receipt = Receipt { price_id: (*priced.id).into(), ..Receipt::default() };
+            let Some(usage) = usage else { return receipt };
+            let cost: Result<NanoUsd, NoPrice> = priced.price.cost(&usage, &at);
+            receipt.cost = cost.ok();
+            receipt.saved_by_cache = priced.price.saved_by_cache(&usage, &at);
+            receipt.usage = Some(usage);
+            receipt
+        })
     }
 
     /// The usage that is charged; `None` where nobody knows. What the provider has not told is bounded where a budget must
