@@ -128,6 +128,17 @@ impl Money {
     }
 }
 
+/// What became of the wish to set more aside for a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum More {
+    /// It is set aside.
+    Held,
+    /// The journal is behind: to be asked again, soon.
+    Later,
+    /// A budget has no more.
+    Nothing,
+}
+
 /// Why nothing is set aside.
 pub(super) enum NotHeld {
     /// The journal is behind: to be asked again.
@@ -384,27 +395,30 @@ impl Exchange {
         (money.hold.is_some() && money.is_open && money.streams()).then_some(money.output)
     }
 
-    /// Sets another slice aside for a stream; false when there is none to be had, or the journal is behind.
-    pub fn extend(&mut self, now: Nanos) -> bool {
+    /// Sets another slice aside for a stream.
+    pub fn extend(&mut self, now: Nanos) -> More {
         self.see(now);
         let (Some(purse), Some(target)) =
             (self.purse(), self.last.as_ref().map(|last| last.target))
         else {
-            return true;
+            return More::Held;
         };
         let mut slice = OUTPUT_TOKENS_SLICE;
         while slice >= OUTPUT_TOKENS_LEAST {
             let output = self.money.output.saturating_add(slice);
-            let Ok(worst) = self.worst_case(target, output, &purse) else { return false };
+            let Ok(worst) = self.worst_case(target, output, &purse) else { return More::Nothing };
             let tokens = self.input_tokens().saturating_add(output.saturating_mul(self.output.1));
-            if self.hold(&purse, Cost { money: worst, tokens, requests: 1 }, now).is_ok() {
-                self.money.worst = worst;
-                self.money.output = output;
-                return true;
+            match self.hold(&purse, Cost { money: worst, tokens, requests: 1 }, now) {
+                Ok(()) => {
+                    self.money.worst = worst;
+                    self.money.output = output;
+                    return More::Held;
+                }
+                Err(Denied { short: Short::Ungranted, .. }) => return More::Later,
+                Err(Denied { short: Short::Exhausted(_), .. }) => slice /= 2,
             }
-            slice /= 2;
         }
-        false
+        More::Nothing
     }
 
     /// The attempt is on its way.
