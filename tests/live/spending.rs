@@ -245,3 +245,28 @@ fn a_restart_knows_what_was_spent_and_a_kill_never_gives_any_back() {
         assert!(billed <= 2_000_000_000, "{billed}");
     }
 }
+
+#[test]
+fn books_are_one_processs_at_a_time_and_the_next_one_waits() {
+    let provider = provider();
+    let folder = Folder::new();
+    let data = folder.join("books").display().to_string();
+    let launch =
+        || Launch::new(policy(&provider, "$1 total", "")).variable("FAREGATE_DATA", &data).start();
+    let mut first = launch();
+    let mut client = first.client(&key::named("one"));
+    assert_eq!(client.post("/v1/chat/completions", &ask(TOKENS, false)).status, 200);
+    drop(client);
+    thread::scope(|scope| {
+        let second = scope.spawn(launch);
+        wait::pass(Duration::from_millis(300));
+        assert!(!second.is_finished(), "two processes have the same books");
+        assert!(first.stop().success());
+        let second = second.join().unwrap();
+        assert!(second.log().contains("it is waited for"), "{}", second.log());
+        let mut client = second.client(&key::named("one"));
+        let left = 1000 - TOKENS;
+        assert_eq!(client.post("/v1/chat/completions", &ask(left + 1, false)).status, 402);
+        assert_eq!(client.post("/v1/chat/completions", &ask(left, false)).status, 200);
+    });
+}
