@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use faregate_ledger::journal::{Balances, Grant, Window, writer::Granted};
+use faregate_ledger::journal::{
+    Balances, Grant, Window,
+    writer::{Asked, Granted},
+};
 use faregate_policy::{
     Policy, Wall,
     budget::{self, Budget, Fund},
@@ -39,6 +42,20 @@ impl Granted for Allowed {
     fn refused(&self) {}
 }
 
+/// A fund that is told what was spent of a window before it was made.
+struct Told {
+    books: Arc<Books>,
+    fund: Arc<Fund>,
+    window: budget::Window,
+}
+
+impl Asked for Told {
+    fn spent(&self, spent: NanoUsd) {
+        self.fund.add_spent(self.window, spent.0);
+        self.books.hurry();
+    }
+}
+
 /// Starts the thread.
 ///
 /// # Errors
@@ -58,9 +75,16 @@ pub(super) fn start(
     })
 }
 
-fn look(books: &Books, policy: &Policy, now: Wall) {
+fn look(books: &Arc<Books>, policy: &Policy, now: Wall) {
     for (scope, budget) in policy.budgets() {
-        let Some(asked) = budget.asks(now) else { continue };
+        look_at(books, scope, budget, now);
+    }
+}
+
+fn look_at(books: &Arc<Books>, scope: &str, budget: &Budget, now: Wall) {
+    if budget.fund.wants_telling() {
+        ask_spent(books, scope, budget, now);
+    } else if let Some(asked) = budget.asks(now) {
         let grant = Grant {
             scope: scope_of(scope, budget),
             window: window(asked.window),
@@ -69,6 +93,16 @@ fn look(books: &Books, policy: &Policy, now: Wall) {
         let allowed = Allowed { fund: Arc::clone(&budget.fund), grant: asked };
         // A queue that is full is asked again in the next round.
         drop(books.inbox.request_grant(grant, Arc::new(allowed)));
+    }
+}
+
+/// Asks what was spent before a fund was made: by a reload, or by the first request of a scope.
+fn ask_spent(books: &Arc<Books>, scope: &str, budget: &Budget, now: Wall) {
+    let asked = budget.level(now).window;
+    let (books, fund) = (Arc::clone(books), Arc::clone(&budget.fund));
+    let told = Arc::new(Told { books: Arc::clone(&books), fund, window: asked });
+    if books.inbox.ask_spent(scope_of(scope, budget), window(asked), told).is_err() {
+        budget.fund.ask_again();
     }
 }
 

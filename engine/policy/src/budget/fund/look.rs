@@ -53,6 +53,9 @@ impl Fund {
             self.cells.iter().map(|cell| of(cell, turn.number)).fold(0, u64::saturating_add)
         };
         let (spent, free) = (sum(super::Cell::spent), sum(super::Cell::free));
+        let earlier = self.before.load(Ordering::Acquire);
+        let earlier = if CLAIMS.is_of(earlier, turn.number) { CLAIMS.amount(earlier) } else { 0 };
+        let spent = spent.saturating_add(earlier);
         let start = calendar.window(self.period, before(turn.end)).start;
         Level {
             limit: self.limit(now),
