@@ -66,6 +66,12 @@ impl Fund {
         }
     }
 
+    /// What became of its last window, if that is over at `now` and nobody has opened the next.
+    pub(crate) fn last_level(&self, now: Wall, calendar: &Calendar) -> Option<Level> {
+        let end = super::Turn::read(self.turn.load(Ordering::Acquire)).end;
+        (end <= now).then(|| self.level(before(end), calendar))
+    }
+
     /// Units that could be taken at `now`, over all cores.
     #[must_use]
     pub fn left(&self, now: Wall, calendar: &Calendar) -> u64 {
