@@ -176,6 +176,7 @@ impl Builder {
         if self.has_books {
             let money = policy.budgets().filter(|(_, budget)| budget.unit == Unit::Money);
             money.for_each(|(_, budget)| budget.fund.keep_in_journal());
+            policy.crowd.keep_in_journal();
         }
         for shared in places.values() {
             shared.breaker.set(policy.breaker);

@@ -13,6 +13,7 @@ pub mod attribution;
 pub mod budget;
 pub mod cache;
 pub mod caller;
+pub mod crowd;
 pub mod environment;
 pub mod exchange;
 pub mod fault;

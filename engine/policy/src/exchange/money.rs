@@ -17,7 +17,10 @@ use faregate_price::{
 
 use crate::{
     CorePolicy, Nanos, Priced, Wall,
+    attribution::Labels,
     budget::{Budget, Cost, Denied, Hold, Purse, Short, Unit},
+    caller::ScopeIndex,
+    crowd::{NoRoom, Pin},
     fault::{Fault, Refusal},
 };
 
@@ -76,21 +79,38 @@ pub struct Receipt {
     pub usage: Option<Usage>,
 }
 
-/// The budgets of a caller, the narrowest scope's first.
+/// The budgets of a request, the narrowest scope's first: its session's, its user's, its tags', its model's, then its
+/// caller's.
 #[derive(Clone, Debug)]
 pub(super) struct CallersPurse {
     policy: Rc<CorePolicy>,
     caller: usize,
+    drawn: Option<Rc<DrawnOn>>,
+}
+
+/// Scopes of one request that are not its caller's.
+#[derive(Debug)]
+struct DrawnOn {
+    /// Its session, its user, its tags.
+    pins: Vec<Pin>,
+    /// The model's: index into the policy's.
+    model: Option<ScopeIndex>,
 }
 
 impl CallersPurse {
     /// The budgets, each with its scope's name.
     fn named(&self) -> impl Iterator<Item = (&str, &Budget)> {
+        let drawn = self.drawn.as_deref();
+        let pins = drawn.map_or(&[][..], |drawn| &drawn.pins).iter().map(Pin::drawn);
+        let pinned = pins.map(|drawn| (&*drawn.name, &drawn.budgets[..]));
+        let model = drawn.and_then(|drawn| drawn.model);
         let scopes = self.policy.keys.callers[self.caller].scopes.iter().rev();
-        scopes.flat_map(|index| {
-            let scope = &self.policy.scopes[*index];
-            scope.budgets.iter().map(|budget| (&*scope.name, budget))
-        })
+        let listed = model.into_iter().chain(scopes.copied()).map(|index| {
+            let scope = &self.policy.scopes[index];
+            (&*scope.name, &scope.budgets[..])
+        });
+        let all = pinned.chain(listed);
+        all.flat_map(|(name, budgets)| budgets.iter().map(move |budget| (name, budget)))
     }
 }
 
@@ -108,6 +128,7 @@ pub(super) struct Money {
     /// What the request may use beside its tokens; `None`: it costs nothing.
     pub(super) extra: Option<Extra>,
     hold: Option<Hold<CallersPurse>>,
+    drawn: Option<Rc<DrawnOn>>,
     /// What is held: for this attempt, and for those that may yet be billed.
     held: Cost,
     /// What the attempt under way may cost.
@@ -158,9 +179,23 @@ impl Exchange {
 
     fn purse(&self) -> Option<CallersPurse> {
         let caller = self.caller?;
-        let purse = CallersPurse { policy: Rc::clone(&self.policy), caller };
+        let drawn = self.money.drawn.clone();
+        let purse = CallersPurse { policy: Rc::clone(&self.policy), caller, drawn };
         let has_any = purse.budgets().next().is_some();
         has_any.then_some(purse)
+    }
+
+    /// Finds the scopes beside its caller's that have budgets, and draws on them until it ends.
+    pub(super) fn draw_on(&mut self, labels: Option<&Labels>, now: Nanos) -> Result<(), Refusal> {
+        let crowd = &self.policy.crowd;
+        let model = crowd.models.get(self.model()).copied();
+        let wall = self.wall(now);
+        let pins = labels.map_or(Ok(Vec::new()), |labels| crowd.draw(labels, wall));
+        let pins = pins.map_err(|NoRoom(scope)| no_room(&scope, crowd.room))?;
+        if model.is_some() || !pins.is_empty() {
+            self.money.drawn = Some(Rc::new(DrawnOn { pins, model }));
+        }
+        Ok(())
     }
 
     /// When its money was set aside, in nanoseconds since 1970 UTC: the moment that says which windows pay.
@@ -169,7 +204,8 @@ impl Exchange {
         self.money.reserved_at
     }
 
-    /// The scopes that pay, for the books: all on the caller's path, whether they have budgets today or not.
+    /// The scopes that pay, for the books: all on the caller's path, whether they have budgets today or not, and of model,
+    /// tags, user and session those that have.
     #[must_use]
     pub fn paying_scopes(&self) -> Vec<String> {
         let Some(caller) = self.caller() else { return Vec::new() };
@@ -185,6 +221,11 @@ impl Exchange {
             }
         }
         scopes.push(format!("key/{}", caller.key));
+        if let Some(drawn) = &self.money.drawn {
+            let model = drawn.model.map(|index| self.policy.scopes[index].name.to_string());
+            scopes.extend(model);
+            scopes.extend(drawn.pins.iter().map(|pin| pin.drawn().name.to_string()));
+        }
         scopes
     }
 
@@ -522,6 +563,17 @@ impl Exchange {
         let has_gone = settlement.fault == Some(Fault::ClientGone) && !settlement.delivered;
         has_gone.then(|| Usage { input: self.input_bound, ..Usage::default() })
     }
+}
+
+#[cold]
+fn no_room(scope: &str, room: u64) -> Refusal {
+    let message = format!(
+        "{scope} has a budget, and there is no room for another one: budgets.scopes_max is {room}; room is made when \
+         windows of others end"
+    );
+    let mut refusal = Refusal::new(Fault::ScopesFull, message);
+    refusal.retry_after = Some(std::time::Duration::from_secs(60));
+    refusal
 }
 
 fn behind() -> NotHeld {
