@@ -7,6 +7,7 @@
 mod affinity;
 mod agents;
 mod answers;
+mod budgets;
 mod bytes;
 mod caching;
 mod cloud;
