@@ -90,3 +90,34 @@ fn what_is_left_is_told_to_nobody_else() {
     assert_eq!(of_one(&gateway).get("/budgets").status, 404);
     assert_eq!(provider.counters().requests(), 0);
 }
+
+#[test]
+fn money_is_among_the_metrics() {
+    let provider = provider();
+    let team = "\"$500/month\", \"1 requests/month\"";
+    let gateway = Launch::new(policy(&provider, team, "\"$5/day\"")).start();
+    let mut client = of_one(&gateway);
+    assert_eq!(client.chat("m").status, 200);
+    assert_eq!((client.chat("m").status, client.chat("m").status), (429, 429));
+    let shown = client.get("/v1/faregate/me").json();
+    #[expect(clippy::cast_precision_loss, reason = "fractions of a cent")]
+    let spent = scope(&shown, "key/one")["budgets"][0]["spent"].as_u64().unwrap() as f64;
+    let metrics = gateway.metrics();
+    let of = |name: &str, scope: &str| metrics.sum(name, &[scope, "unit=\"nanousd\""]);
+    assert_eq!(of("faregate_budget_limit", "scope=\"team/search\""), 5e11);
+    assert_eq!(of("faregate_budget_limit", "scope=\"key/one\""), 5e9);
+    assert_eq!(of("faregate_budget_spent", "scope=\"team/search\""), spent);
+    assert_eq!(of("faregate_budget_held", "scope=\"team/search\""), 0.0);
+    let by_request =
+        metrics.sum("faregate_budget_spent", &["unit=\"requests\"", "period=\"month\""]);
+    assert_eq!(by_request, 1.0);
+    let cost = metrics.sum("faregate_cost_nanousd_total", &["team=\"search\"", "target=\"sim/*\""]);
+    assert!(spent > 0.0);
+    assert_eq!(cost, spent);
+    let refused = metrics.sum("faregate_requests_total", &["code=\"budget_exceeded\""]);
+    assert_eq!(refused, 2.0);
+    assert_eq!(metrics.sum("faregate_journal_writes", &[]), 1.0);
+    assert!(metrics.has("faregate_journal_rows_waiting"));
+    assert_eq!(metrics.sum("faregate_journal_rows_lost_total", &[]), 0.0);
+    assert_eq!(metrics.sum("faregate_budgets_unlisted", &[]), 0.0);
+}

@@ -1,5 +1,7 @@
 //! The admin listener: health, metrics, the policy in force. A thread of its own, never a path of the data port.
 
+mod money;
+
 use std::{
     cell::RefCell,
     io,
@@ -169,7 +171,7 @@ fn gauges(shared: &Shared, reloads: &Reloads) -> Vec<Gauge> {
             (format!("{{core=\"{n}\"}}"), u64::from(desk.connections.load(Ordering::Relaxed)))
         })
         .collect();
-    vec![
+    let mut gauges = vec![
         Gauge {
             name: "faregate_connections",
             kind: "gauge",
@@ -219,5 +221,8 @@ fn gauges(shared: &Shared, reloads: &Reloads) -> Vec<Gauge> {
             "Blocks of access-log lines dropped because the writer fell behind.",
             shared.log.as_ref().map_or(0, |sink| sink.dropped()),
         ),
-    ]
+    ];
+    gauges.extend(money::budgets(&shared.live.load().policy, Wall(shared.clock.wall())));
+    gauges.extend(shared.books.as_ref().map(|books| money::journal(books)).unwrap_or_default());
+    gauges
 }
