@@ -8,6 +8,7 @@ mod affinity;
 mod agents;
 mod answers;
 mod books;
+mod budgets;
 mod bytes;
 mod caching;
 mod cloud;

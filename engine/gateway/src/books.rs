@@ -183,6 +183,11 @@ impl Books {
         self.lost.load(Ordering::Relaxed).saturating_add(self.inbox.refused())
     }
 
+    /// Rows and grants that are not written down yet.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.inbox.waiting() as u64
+    }
+
     /// Why nothing is written down any more, if nothing is.
     pub(crate) fn trouble(&self) -> Option<String> {
         match self.inbox.health() {
