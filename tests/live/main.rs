@@ -19,6 +19,7 @@ mod faults;
 mod front;
 mod import;
 mod llama;
+mod money;
 mod newcomer;
 mod prices;
 mod rates;

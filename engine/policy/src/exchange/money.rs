@@ -386,14 +386,7 @@ impl Exchange {
         else {
             return behind();
         };
-        let fits = match budget.unit {
-            Unit::Money => self.output_that_fits(target, level.left()),
-            Unit::Tokens => level
-                .left()
-                .checked_sub(self.input_tokens())
-                .map(|left| left / self.output.1.max(1)),
-            Unit::Requests => None,
-        };
+        let fits = self.output_that_fits(purse, target, self.wall(now));
         let refused = say::Refused {
             scope,
             budget,
@@ -404,14 +397,34 @@ impl Exchange {
         NotHeld::Refused(Box::new(say::budget(&refused, self.wall(now))))
     }
 
-    /// The most tokens of output whose worst case is no more than `left`.
-    fn output_that_fits(&self, target: usize, left: u64) -> Option<u64> {
+    /// The most tokens of output that every budget has room for; `None` where less of them is no help.
+    fn output_that_fits(&self, purse: &CallersPurse, target: usize, wall: Wall) -> Option<u64> {
+        let (asked, choices) = (self.output.0.unwrap_or(OUTPUT_TOKENS_CAP), self.output.1);
+        let (held, wasted) = (self.money.held, self.money.wasted.0);
+        let mut most = asked;
+        for budget in purse.budgets().filter(|budget| !budget.is_soft) {
+            // What it holds already is its own.
+            let left = budget.level(wall).left().saturating_add(held.of(budget.unit));
+            let fits = match budget.unit {
+                Unit::Money => self.output_for(target, left.saturating_sub(wasted), most)?,
+                Unit::Tokens => left.checked_sub(self.input_tokens())? / choices.max(1),
+                Unit::Requests if left == 0 => return None,
+                Unit::Requests => most,
+            };
+            most = most.min(fits);
+        }
+        Some(most)
+    }
+
+    /// The most tokens of output, up to `most`, whose worst case is no more than `left`.
+    fn output_for(&self, target: usize, left: u64, most: u64) -> Option<u64> {
         let model = self.model_at(target);
-        let priced = self.policy.price(target, &model)?;
+        // What has no price passes, or was refused for that.
+        let Some(priced) = self.policy.price(target, &model) else { return Some(most) };
         let fits = |output: u64| {
             priced.price.worst_case(&self.ask(output)).is_ok_and(|worst| worst.0 <= left)
         };
-        let (mut low, mut high) = (0, self.output.0.unwrap_or(OUTPUT_TOKENS_CAP));
+        let (mut low, mut high) = (0, most);
         if !fits(low) {
             return None;
         }
