@@ -81,7 +81,8 @@ pub(crate) struct NoRoom(pub(crate) String);
 
 impl Crowd {
     /// Whether no scope can be made.
-    pub(crate) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.users.is_empty() && self.sessions.is_empty() && self.tags.is_empty()
     }
 
