@@ -5,10 +5,13 @@
 //! only shows that everything works.
 //!
 //! `cargo run --release -p faregate-bench -- count` counts instructions and allocations of every hot piece, one by one.
+//!
+//! `cargo run --release -p faregate-bench -- fleet` simulates engines whose replicas are chosen in several ways.
 
 mod allocations;
 mod compare;
 mod count;
+mod fleet;
 mod print;
 
 use std::process::ExitCode;
@@ -29,12 +32,15 @@ enum Command {
     Compare(compare::Options),
     /// Count instructions and allocations of each hot piece, under valgrind.
     Count(count::Options),
+    /// Simulate a fleet of engines, and choose replicas in several ways.
+    Fleet(fleet::Options),
 }
 
 fn main() -> ExitCode {
     let result = match Options::parse().command {
         Command::Compare(options) => compare::run(&options),
         Command::Count(options) => count::run(&options),
+        Command::Fleet(options) => fleet::run(&options),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

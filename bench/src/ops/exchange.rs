@@ -4,7 +4,7 @@ use std::{hint::black_box, rc::Rc, sync::Arc};
 
 use faregate_adapters::chat::Usage;
 use faregate_policy::{
-    Exchange, Nanos, Policy,
+    CorePolicy, Exchange, Nanos,
     exchange::{Outcome, Settlement, Step, Verdict, Wanted},
 };
 
@@ -12,7 +12,7 @@ use super::{Group, Operation, Ready, policy_lookup::compiled};
 use crate::input::policy::{self, KEY};
 
 /// As exchanges take it.
-type Shared = Rc<Arc<Policy>>;
+type Shared = Rc<CorePolicy>;
 
 pub(super) const GROUP: Group = Group {
     name: "exchange",
@@ -32,7 +32,7 @@ pub(super) const GROUP: Group = Group {
 const STEP: u64 = 100_000;
 
 fn whole(limits: &str) -> Ready {
-    let policy: Shared = Rc::new(Arc::new(compiled(&policy::nested(limits))));
+    let policy: Shared = CorePolicy::new(Arc::new(compiled(&policy::nested(limits))));
     let mut now = Nanos(0);
     Ready::new(0, 1, move || {
         now.0 += STEP;
@@ -42,7 +42,7 @@ fn whole(limits: &str) -> Ready {
 
 /// A caller who has used up the limit and goes on asking.
 fn refused(limits: &str) -> Ready {
-    let policy: Shared = Rc::new(Arc::new(compiled(&policy::nested(limits))));
+    let policy: Shared = CorePolicy::new(Arc::new(compiled(&policy::nested(limits))));
     let now = Nanos(STEP);
     while request(&policy, now) {}
     Ready::new(0, 0, move || u64::from(request(&policy, now)))

@@ -1,5 +1,7 @@
 //! The admin listener: health, metrics, the policy in force. A thread of its own, never a path of the data port.
 
+mod money;
+
 use std::{
     cell::RefCell,
     io,
@@ -17,7 +19,10 @@ use axum::{
     routing::get,
 };
 
+use faregate_policy::{Nanos, Wall};
+
 use crate::{
+    allowance,
     metrics::{Gauge, Scraper},
     reload::Reloads,
     worker::Shared,
@@ -70,6 +75,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, reloads: Arc<Reloads>
         .route("/health/liveliness", get(liveliness))
         .route("/health/liveness", get(liveliness))
         .route("/policy", get(policy))
+        .route("/budgets", get(budgets))
         .layer(axum::middleware::from_fn(refuse_rebinding))
         .with_state(desk);
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
@@ -115,7 +121,14 @@ async fn readiness(State(desk): State<Desk>) -> Response {
     if desk.shared.draining.load(Ordering::Acquire) {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
     }
-    "ready\n".into_response()
+    // Callers without budgets are served all the same, so this gateway is still ready; the word is for who reads it.
+    match desk.shared.books.as_ref().and_then(|books| books.trouble()) {
+        Some(trouble) => format!(
+            "ready, but nothing can be written down ({trouble}): callers with budgets are refused\n"
+        )
+        .into_response(),
+        None => "ready\n".into_response(),
+    }
 }
 
 async fn liveliness() -> &'static str {
@@ -135,6 +148,20 @@ async fn policy(State(desk): State<Desk>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
+async fn budgets(State(desk): State<Desk>) -> Response {
+    let shared = &desk.shared;
+    let live = shared.live.load();
+    let at = allowance::At {
+        wall: Wall(shared.clock.wall()),
+        now: Nanos(shared.clock.now().nanos()),
+        generation: live.generation,
+    };
+    let trouble = shared.books.as_ref().and_then(|books| books.trouble());
+    let mut body = Vec::with_capacity(4096);
+    allowance::write_all(&mut body, &live.policy, trouble.as_deref(), at);
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
 fn gauges(shared: &Shared, reloads: &Reloads) -> Vec<Gauge> {
     let one =
         |name, kind, help, value| Gauge { name, kind, help, values: vec![(String::new(), value)] };
@@ -144,7 +171,7 @@ fn gauges(shared: &Shared, reloads: &Reloads) -> Vec<Gauge> {
             (format!("{{core=\"{n}\"}}"), u64::from(desk.connections.load(Ordering::Relaxed)))
         })
         .collect();
-    vec![
+    let mut gauges = vec![
         Gauge {
             name: "faregate_connections",
             kind: "gauge",
@@ -194,5 +221,8 @@ fn gauges(shared: &Shared, reloads: &Reloads) -> Vec<Gauge> {
             "Blocks of access-log lines dropped because the writer fell behind.",
             shared.log.as_ref().map_or(0, |sink| sink.dropped()),
         ),
-    ]
+    ];
+    gauges.extend(money::budgets(&shared.live.load().policy, Wall(shared.clock.wall())));
+    gauges.extend(shared.books.as_ref().map(|books| money::journal(books)).unwrap_or_default());
+    gauges
 }

@@ -17,6 +17,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{JoinHandle, Thread},
+    time::Duration,
 };
 
 use faregate_ledger::{
@@ -36,6 +37,9 @@ use crate::{clock::Clock, trace::Random, worker::Shared};
 
 /// The journal's folder in the data folder.
 const JOURNAL: &str = "journal";
+
+/// How often a process that waits for another one's books looks.
+const LOCK_LOOK: Duration = Duration::from_millis(50);
 
 /// Messages that may wait for the journal before budgets are no longer drawn on.
 const WAITING_MAX: usize = 24 * 1024;
@@ -61,6 +65,24 @@ pub(crate) struct Opened {
     balances: faregate_ledger::journal::Balances,
 }
 
+/// Why the books are not open.
+enum NotOpened {
+    Locked,
+    Failed(String),
+}
+
+impl NotOpened {
+    fn text(&self, data: &Path) -> String {
+        let why = match self {
+            Self::Locked => {
+                "another process has them open; give this one a folder of its own in ledger.dir or FAREGATE_DATA"
+            }
+            Self::Failed(why) => why,
+        };
+        format!("the books in {}: {why}", data.display())
+    }
+}
+
 /// The threads of the books.
 pub(crate) struct Keeping {
     books: Arc<Books>,
@@ -72,22 +94,37 @@ pub(crate) struct Keeping {
 
 impl Books {
     /// Opens the books in the folder `data`, or begins them. What a process that died left open is charged before this returns.
+    /// A process that has them is waited for, as long as `patience` says.
     ///
     /// # Errors
     ///
     /// A report for a person.
-    pub(crate) fn open(data: &Path) -> Result<Opened, String> {
-        let folder = data.join(JOURNAL);
-        let failed =
-            |error: &dyn std::fmt::Display| format!("the books in {}: {error}", data.display());
-        let disk = Files::open(&folder).map_err(|error| failed(&error))?;
+    pub(crate) fn open(data: &Path, patience: Duration) -> Result<Opened, String> {
+        let clock = Clock::start();
+        let end = clock.now().after(patience);
+        let mut has_said = false;
+        loop {
+            match Self::open_now(data) {
+                Err(NotOpened::Locked) if clock.now() < end => {
+                    if !std::mem::replace(&mut has_said, true) {
+                        tracing::info!("another process has the books; it is waited for");
+                    }
+                    std::thread::sleep(LOCK_LOOK);
+                }
+                opened => return opened.map_err(|error| error.text(data)),
+            }
+        }
+    }
+
+    fn open_now(data: &Path) -> Result<Opened, NotOpened> {
+        let failed = |error: &dyn std::fmt::Display| NotOpened::Failed(error.to_string());
+        let disk = Files::open(&data.join(JOURNAL)).map_err(|error| failed(&error))?;
         let random = Random::new();
         let boot = random.next();
         let start = Start { node: random.next(), boot, at: Clock::start().wall() };
-        let (journal, recovery) = Journal::open(disk, Settings::default(), start).map_err(|error| match error {
-            OpenError::Locked => failed(
-                &"another process has them open; give this one a folder of its own in ledger.dir or FAREGATE_DATA",
-            ),
+        let opened = Journal::open(disk, Settings::default(), start);
+        let (journal, recovery) = opened.map_err(|error| match error {
+            OpenError::Locked => NotOpened::Locked,
             error => failed(&error),
         })?;
         if !recovery.was_closed {
@@ -144,6 +181,11 @@ impl Books {
     /// Rows that are in no books.
     pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed).saturating_add(self.inbox.refused())
+    }
+
+    /// Rows and grants that are not written down yet.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.inbox.waiting() as u64
     }
 
     /// Why nothing is written down any more, if nothing is.

@@ -24,7 +24,7 @@ use faregate_adapters::{
     surface::{Called, Family, NotServed, Surface, may_go_on},
 };
 use faregate_policy::{
-    Nanos,
+    Nanos, Wall,
     attribution::Labels,
     caller::ANONYMOUS,
     exchange::{Exchange, Receipt, Refusal},
@@ -39,7 +39,7 @@ pub(crate) use rest::Rest;
 
 use crate::{
     affinity::Stay,
-    answer,
+    allowance, answer,
     connection::{Connection, Next},
     live::View,
     local::{self, Local},
@@ -207,6 +207,12 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
             exchange,
         }))
     };
+    if head.path == allowance::ME_PATH {
+        return match me(core, live, head) {
+            Ok(local) => Opened::Local(local),
+            Err(refusal) => refused(refusal, id, "none", None),
+        };
+    }
     let (path, quotes) = match head.path {
         hints::QUOTE_PATH => (hints::QUOTED_PATH, true),
         path => (path, false),
@@ -236,12 +242,7 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
     {
         return refused(refusal, id, surface.name(), Some(exchange));
     }
-    let is_anonymous = exchange.caller().is_some_and(|caller| &*caller.key == ANONYMOUS);
-    if is_anonymous && live.is_private && is_cross_site(head) {
-        let refusal = Refusal::new(
-            Fault::OriginForbidden,
-            "callers need no key here, so pages of other sites are not served; add a key to the policy",
-        );
+    if let Some(refusal) = cross_site(&exchange, live, head) {
         return refused(refusal, id, surface.name(), Some(exchange));
     }
     let mut forwarded = Vec::with_capacity(head.len);
@@ -297,6 +298,37 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         hints,
         live: Rc::clone(live),
     }))
+}
+
+/// What the caller may still use. Looking is not counted: who is out of requests can see when there are some again.
+fn me(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Result<Local, Refusal> {
+    if !matches!(head.method, Method::Get | Method::Head) {
+        return Err(not_served(NotServed::Method("GET"), head.path));
+    }
+    let now = Nanos(core.now().nanos());
+    let wall = core.wall();
+    let mut exchange = Exchange::open(Rc::clone(&live.policy), core.index, now);
+    exchange.identify(credential(head), wall)?;
+    if let Some(refusal) = cross_site(&exchange, live, head) {
+        return Err(refusal);
+    }
+    let mut body = Vec::with_capacity(1024);
+    if let Some(caller) = exchange.caller() {
+        let at = allowance::At { wall: Wall(wall), now, generation: live.generation };
+        allowance::write_me(&mut body, &live.policy, caller, at);
+    }
+    Ok(Local::private(head, core, body))
+}
+
+/// The refusal of a page of another site, where callers need no key.
+fn cross_site(exchange: &Exchange, live: &View, head: &RequestHead<'_, '_>) -> Option<Refusal> {
+    let is_anonymous = exchange.caller().is_some_and(|caller| &*caller.key == ANONYMOUS);
+    (is_anonymous && live.is_private && is_cross_site(head)).then(|| {
+        Refusal::new(
+            Fault::OriginForbidden,
+            "callers need no key here, so pages of other sites are not served; add a key to the policy",
+        )
+    })
 }
 
 /// The answer to a head that did not arrive in time.

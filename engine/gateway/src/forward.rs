@@ -7,7 +7,10 @@
 use std::{io, sync::Arc, time::Duration};
 
 use faregate_adapters::surface::Family;
-use faregate_policy::{exchange::Refusal, fault::Fault};
+use faregate_policy::{
+    exchange::{More, Refusal},
+    fault::Fault,
+};
 
 use crate::{
     answer::{Telling, held_message, write_refusal},
@@ -32,6 +35,10 @@ const EVENTS_BYTES: usize = 1024;
 
 /// The same while events come faster than they are sent.
 const MANY_EVENTS_BYTES: usize = 8 * 1024;
+
+/// How long a stream waits for more to be set aside, and how often it asks meanwhile.
+const MORE_PATIENCE: Duration = Duration::from_secs(2);
+const MORE_LOOK: Duration = Duration::from_millis(1);
 
 /// Deadlines while an answer passes.
 #[derive(Clone, Copy, Debug)]
@@ -120,8 +127,8 @@ pub(crate) struct Terms<'a> {
 
 /// What an answer is paid from.
 pub(crate) trait Till {
-    /// Whether a stream of which so much has come may go on.
-    fn may_go_on(&mut self, learned: &Learned) -> bool;
+    /// Whether a stream of which so much has come may go on, or will know soon.
+    fn may_go_on(&mut self, learned: &Learned) -> More;
 
     /// Settles the request: what was learned, and what ended it early. Called once, before the client can know that its
     /// answer is over: when it comes again at once, what it held is free.
@@ -301,10 +308,25 @@ impl Passage<'_> {
         if let Some(broken) = broken {
             return Err(End::Broken(broken));
         }
-        let learned = self.relay.learned();
-        match learned.content_now && !learned.done && !self.till.may_go_on(learned) {
-            true => Err(End::Spent),
-            false => Ok(()),
+        match self.relay.learned() {
+            learned if learned.content_now && !learned.done => self.go_on().await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Goes on if what the answer is paid from has enough, and waits where that is not known yet: the provider waits, too.
+    async fn go_on(&mut self) -> Result<(), End> {
+        let end = self.core.now().after(MORE_PATIENCE);
+        loop {
+            match self.till.may_go_on(self.relay.learned()) {
+                More::Held => return Ok(()),
+                More::Nothing => return Err(End::Spent),
+                More::Later if self.core.now() >= end => return Err(End::Spent),
+                More::Later => {
+                    Box::pin(crate::io::sleep(MORE_LOOK)).await;
+                    self.core.wake_up();
+                }
+            }
         }
     }
 

@@ -17,7 +17,7 @@ use std::{
 
 use faregate_adapters::{auth::aws, kind::Auth};
 use faregate_policy::{
-    Policy,
+    CorePolicy, Policy,
     affinity::Load,
     budget::Unit,
     health::{Breaker, BreakerSettings},
@@ -69,17 +69,13 @@ pub(crate) struct Target {
 pub(crate) struct View {
     live: Arc<Live>,
     /// The policy, for exchanges of this core: counted without touching what other cores count.
-    #[expect(
-        clippy::redundant_allocation,
-        reason = "the outer count is a core's own; the inner one would be shared by all cores"
-    )]
-    pub(crate) policy: Rc<Arc<Policy>>,
+    pub(crate) policy: Rc<CorePolicy>,
 }
 
 impl View {
     /// A view for one core.
     pub(crate) fn new(live: Arc<Live>) -> Rc<Self> {
-        let policy = Rc::new(Arc::clone(&live.policy));
+        let policy = CorePolicy::new(Arc::clone(&live.policy));
         Rc::new(Self { live, policy })
     }
 }
@@ -180,6 +176,7 @@ impl Builder {
         if self.has_books {
             let money = policy.budgets().filter(|(_, budget)| budget.unit == Unit::Money);
             money.for_each(|(_, budget)| budget.fund.keep_in_journal());
+            policy.crowd.keep_in_journal();
         }
         for shared in places.values() {
             shared.breaker.set(policy.breaker);

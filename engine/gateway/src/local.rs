@@ -1,5 +1,7 @@
 //! What the gateway answers by itself on the data port: health, the root, the list of models.
 
+use std::borrow::Cow;
+
 use faregate_adapters::{
     dialect::{anthropic, gemini, openai},
     surface::{Family, Surface},
@@ -13,12 +15,13 @@ use crate::{
     worker::Core,
 };
 
-/// An answer that needs no caller.
+/// An answer that is known when the head is.
 #[derive(Debug)]
 pub(crate) struct Local {
     status: u16,
     content_type: &'static str,
-    body: &'static str,
+    fields: &'static [u8],
+    body: Cow<'static, [u8]>,
     head_only: bool,
     close: bool,
     head_len: usize,
@@ -42,15 +45,30 @@ pub(crate) fn route(head: &RequestHead<'_, '_>, core: &Core) -> Option<Local> {
         "/health" | "/health/readiness" => (200, READY),
         _ => return None,
     };
-    Some(Local {
-        status,
-        content_type: "application/json",
-        body,
-        head_only: head.method == Method::Head,
-        close: !head.keep_alive || core.is_draining(),
-        head_len: head.len,
-        framing: head.framing,
-    })
+    let body = Cow::Borrowed(body.as_bytes());
+    Some(Local { status, body, ..Local::of(head, core) })
+}
+
+impl Local {
+    /// An answer to this head, without a body yet.
+    fn of(head: &RequestHead<'_, '_>, core: &Core) -> Self {
+        Self {
+            status: 200,
+            content_type: "application/json",
+            fields: b"",
+            body: Cow::Borrowed(b""),
+            head_only: head.method == Method::Head,
+            close: !head.keep_alive || core.is_draining(),
+            head_len: head.len,
+            framing: head.framing,
+        }
+    }
+
+    /// An answer for one caller alone: nobody may store it.
+    pub(crate) fn private(head: &RequestHead<'_, '_>, core: &Core, body: Vec<u8>) -> Self {
+        let fields = b"cache-control: no-store\r\n";
+        Self { fields, body: Cow::Owned(body), ..Self::of(head, core) }
+    }
 }
 
 /// Sends it.
@@ -60,8 +78,8 @@ pub(crate) async fn serve(connection: &mut Connection, local: Local) -> Next {
     Answer {
         status: local.status,
         content_type: local.content_type,
-        fields: b"",
-        body: local.body.as_bytes(),
+        fields: local.fields,
+        body: &local.body,
         close: rest.closes(),
         head_only: local.head_only,
     }

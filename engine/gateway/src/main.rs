@@ -4,6 +4,7 @@
 
 mod admin;
 mod affinity;
+mod allowance;
 mod answer;
 mod attempt;
 mod books;

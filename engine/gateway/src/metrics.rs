@@ -17,6 +17,7 @@ use std::{
 };
 
 use crossbeam_queue::SegQueue;
+use faregate_policy::metric;
 use hashbrown::HashTable;
 
 /// Combinations of labels that one core tells apart.
@@ -113,6 +114,7 @@ struct Series {
     audio_input_tokens: Cell,
     audio_output_tokens: Cell,
     unmetered: Cell,
+    cost: Cell,
     duration: Histogram<14>,
     ttft: Histogram<16>,
     overhead: Histogram<10>,
@@ -139,6 +141,8 @@ pub(crate) struct Sample<'a> {
     pub(crate) tokens: Option<Tokens>,
     /// Whether tokens should have been known.
     pub(crate) metered: bool,
+    /// What it cost, in nano-dollars.
+    pub(crate) cost: u64,
     /// From the head of the request to the end of the answer.
     pub(crate) duration_nanos: u64,
     /// From the head of the request to the first content.
@@ -226,6 +230,9 @@ impl CoreMetrics {
         let series = self.series(sample);
         series.requests.add(1);
         series.attempts.add(sample.attempts);
+        if sample.cost > 0 {
+            series.cost.add(sample.cost);
+        }
         match sample.tokens {
             Some(tokens) => {
                 series.input_tokens.add(tokens.input);
@@ -285,6 +292,7 @@ impl CoreMetrics {
             audio_input_tokens: Cell::default(),
             audio_output_tokens: Cell::default(),
             unmetered: Cell::default(),
+            cost: Cell::default(),
             duration: Histogram::default(),
             ttft: Histogram::default(),
             overhead: Histogram::default(),
@@ -352,6 +360,8 @@ impl Scraper {
             |s| by_caller(&s.labels),
             |s| s.unmetered.get(),
         );
+        let by = |s: &Series| by_caller(&s.labels);
+        self.sum(out, metric::COST.name, metric::COST.help, by, |s| s.cost.get());
     }
 
     fn tokens(&self, out: &mut String) {
@@ -511,7 +521,8 @@ fn by_operation(labels: &Labels) -> String {
     )
 }
 
-struct Escaped<'a>(&'a str);
+/// A value of a label.
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
 impl std::fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -249,6 +249,9 @@ fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> String {
     format!("cannot listen on {address}: {error}; change server.listen, or stop what listens there")
 }
 
+/// How long a start waits for the books, which an earlier process may have still.
+const BOOKS_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Opens the books, if they are to be kept.
 fn open_books(policy: &Policy) -> Result<Option<books::Opened>, String> {
     let needed = policy.budgets().any(|(_, budget)| budget.unit == Unit::Money);
@@ -265,7 +268,9 @@ fn open_books(policy: &Policy) -> Result<Option<books::Opened>, String> {
             None => return Ok(None),
         },
     };
-    match Books::open(&folder) {
+    // One that drains lets go of them soon.
+    let patience = if is_said { BOOKS_PATIENCE } else { Duration::ZERO };
+    match Books::open(&folder, patience) {
         Ok(opened) => {
             tracing::info!(folder = %folder.display(), "what requests cost is written down here");
             Ok(Some(opened))

@@ -34,7 +34,7 @@ pub use follow::{Follow, Position};
 pub use record::{Boot, Grant, Part, QUARTER_NS, Record, Unfit, Window};
 pub use recover::{Recovery, Start};
 use segment::{HEAD_BYTES, Head, Kind};
-pub use writer::{Granted, Health, Inbox, Writer, WriterSettings};
+pub use writer::{Asked, Granted, Health, Inbox, Writer, WriterSettings};
 
 /// The largest segment, whatever the settings say: a start reads it whole.
 const SEGMENT_BYTES_MAX: u64 = 256 << 20;

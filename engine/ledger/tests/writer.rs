@@ -16,8 +16,8 @@ use std::{
 use faregate_ledger::{
     Row, RowId, RowKind,
     journal::{
-        Follow, Grant, Granted, Health, Inbox, Journal, OpenError, Position, Record, Settings,
-        Start, Window, Writer, WriterSettings,
+        Asked, Follow, Grant, Granted, Health, Inbox, Journal, OpenError, Position, Record,
+        Settings, Start, Window, Writer, WriterSettings,
         disk::{Disk, Files},
     },
 };
@@ -166,6 +166,41 @@ fn every_row_of_every_thread_is_there_once_after_a_stop() {
         (1..=2_000).map(|number| RowId { node: 7, boot: 1, number }).collect();
     assert_eq!(rows_in(&folder), expected);
     assert_eq!(open(&folder, 2).balances().spent(SCOPE, Window::ALL), NanoUsd(6_000));
+}
+
+/// Who has asked what was spent.
+struct Heard(AtomicU64);
+
+impl Asked for Heard {
+    fn spent(&self, spent: NanoUsd) {
+        self.0.store(spent.0, Ordering::Release);
+    }
+}
+
+#[test]
+fn what_was_spent_is_told_once_all_that_came_before_is_durable() {
+    let folder = Folder::new("asked");
+    let settings = WriterSettings { group: 7, ..WriterSettings::default() };
+    let writer = Writer::start(open(&folder, 1), settings).unwrap();
+    let inbox = writer.inbox();
+    for rows in [0, 3, 100] {
+        let durable = inbox.durable();
+        (0..rows).for_each(|number| put(&inbox, row(1, 1 + number + rows)));
+        let heard = Arc::new(Heard(AtomicU64::new(u64::MAX)));
+        let asked = Arc::clone(&heard) as Arc<dyn Asked>;
+        inbox.ask_spent(SCOPE.into(), Window::ALL, asked).unwrap();
+        until(|| heard.0.load(Ordering::Acquire) != u64::MAX);
+        let rows_before = if rows == 100 { 103 } else { rows };
+        assert_eq!(heard.0.load(Ordering::Acquire), 3 * rows_before);
+        assert!(inbox.durable() >= durable + rows);
+        let other = Arc::new(Heard(AtomicU64::new(u64::MAX)));
+        let asked = Arc::clone(&other) as Arc<dyn Asked>;
+        inbox.ask_spent("team/other".into(), Window::ALL, asked).unwrap();
+        until(|| other.0.load(Ordering::Acquire) == 0);
+    }
+    writer.stop(Vec::new(), 2).unwrap();
+    let late = Arc::new(Heard(AtomicU64::new(0)));
+    assert!(inbox.ask_spent(SCOPE.into(), Window::ALL, late).is_err(), "nobody answers any more");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod choose;
 mod load;
 mod prompt;
 mod table;
+mod worth;
 
 #[cfg(all(test, loom))]
 mod model;
@@ -22,6 +23,7 @@ pub use choose::{Bid, choose};
 pub use load::Load;
 pub use prompt::{BLOCK_BYTES, Prompt, Seed};
 pub use table::{Table, Warm, Warmth};
+pub use worth::{Rates, Side, Turn, Worth};
 
 /// A replica: what the table knows of it is its number, which is not zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,13 +21,13 @@
 //! alone, by at most what each of those under way generates beyond its slice. An answer without usage is never free: see
 //! [`Settlement`].
 
-use std::{rc::Rc, sync::Arc};
+use std::rc::Rc;
 
 use faregate_adapters::chat::{Usage, UsageSource};
 
 pub use crate::fault::Refusal;
 use crate::{
-    Caller, Nanos, Phase, Policy, Target,
+    Caller, CorePolicy, Nanos, Phase, Policy, Target,
     fault::Fault,
     health::Pass,
     key,
@@ -52,7 +52,7 @@ pub use facts::Asks;
 pub use quote::{Candidate, Quote};
 pub use way::{DEFAULT, Instead, Turn, Way};
 
-pub use money::{Extra, OUTPUT_TOKENS_CAP, Receipt};
+pub use money::{Extra, More, OUTPUT_TOKENS_CAP, Receipt};
 
 use hold::Limits;
 use money::Money;
@@ -60,11 +60,7 @@ use money::Money;
 /// One request.
 #[derive(Debug)]
 pub struct Exchange {
-    #[expect(
-        clippy::redundant_allocation,
-        reason = "a request counts its core's Rc; the Arc is counted by other cores too"
-    )]
-    policy: Rc<Arc<Policy>>,
+    policy: Rc<CorePolicy>,
     core: usize,
     opened: Nanos,
     /// The latest moment it was told.
@@ -164,7 +160,7 @@ pub struct RateHeader {
 impl Exchange {
     /// A request whose head was read at `now` on `core`.
     #[must_use]
-    pub fn open(policy: Rc<Arc<Policy>>, core: usize, now: Nanos) -> Self {
+    pub fn open(policy: Rc<CorePolicy>, core: usize, now: Nanos) -> Self {
         Self {
             policy,
             core,

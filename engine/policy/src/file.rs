@@ -9,6 +9,7 @@ mod attribution;
 mod budgets;
 mod cache;
 mod callers;
+mod crowd;
 mod limits;
 mod models;
 mod moment;
@@ -119,10 +120,15 @@ fn read(
     let breaker = server::breaker(reader, &root.table("breaker"));
     let providers = providers::read(reader, root, &server);
     server.passthrough = providers::passthrough(reader, &table, &providers);
-    let (models, targets, watch) = models::read(reader, root, &providers, breaker, previous);
+    let table_of_budgets = root.table("budgets");
+    let calendar = budgets::calendar(reader, &table_of_budgets);
+    let room = table_of_budgets.number("scopes_max");
+    let mut scopes = Scopes::new(cores, calendar, previous);
+    let (models, targets, watch, limited) =
+        models::read(reader, root, &providers, breaker, previous, &mut scopes);
     let prices = prices::read(reader, root, &server, (&providers, &targets));
-    let calendar = budgets::calendar(reader, &root.table("budgets"));
-    let mut book = callers::Book::new(reader, &models, Scopes::new(cores, calendar, previous));
+    let crowd = crowd::read(reader, root, &mut scopes, (limited, room), previous);
+    let mut book = callers::Book::new(reader, &models, scopes);
     book.read(root, &table, &server.listen);
     let (keys, scopes) = book.close();
     let retry_budget = match previous {
@@ -139,6 +145,7 @@ fn read(
         watch,
         keys,
         scopes,
+        crowd,
         retries,
         retry_budget,
         breaker,

@@ -71,6 +71,8 @@ const BY_TOKEN: &[&str] = &[
     "gen_ai_token_type",
 ];
 
+const BY_BUDGET: &[&str] = &["scope", "limit", "unit", "period"];
+
 /// Buckets of `gen_ai.server.request.duration`.
 pub const DURATION_BUCKETS: [f64; 14] =
     [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
@@ -111,6 +113,8 @@ metrics! {
         "Answers whose token usage the provider did not give."
     TOKENS "faregate_tokens_total" Counter "tokens" BY_TOKEN, &[];
         "Tokens, in disjoint classes."
+    COST "faregate_cost_nanousd_total" Counter "nano-dollars" BY_CALLER, &[];
+        "What requests cost, as the books have it."
     REQUEST_DURATION "gen_ai_server_request_duration_seconds" Histogram "seconds" BY_OPERATION, &DURATION_BUCKETS;
         "From the request's head to the end of the answer."
     TIME_TO_FIRST_TOKEN "gen_ai_server_time_to_first_token_seconds" Histogram "seconds" BY_OPERATION, &TTFT_BUCKETS;
@@ -143,6 +147,22 @@ metrics! {
         "Time the last change took until every core had it."
     ACCESS_LOG_BLOCKS_DROPPED "faregate_access_log_blocks_dropped_total" Counter "blocks" &[], &[];
         "Blocks of access-log lines dropped because the writer fell behind."
+    BUDGET_LIMIT "faregate_budget_limit" Gauge "nano-dollars, tokens or requests" BY_BUDGET, &[];
+        "What a budget allows in its window."
+    BUDGET_SPENT "faregate_budget_spent" Gauge "nano-dollars, tokens or requests" BY_BUDGET, &[];
+        "What is used of a budget in its window."
+    BUDGET_HELD "faregate_budget_held" Gauge "nano-dollars, tokens or requests" BY_BUDGET, &[];
+        "What requests under way hold of a budget."
+    BUDGET_OVERRUN "faregate_budget_overrun_total" Counter "nano-dollars, tokens or requests" BY_BUDGET, &[];
+        "What was used beyond what was held of a budget."
+    BUDGETS_UNLISTED "faregate_budgets_unlisted" Gauge "budgets" &[], &[];
+        "Budgets that are not among these numbers, because there are too many."
+    JOURNAL_WRITES "faregate_journal_writes" Gauge "" &[], &[];
+        "1 while the journal takes rows, 0 when it does not and budgets are refused."
+    JOURNAL_ROWS_WAITING "faregate_journal_rows_waiting" Gauge "rows" &[], &[];
+        "Rows and grants that wait to be written to the journal."
+    JOURNAL_ROWS_LOST "faregate_journal_rows_lost_total" Counter "rows" &[], &[];
+        "Rows that the journal did not take: what they cost is in no books."
 }
 
 /// The row of a name.

@@ -11,6 +11,7 @@ use crate::{
     budget::Budget,
     cache::PromptCache,
     caller::{Caller, Keys},
+    crowd::Crowd,
     health::{Breaker, BreakerSettings},
     key,
     models::Models,
@@ -45,6 +46,8 @@ pub struct Policy {
     pub keys: Keys,
     /// Everything that has limits.
     pub scopes: Vec<Scope>,
+    /// Users, sessions and tags that have budgets.
+    pub crowd: Crowd,
     /// What may be tried again.
     pub retries: Retries,
     /// Retries that the process has left. Taken over from the policy before.
@@ -338,11 +341,11 @@ impl Target {
     }
 }
 
-/// Something that has limits: the organisation, a team, a project, an agent, a key.
+/// Something that has limits: the organisation, a team, a project, an agent, a key, a model.
 #[derive(Clone, Debug)]
 pub struct Scope {
     /// `organisation`, `team/search`, `project/search/ranking`, `agent/search/ranking/crawler`,
-    /// `key/search-ci`.
+    /// `key/search-ci`, `model/default`.
     pub name: Box<str>,
     /// What it may use in any period, and at a time.
     pub limits: Vec<Limit>,
@@ -470,7 +473,7 @@ impl Policy {
         }
     }
 
-    /// Every budget, each with its scope's name.
+    /// Every budget that the policy lists, each with its scope's name. Those of users, sessions and tags: [`Crowd::all`].
     pub fn budgets(&self) -> impl Iterator<Item = (&str, &Budget)> {
         let scopes = self.scopes.iter();
         scopes.flat_map(|scope| scope.budgets.iter().map(|budget| (&*scope.name, budget)))

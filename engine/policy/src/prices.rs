@@ -3,7 +3,7 @@
 //! In: a target and the provider's name for a model. Out: its price and the price's name, for the books. Targets with a
 //! fixed model are looked up when the policy is read; those with `*` when they are asked for.
 
-use std::{borrow::Cow, cmp::Reverse};
+use std::{borrow::Cow, cell::RefCell, cmp::Reverse, ops::Deref, rc::Rc, sync::Arc};
 
 use faregate_price::{Asked, Catalogue, Currencies, Draft, Price};
 use hashbrown::HashMap;
@@ -172,6 +172,40 @@ impl Prices {
             kind => Some(kind),
         };
         by_host.or(by_kind).filter(|name| has(name)).map(Into::into)
+    }
+}
+
+/// A policy as one core sees it, with the prices that its requests have asked for. Counted without touching what other cores
+/// count.
+#[derive(Debug)]
+pub struct CorePolicy {
+    policy: Arc<Policy>,
+    known: RefCell<PriceCache>,
+}
+
+impl CorePolicy {
+    /// A core's view of a policy.
+    #[must_use]
+    pub fn new(policy: Arc<Policy>) -> Rc<Self> {
+        Rc::new(Self { policy, known: RefCell::default() })
+    }
+
+    /// Calls `with` for the price of a target that is asked for `model`.
+    pub(crate) fn with_price<T>(
+        &self,
+        target: usize,
+        model: &str,
+        with: impl FnOnce(Option<Priced<'_>>) -> T,
+    ) -> T {
+        with(self.known.borrow_mut().price((&self.policy, 0), target, model))
+    }
+}
+
+impl Deref for CorePolicy {
+    type Target = Policy;
+
+    fn deref(&self) -> &Policy {
+        &self.policy
     }
 }
 

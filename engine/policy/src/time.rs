@@ -40,3 +40,24 @@ impl Wall {
         Duration::from_nanos(later.0.saturating_sub(self.0))
     }
 }
+
+impl std::fmt::Display for Wall {
+    /// As RFC 3339 in UTC, to the second: `2026-12-01T00:00:00Z`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let seconds = i64::try_from(self.0 / 1_000_000_000).unwrap_or(i64::MAX);
+        let moment = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX);
+        moment.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_written_as_people_read_them() {
+        assert_eq!(Wall(0).to_string(), "1970-01-01T00:00:00Z");
+        assert_eq!(Wall(1_796_083_200_999_999_999).to_string(), "2026-12-01T00:00:00Z");
+        assert!(Wall::MAX.to_string().starts_with("2554-"), "{}", Wall::MAX);
+    }
+}

@@ -288,6 +288,9 @@ impl Connection {
             self.inbox.drain(..end);
             desk.counters().pipelined.add(1);
         }
+        let counters = desk.counters();
+        counters.billed_in.add(reply.prompt);
+        counters.billed_out.add(reply.made_at_once());
         self.stage = Stage::Reply(Box::new(reply), None);
         Ok(Step::Again)
     }
@@ -477,6 +480,7 @@ fn note_sent(desk: &Desk, reply: &Reply, outcome: Outcome) {
     let counters = desk.counters();
     let chunks = reply.chunks();
     counters.chunks_out.add(chunks);
+    counters.billed_out.add(reply.made_by_and_by(outcome));
     if outcome == Outcome::Whole {
         counters.answered.add(1);
         counters.tokens_out.add(reply.tokens);

@@ -55,6 +55,11 @@ counters! {
     answered
     /// Tokens sent, plain or streamed.
     tokens_out
+    /// Tokens of prompts that it worked on: what it would bill of them, whatever became of the answers.
+    billed_in
+    /// Tokens of output that it made: of plain answers all, from when the request is there; of streams those that were
+    /// written when they ended or were cut.
+    billed_out
     /// Chunks of streams sent.
     chunks_out
     /// Bytes of requests read.

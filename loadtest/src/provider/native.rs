@@ -168,6 +168,7 @@ impl Desk {
         identity: Identity,
         now: Nanos,
     ) -> Reply {
+        let tokens_of_prompt = question.prompt_tokens();
         let is_marked =
             !matches!(route.dialect, Dialect::OpenAi | Dialect::Responses | Dialect::Gemini);
         let used = match is_marked {
@@ -179,7 +180,11 @@ impl Desk {
                 Service::Count => route.count(used),
                 _ => route.embeddings(question),
             };
-            return Reply::whole(script, identity, body.to_string().into_bytes(), now);
+            let mut reply = Reply::whole(script, identity, body.to_string().into_bytes(), now);
+            if route.service != Service::Count {
+                reply.prompt = tokens_of_prompt;
+            }
+            return reply;
         }
         let plan = Plan::new(question, &script, used, identity.serial);
         if question.stream {
@@ -194,6 +199,7 @@ impl Desk {
             let pieces = Pieces::new(format, events, failure, &script, first_at);
             let mut reply = Reply::pieces(script, identity, pieces, now);
             reply.tokens = plan.used.output();
+            reply.prompt = tokens_of_prompt;
             return reply;
         }
         let mut body = route.whole(question, &plan);
@@ -205,6 +211,7 @@ impl Desk {
         }
         let mut reply = Reply::whole(script, identity, body.to_string().into_bytes(), now);
         reply.tokens = plan.used.output();
+        reply.prompt = tokens_of_prompt;
         reply
     }
 

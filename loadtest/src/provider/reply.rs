@@ -30,6 +30,8 @@ pub(crate) struct Reply {
     pub(crate) closes: bool,
     /// Tokens this answer carries, for the counters.
     pub(crate) tokens: u64,
+    /// Tokens of the prompt it answers.
+    pub(crate) prompt: u64,
     /// The `x-request-id` of the request.
     pub(crate) request_id: Option<String>,
     /// What the counters know of it already.
@@ -146,6 +148,7 @@ impl Reply {
             body_bytes: 0,
             closes,
             tokens: 0,
+            prompt: 0,
             request_id: None,
             settled: None,
             bodiless: false,
@@ -155,6 +158,20 @@ impl Reply {
     /// Bytes of the body written so far, framing included.
     pub(crate) fn body_bytes(&self) -> u64 {
         self.body_bytes
+    }
+
+    /// Tokens that are made before anything is written.
+    pub(crate) fn made_at_once(&self) -> u64 {
+        if matches!(self.source, Source::Whole(_)) { self.tokens } else { 0 }
+    }
+
+    /// Tokens that are made as it is written, and how many are.
+    pub(crate) fn made_by_and_by(&self, outcome: Outcome) -> u64 {
+        match (&self.source, outcome) {
+            (Source::Whole(_), _) => 0,
+            (_, Outcome::Whole) => self.tokens,
+            (_, Outcome::Cut) => self.chunks().min(self.tokens),
+        }
     }
 
     /// Chunks of a stream written so far.

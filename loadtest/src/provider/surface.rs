@@ -357,7 +357,9 @@ impl Desk {
 fn compose(ask: Rc<Ask>, script: Rc<Script>, identity: Identity, used: Used, now: Nanos) -> Reply {
     if ask.surface == Surface::Embedding {
         let body = plain::embeddings(&ask, &script);
-        return Reply::whole(script, identity, body, now);
+        let mut reply = Reply::whole(script, identity, body, now);
+        reply.prompt = used.prompt;
+        return reply;
     }
     if ask.stream {
         let used = Used { completion: ask.tokens(&script).0 * ask.choices, ..used };
@@ -365,11 +367,13 @@ fn compose(ask: Rc<Ask>, script: Rc<Script>, identity: Identity, used: Used, now
         let stream = Stream::new(ask, identity, used, first_at);
         let mut reply = Reply::stream(script, identity, stream, now);
         reply.tokens = used.completion;
+        reply.prompt = used.prompt;
         return reply;
     }
     let (body, tokens) = whole(&ask, &script, identity, used);
     let mut reply = Reply::whole(script, identity, body, now);
     reply.tokens = tokens;
+    reply.prompt = used.prompt;
     reply
 }
 

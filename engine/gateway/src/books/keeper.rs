@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use faregate_ledger::journal::{Balances, Grant, Window, writer::Granted};
+use faregate_ledger::journal::{
+    Balances, Grant, Window,
+    writer::{Asked, Granted},
+};
 use faregate_policy::{
     Policy, Wall,
     budget::{self, Budget, Fund},
@@ -24,6 +27,12 @@ use crate::worker::Shared;
 
 /// How often budgets are looked at while nobody waits.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// How often scopes are dropped that nobody draws on any more, in nanoseconds.
+const SWEEP: u64 = 60_000_000_000;
+
+/// How often at most when there is no room for another one.
+const SWEEP_WANTED: u64 = 1_000_000_000;
 
 /// A fund that is told what the journal allows.
 struct Allowed {
@@ -39,6 +48,20 @@ impl Granted for Allowed {
     fn refused(&self) {}
 }
 
+/// A fund that is told what was spent of a window before it was made.
+struct Told {
+    books: Arc<Books>,
+    fund: Arc<Fund>,
+    window: budget::Window,
+}
+
+impl Asked for Told {
+    fn spent(&self, spent: NanoUsd) {
+        self.fund.add_spent(self.window, spent.0);
+        self.books.hurry();
+    }
+}
+
 /// Starts the thread.
 ///
 /// # Errors
@@ -50,17 +73,34 @@ pub(super) fn start(
     stop: Arc<AtomicBool>,
 ) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name("keeper".to_owned()).spawn(move || {
+        let mut swept = 0;
         while !stop.load(Ordering::Acquire) {
             let policy = Arc::clone(&shared.live.load().policy);
-            look(&books, &policy, Wall(shared.clock.wall()));
+            let now = shared.clock.wall();
+            look(&books, &policy, Wall(now));
+            let since = now.saturating_sub(swept);
+            if since >= SWEEP || since >= SWEEP_WANTED && policy.crowd.wants_room() {
+                sweep(&books, &policy, Wall(now));
+                swept = now;
+            }
             thread::park_timeout(LOOK);
         }
     })
 }
 
-fn look(books: &Books, policy: &Policy, now: Wall) {
+fn look(books: &Arc<Books>, policy: &Policy, now: Wall) {
     for (scope, budget) in policy.budgets() {
-        let Some(asked) = budget.asks(now) else { continue };
+        look_at(books, scope, budget, now);
+    }
+    for drawn in policy.crowd.stirring() {
+        drawn.budgets.iter().for_each(|budget| look_at(books, &drawn.name, budget, now));
+    }
+}
+
+fn look_at(books: &Arc<Books>, scope: &str, budget: &Budget, now: Wall) {
+    if budget.fund.wants_telling() {
+        ask_spent(books, scope, budget, now);
+    } else if let Some(asked) = budget.asks(now) {
         let grant = Grant {
             scope: scope_of(scope, budget),
             window: window(asked.window),
@@ -72,14 +112,40 @@ fn look(books: &Books, policy: &Policy, now: Wall) {
     }
 }
 
+/// Asks what was spent before a fund was made: by a reload, or by the first request of a scope.
+fn ask_spent(books: &Arc<Books>, scope: &str, budget: &Budget, now: Wall) {
+    let asked = budget.level(now).window;
+    let (books, fund) = (Arc::clone(books), Arc::clone(&budget.fund));
+    let told = Arc::new(Told { books: Arc::clone(&books), fund, window: asked });
+    if books.inbox.ask_spent(scope_of(scope, budget), window(asked), told).is_err() {
+        budget.fund.ask_again();
+    }
+}
+
+/// Drops scopes that nobody draws on any more. What the journal has allowed them beyond their use is given back.
+fn sweep(books: &Books, policy: &Policy, now: Wall) {
+    policy.crowd.sweep(now, &mut |leaving| {
+        if leaving.budget.fund.is_journaled() {
+            let grant = used(leaving.scope, leaving.budget, leaving.level);
+            // What finds no place in the queue is given back at the end of the process, or charged at its most.
+            drop(books.inbox.give_back(grant));
+        }
+    });
+}
+
+/// A grant that is lowered to what has been used.
+fn used(scope: &str, budget: &Budget, level: budget::Level) -> Grant {
+    let total = NanoUsd(level.spent.saturating_add(level.held));
+    Grant { scope: scope_of(scope, budget), window: window(level.window), total }
+}
+
 /// What is given back at the end: grants are lowered to what has been used.
 pub(super) fn returns(policy: &Policy, now: u64) -> Vec<Grant> {
-    let used = |(scope, budget): (&str, &Budget)| {
-        let level = budget.level(Wall(now));
-        let total = NanoUsd(level.spent.saturating_add(level.held));
-        Grant { scope: scope_of(scope, budget), window: window(level.window), total }
-    };
-    policy.budgets().filter(|(_, budget)| budget.fund.is_journaled()).map(used).collect()
+    let crowd = policy.crowd.all();
+    let crowd =
+        crowd.iter().flat_map(|drawn| drawn.budgets.iter().map(|budget| (&*drawn.name, budget)));
+    let kept = policy.budgets().chain(crowd).filter(|(_, budget)| budget.fund.is_journaled());
+    kept.map(|(scope, budget)| used(scope, budget, budget.level(Wall(now)))).collect()
 }
 
 /// Tells a budget's fund what was spent of its window before.

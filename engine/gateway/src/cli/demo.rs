@@ -24,7 +24,7 @@ pub(super) fn run(serve: bool) -> Result<(), Stop> {
     for (number, scene) in scenes::ALL.iter().enumerate() {
         play(&stage, &mut report, scene, number + 1)?;
     }
-    print(&report.text())?;
+    print(&report.text(&stage.spend()?))?;
     if serve {
         print(&format!(
             "serving at {} until Ctrl-C; the policy is {} (edit it and see)\n",

@@ -85,6 +85,7 @@ impl Walk {
             metered: self.surface.is_metered() || self.protocols.is_some(),
             pinned: back::pin(made.as_deref(), self.surface),
             extra: self.extra(body, asked.choices),
+            labels: Some(&self.labels),
             asks: Asks {
                 surface: self.surface.name(),
                 stream: self.streams,

@@ -12,7 +12,7 @@ use faregate_adapters::{
 };
 use faregate_policy::{
     Nanos,
-    exchange::{Exchange, Extra, Receipt, Settlement},
+    exchange::{Exchange, Extra, More, Receipt, Settlement},
     fault::Fault,
     policy::Provider,
 };
@@ -169,15 +169,21 @@ impl Paying<'_> {
 }
 
 impl Till for Paying<'_> {
-    fn may_go_on(&mut self, learned: &Learned) -> bool {
-        let Some(held) = self.held else { return true };
+    fn may_go_on(&mut self, learned: &Learned) -> More {
+        let Some(held) = self.held else { return More::Held };
         let came = tokens::estimated_output(learned.content_events, learned.content_bytes);
         if came.saturating_add(AHEAD_TOKENS) <= held {
-            return true;
+            return More::Held;
         }
-        let may = self.exchange.extend(Nanos(self.core.now().nanos()));
+        let more = self.exchange.extend(Nanos(self.core.now().nanos()));
         self.held = self.exchange.output_held();
-        may || self.held.is_none_or(|held| came < held)
+        if more == More::Later
+            && let Some(books) = &self.core.shared.books
+        {
+            books.hurry();
+        }
+        // What is held already may still come.
+        if self.held.is_none_or(|held| came < held) { More::Held } else { more }
     }
 
     fn settle(&mut self, learned: &Learned, fault: Option<Fault>) {

@@ -23,7 +23,7 @@ use crossbeam_queue::ArrayQueue;
 use faregate_price::NanoUsd;
 use pen::Pen;
 
-use super::{AppendError, Grant, Journal, Record, disk::Disk};
+use super::{AppendError, Grant, Journal, Record, Window, disk::Disk};
 use crate::row::Row;
 
 /// How the thread works.
@@ -78,9 +78,27 @@ impl Granted for AtomicU64 {
     fn refused(&self) {}
 }
 
+/// Who is told what a scope has spent.
+pub trait Asked: Send + Sync {
+    /// So much, by everything that was put in before the question.
+    fn spent(&self, spent: NanoUsd);
+}
+
+/// What a scope has spent in a window.
+struct Question {
+    scope: Arc<str>,
+    window: Window,
+    asked: Arc<dyn Asked>,
+}
+
+/// The journal could not be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unasked;
+
 enum Message {
     Record(Record),
     Grant(Grant, Arc<dyn Granted>),
+    Question(Question),
 }
 
 /// How the process ends.
@@ -139,6 +157,22 @@ impl Inbox {
     /// Gives the grant back when the queue is full, or nothing is written any more; nobody is told then.
     pub fn request_grant(&self, grant: Grant, told: Arc<dyn Granted>) -> Result<(), Grant> {
         self.send(Message::Grant(grant, told), true).map_err(grant_of)
+    }
+
+    /// Asks what a scope has spent in a window; `asked` is told by the journal's thread, once all that was put in before is
+    /// durable. Never waits. Nobody is told when the disk fails in between.
+    ///
+    /// # Errors
+    ///
+    /// When the queue is full, or nothing is written any more.
+    pub fn ask_spent(
+        &self,
+        scope: Arc<str>,
+        window: Window,
+        asked: Arc<dyn Asked>,
+    ) -> Result<(), Unasked> {
+        let question = Question { scope, window, asked };
+        self.send(Message::Question(question), true).map_err(|_| Unasked)
     }
 
     /// Lowers a grant to what is spent and held: no more of it may be used from here on, until it is granted again. Never
@@ -294,13 +328,15 @@ impl Writer {
 fn row_of(message: Message) -> Box<Row> {
     match message {
         Message::Record(Record::Row(row) | Record::Intent(row)) => row,
-        Message::Record(_) | Message::Grant(..) => unreachable!("what was put in comes back"),
+        Message::Record(_) | Message::Grant(..) | Message::Question(_) => {
+            unreachable!("what was put in comes back")
+        }
     }
 }
 
 fn grant_of(message: Message) -> Grant {
     match message {
         Message::Record(Record::Return(grant)) | Message::Grant(grant, _) => grant,
-        Message::Record(_) => unreachable!("what was put in comes back"),
+        Message::Record(_) | Message::Question(_) => unreachable!("what was put in comes back"),
     }
 }

@@ -18,8 +18,9 @@ const IN_FLIGHT_COST: u64 = 100;
 /// Requests under way that a replica may have whatever others have.
 const IN_FLIGHT_FREE: u64 = 4;
 
-/// A replica may have so many hundredths of the mean of requests under way.
-const BOUND_PERCENT: u64 = 150;
+/// So many hundredths of the mean of requests under way may a replica have beyond the mean, in a fleet without end; in a
+/// small one as much less as the others are fewer.
+const BEYOND_PERCENT: u64 = 170;
 
 /// The most that a block counts when all replicas have a queue: 1 / (1 - 0.95).
 const CROWD_MAX: u64 = 20;
@@ -49,9 +50,10 @@ pub fn choose(bids: &[Bid], first: u64) -> Option<usize> {
     let queued = open().filter(|(_, bid)| bid.pending > 0).count() as u64;
     // 1 / (1 - share of replicas with a queue), in hundredths.
     let crowd = (100 * count).checked_div(count - queued).unwrap_or(u64::MAX).min(100 * CROWD_MAX);
+    let bound = 100 + (BEYOND_PERCENT * (count.saturating_sub(1))).checked_div(count).unwrap_or(0);
     let is_within = |bid: &Bid| {
         bid.in_flight < IN_FLIGHT_FREE
-            || (bid.in_flight + 1) * 100 * count <= BOUND_PERCENT * (under_way + count)
+            || (bid.in_flight + 1) * 100 * count <= bound * (under_way + count)
     };
     let cost = |bid: &Bid| {
         let own = u64::from(bid.cold) * READ_WEIGHT * crowd;

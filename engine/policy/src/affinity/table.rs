@@ -24,6 +24,9 @@ const SLOTS: usize = 4;
 /// Bytes of a bucket.
 const BUCKET_BYTES: usize = 64;
 
+/// Buckets of a page of memory: both of a key lie in one, since finding a page may take as long as reading it.
+const PAGE_BUCKETS: u64 = 64;
+
 /// Replicas that one look-up tells apart.
 const WARM_MAX: usize = 8;
 
@@ -186,9 +189,10 @@ impl Table {
     /// The two buckets of a key.
     fn buckets(&self, key: u64) -> [&Bucket; 2] {
         let mask = self.buckets.len() as u64 - 1;
+        let within = mask.min(PAGE_BUCKETS - 1);
         let at = |hash: u64| usize::try_from(hash & mask).unwrap_or(0);
         let first = at(key);
-        let second = at(key >> 32);
+        let second = at(key & !within | key >> 32 & within);
         // Two choices even where both halves of the key agree.
         let second = if first == second { first ^ 1 } else { second };
         [&self.buckets[first], &self.buckets[second]]

@@ -81,6 +81,8 @@ pub struct Fund {
     overdrawn: AtomicU64,
     /// Units used beyond what was held, since the fund was made.
     overrun: AtomicU64,
+    /// Units of a window that were used before the fund was made, where that was told later.
+    before: AtomicU64,
     /// The window and share that was last told of.
     told: AtomicU64,
     cells: Box<[CachePadded<Cell>]>,
@@ -179,6 +181,7 @@ impl Fund {
             durable: grant::Durable::new(journaled),
             overdrawn: AtomicU64::new(0),
             overrun: AtomicU64::new(0),
+            before: AtomicU64::new(0),
             told: AtomicU64::new(0),
             cells: (0..cores.max(1)).map(|_| CachePadded::new(Cell::default())).collect(),
         }
@@ -243,6 +246,30 @@ impl Fund {
         let cell = &self.cells[0];
         cell.begin(1, 0, Wall(0));
         cell.note(spent);
+        self.durable.has_been_told();
+    }
+
+    /// Counts what was used of `window` before the fund was made, whatever has become of it since. Once, by the thread of the
+    /// journal. When another window has begun the amount is of no interest any more.
+    pub fn add_spent(&self, window: Window, spent: u64) {
+        let turn = self.turn.load(Ordering::Acquire);
+        let number = TURN.tag(turn);
+        if TURN.amount(turn) == seconds(window.end) {
+            let spent = spent.min(CLAIMS.max());
+            while let Some(word) = self.claims(number) {
+                let claimed = CLAIMS.amount(word).saturating_add(spent).min(CLAIMS.max());
+                let next = CLAIMS.pack(number, claimed);
+                if self
+                    .claimed
+                    .compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed)
+                    .is_ok()
+                {
+                    self.before.store(CLAIMS.pack(number, spent), Ordering::Release);
+                    break;
+                }
+            }
+        }
+        self.durable.has_been_told();
     }
 
     #[cold]

@@ -4,6 +4,7 @@ use faregate_adapters::surface::Family;
 
 use crate::{
     Nanos, Phase,
+    attribution::Labels,
     fault::{Fault, Refusal},
     models::Strategy,
     policy::Provider,
@@ -38,6 +39,8 @@ pub struct Wanted<'a> {
     pub pinned: Option<Pin<'a>>,
     /// What it may use beside its tokens; `None`: it costs nothing.
     pub extra: Option<Extra>,
+    /// Whom and what it is for: some of them may have budgets.
+    pub labels: Option<&'a Labels>,
     /// What else routes may depend on.
     pub asks: Asks<'a>,
 }
@@ -58,7 +61,8 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// `ModelMissing`, `ModelForbidden`, `OverrideForbidden`, `ModelUnknown`, `PathUnknown`, `TokenRate`, `RequestExceedsLimit`.
+    /// `ModelMissing`, `ModelForbidden`, `OverrideForbidden`, `ModelUnknown`, `PathUnknown`, `TokenRate`, `RequestExceedsLimit`,
+    /// `ScopesFull`.
     pub fn decide(&mut self, wanted: &Wanted<'_>, now: Nanos) -> Result<(), Refusal> {
         assert_eq!(self.phase, Phase::Read, "a request is decided once, when it has been admitted");
         self.see(now);
@@ -67,6 +71,9 @@ impl Exchange {
         self.phase = Phase::LookUp;
         self.phase = Phase::Route;
         self.find_way(wanted)?;
+        if wanted.extra.is_some() {
+            self.draw_on(wanted.labels, now)?;
+        }
         self.phase = Phase::Reserve;
         self.money.extra = wanted.extra;
         self.input_bound = wanted.input_tokens_bound;

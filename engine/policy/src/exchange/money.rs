@@ -7,16 +7,20 @@
 //! knows what the provider will bill. Where the client sets no bound, a stream holds a slice and is extended as it goes on
 //! ([`Exchange::extend`]); other answers are given a bound that fits ([`Exchange::output_cap`]).
 
-use std::{rc::Rc, sync::Arc};
+use std::rc::Rc;
 
 use faregate_adapters::chat::{Usage, UsageSource};
 use faregate_price::{
-    Ask, CacheWrites, Circumstances, NanoUsd, NoPrice, Service, Services, Units as Counted,
+    Ask, CacheWrites, Circumstances, NanoUsd, NoPrice, Service, Services, Unit as Counts,
+    Units as Counted,
 };
 
 use crate::{
-    Nanos, Policy, Wall,
+    CorePolicy, Nanos, Priced, Wall,
+    attribution::Labels,
     budget::{Budget, Cost, Denied, Hold, Purse, Short, Unit},
+    caller::ScopeIndex,
+    crowd::{NoRoom, Pin},
     fault::{Fault, Refusal},
 };
 
@@ -75,25 +79,38 @@ pub struct Receipt {
     pub usage: Option<Usage>,
 }
 
-/// The budgets of a caller, the narrowest scope's first.
+/// The budgets of a request, the narrowest scope's first: its session's, its user's, its tags', its model's, then its
+/// caller's.
 #[derive(Clone, Debug)]
 pub(super) struct CallersPurse {
-    #[expect(
-        clippy::redundant_allocation,
-        reason = "a request counts its core's Rc; the Arc is counted by other cores too"
-    )]
-    policy: Rc<Arc<Policy>>,
+    policy: Rc<CorePolicy>,
     caller: usize,
+    drawn: Option<Rc<DrawnOn>>,
+}
+
+/// Scopes of one request that are not its caller's.
+#[derive(Debug)]
+struct DrawnOn {
+    /// Its session, its user, its tags.
+    pins: Vec<Pin>,
+    /// The model's: index into the policy's.
+    model: Option<ScopeIndex>,
 }
 
 impl CallersPurse {
     /// The budgets, each with its scope's name.
     fn named(&self) -> impl Iterator<Item = (&str, &Budget)> {
+        let drawn = self.drawn.as_deref();
+        let pins = drawn.map_or(&[][..], |drawn| &drawn.pins).iter().map(Pin::drawn);
+        let pinned = pins.map(|drawn| (&*drawn.name, &drawn.budgets[..]));
+        let model = drawn.and_then(|drawn| drawn.model);
         let scopes = self.policy.keys.callers[self.caller].scopes.iter().rev();
-        scopes.flat_map(|index| {
-            let scope = &self.policy.scopes[*index];
-            scope.budgets.iter().map(|budget| (&*scope.name, budget))
-        })
+        let listed = model.into_iter().chain(scopes.copied()).map(|index| {
+            let scope = &self.policy.scopes[index];
+            (&*scope.name, &scope.budgets[..])
+        });
+        let all = pinned.chain(listed);
+        all.flat_map(|(name, budgets)| budgets.iter().map(move |budget| (name, budget)))
     }
 }
 
@@ -111,6 +128,7 @@ pub(super) struct Money {
     /// What the request may use beside its tokens; `None`: it costs nothing.
     pub(super) extra: Option<Extra>,
     hold: Option<Hold<CallersPurse>>,
+    drawn: Option<Rc<DrawnOn>>,
     /// What is held: for this attempt, and for those that may yet be billed.
     held: Cost,
     /// What the attempt under way may cost.
@@ -129,6 +147,17 @@ impl Money {
     fn streams(&self) -> bool {
         self.extra.is_some_and(|extra| extra.streams)
     }
+}
+
+/// What became of the wish to set more aside for a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum More {
+    /// It is set aside.
+    Held,
+    /// The journal is behind: to be asked again, soon.
+    Later,
+    /// A budget has no more.
+    Nothing,
 }
 
 /// Why nothing is set aside.
@@ -150,9 +179,23 @@ impl Exchange {
 
     fn purse(&self) -> Option<CallersPurse> {
         let caller = self.caller?;
-        let purse = CallersPurse { policy: Rc::clone(&self.policy), caller };
+        let drawn = self.money.drawn.clone();
+        let purse = CallersPurse { policy: Rc::clone(&self.policy), caller, drawn };
         let has_any = purse.budgets().next().is_some();
         has_any.then_some(purse)
+    }
+
+    /// Finds the scopes beside its caller's that have budgets, and draws on them until it ends.
+    pub(super) fn draw_on(&mut self, labels: Option<&Labels>, now: Nanos) -> Result<(), Refusal> {
+        let crowd = &self.policy.crowd;
+        let model = crowd.models.get(self.model()).copied();
+        let wall = self.wall(now);
+        let pins = labels.map_or(Ok(Vec::new()), |labels| crowd.draw(labels, wall));
+        let pins = pins.map_err(|NoRoom(scope)| no_room(&scope, crowd.room))?;
+        if model.is_some() || !pins.is_empty() {
+            self.money.drawn = Some(Rc::new(DrawnOn { pins, model }));
+        }
+        Ok(())
     }
 
     /// When its money was set aside, in nanoseconds since 1970 UTC: the moment that says which windows pay.
@@ -161,7 +204,8 @@ impl Exchange {
         self.money.reserved_at
     }
 
-    /// The scopes that pay, for the books: all on the caller's path, whether they have budgets today or not.
+    /// The scopes that pay, for the books: all on the caller's path, whether they have budgets today or not, and of model,
+    /// tags, user and session those that have.
     #[must_use]
     pub fn paying_scopes(&self) -> Vec<String> {
         let Some(caller) = self.caller() else { return Vec::new() };
@@ -177,6 +221,11 @@ impl Exchange {
             }
         }
         scopes.push(format!("key/{}", caller.key));
+        if let Some(drawn) = &self.money.drawn {
+            let model = drawn.model.map(|index| self.policy.scopes[index].name.to_string());
+            scopes.extend(model);
+            scopes.extend(drawn.pins.iter().map(|pin| pin.drawn().name.to_string()));
+        }
         scopes
     }
 
@@ -257,19 +306,43 @@ impl Exchange {
             return Ok(NanoUsd::ZERO);
         }
         let model = self.model_at(target);
-        let Some(priced) = self.policy.price(target, &model) else {
+        self.policy
+            .with_price(target, &model, |priced| self.worst_at(target, &model, priced, output))
+    }
+
+    fn worst_at(
+        &self,
+        target: usize,
+        model: &str,
+        priced: Option<Priced<'_>>,
+        output: u64,
+    ) -> Result<NanoUsd, NotHeld> {
+        let Some(priced) = priced else {
             if self.policy.lets_unpriced_pass() {
                 return Ok(NanoUsd::ZERO);
             }
-            let message = self.policy.price_wanted(target, &model);
+            let message = self.policy.price_wanted(target, model);
             let mut refusal = Refusal::new(Fault::Unpriced, message).about("model");
             refusal.should_retry = Some(false);
             return Err(NotHeld::Refused(Box::new(refusal)));
         };
         let extra = self.money.extra.unwrap_or_default();
         let mut ask = self.ask(output);
-        if extra.is_unmetered && priced.price.unit(faregate_price::Unit::Request).is_none() {
-            ask.units = extra.units;
+        if extra.is_unmetered {
+            // Its answer does not tell tokens: what bounds it is a price of something that can be counted beforehand.
+            let counts =
+                |unit: &Counts| priced.price.unit(*unit).is_some() && extra.units.count(*unit) > 0;
+            if !priced.price.is_free() && !Counts::ALL.iter().any(counts) {
+                let name = &self.policy.targets[target].name;
+                let message = format!(
+                    "what {name} charges for this path is not told by its answers, so no budget can hold it; give it a price for \
+                     each request in the policy: [prices.{name:?}] with request = \"$0.05\""
+                );
+                let mut refusal = Refusal::new(Fault::Unpriced, message).about("model");
+                refusal.should_retry = Some(false);
+                return Err(NotHeld::Refused(Box::new(refusal)));
+            }
+            (ask.input, ask.output) = (0, 0);
         }
         priced.price.worst_case(&ask).map_err(|error| {
             let message = format!(
@@ -313,14 +386,7 @@ impl Exchange {
         else {
             return behind();
         };
-        let fits = match budget.unit {
-            Unit::Money => self.output_that_fits(target, level.left()),
-            Unit::Tokens => level
-                .left()
-                .checked_sub(self.input_tokens())
-                .map(|left| left / self.output.1.max(1)),
-            Unit::Requests => None,
-        };
+        let fits = self.output_that_fits(purse, target, self.wall(now));
         let refused = say::Refused {
             scope,
             budget,
@@ -331,14 +397,34 @@ impl Exchange {
         NotHeld::Refused(Box::new(say::budget(&refused, self.wall(now))))
     }
 
-    /// The most tokens of output whose worst case is no more than `left`.
-    fn output_that_fits(&self, target: usize, left: u64) -> Option<u64> {
+    /// The most tokens of output that every budget has room for; `None` where less of them is no help.
+    fn output_that_fits(&self, purse: &CallersPurse, target: usize, wall: Wall) -> Option<u64> {
+        let (asked, choices) = (self.output.0.unwrap_or(OUTPUT_TOKENS_CAP), self.output.1);
+        let (held, wasted) = (self.money.held, self.money.wasted.0);
+        let mut most = asked;
+        for budget in purse.budgets().filter(|budget| !budget.is_soft) {
+            // What it holds already is its own.
+            let left = budget.level(wall).left().saturating_add(held.of(budget.unit));
+            let fits = match budget.unit {
+                Unit::Money => self.output_for(target, left.saturating_sub(wasted), most)?,
+                Unit::Tokens => left.checked_sub(self.input_tokens())? / choices.max(1),
+                Unit::Requests if left == 0 => return None,
+                Unit::Requests => most,
+            };
+            most = most.min(fits);
+        }
+        Some(most)
+    }
+
+    /// The most tokens of output, up to `most`, whose worst case is no more than `left`.
+    fn output_for(&self, target: usize, left: u64, most: u64) -> Option<u64> {
         let model = self.model_at(target);
-        let priced = self.policy.price(target, &model)?;
+        // What has no price passes, or was refused for that.
+        let Some(priced) = self.policy.price(target, &model) else { return Some(most) };
         let fits = |output: u64| {
             priced.price.worst_case(&self.ask(output)).is_ok_and(|worst| worst.0 <= left)
         };
-        let (mut low, mut high) = (0, self.output.0.unwrap_or(OUTPUT_TOKENS_CAP));
+        let (mut low, mut high) = (0, most);
         if !fits(low) {
             return None;
         }
@@ -363,27 +449,30 @@ impl Exchange {
         (money.hold.is_some() && money.is_open && money.streams()).then_some(money.output)
     }
 
-    /// Sets another slice aside for a stream; false when there is none to be had, or the journal is behind.
-    pub fn extend(&mut self, now: Nanos) -> bool {
+    /// Sets another slice aside for a stream.
+    pub fn extend(&mut self, now: Nanos) -> More {
         self.see(now);
         let (Some(purse), Some(target)) =
             (self.purse(), self.last.as_ref().map(|last| last.target))
         else {
-            return true;
+            return More::Held;
         };
         let mut slice = OUTPUT_TOKENS_SLICE;
         while slice >= OUTPUT_TOKENS_LEAST {
             let output = self.money.output.saturating_add(slice);
-            let Ok(worst) = self.worst_case(target, output, &purse) else { return false };
+            let Ok(worst) = self.worst_case(target, output, &purse) else { return More::Nothing };
             let tokens = self.input_tokens().saturating_add(output.saturating_mul(self.output.1));
-            if self.hold(&purse, Cost { money: worst, tokens, requests: 1 }, now).is_ok() {
-                self.money.worst = worst;
-                self.money.output = output;
-                return true;
+            match self.hold(&purse, Cost { money: worst, tokens, requests: 1 }, now) {
+                Ok(()) => {
+                    self.money.worst = worst;
+                    self.money.output = output;
+                    return More::Held;
+                }
+                Err(Denied { short: Short::Ungranted, .. }) => return More::Later,
+                Err(Denied { short: Short::Exhausted(_), .. }) => slice /= 2,
             }
-            slice /= 2;
         }
-        false
+        More::Nothing
     }
 
     /// The attempt is on its way.
@@ -435,21 +524,22 @@ impl Exchange {
         let (Some(last), Some(extra)) = (&self.last, self.money.extra) else {
             return Receipt { cost: Some(NanoUsd::ZERO), ..Receipt::default() };
         };
-        let Some(priced) = self.policy.price(last.target, self.upstream_model()) else {
-            return Receipt::default();
-        };
-        let at = Circumstances {
-            service: extra.service,
-            units: extra.units,
-            ..Circumstances::default()
-        };
-        let mut receipt = Receipt { price_id: (*priced.id).into(), ..Receipt::default() };
-        let Some(usage) = self.priced_usage(settlement) else { return receipt };
-        let cost: Result<NanoUsd, NoPrice> = priced.price.cost(&usage, &at);
-        receipt.cost = cost.ok();
-        receipt.saved_by_cache = priced.price.saved_by_cache(&usage, &at);
-        receipt.usage = Some(usage);
-        receipt
+        let usage = self.priced_usage(settlement);
+        self.policy.with_price(last.target, self.upstream_model(), |priced| {
+            let Some(priced) = priced else { return Receipt::default() };
+            let at = Circumstances {
+                service: extra.service,
+                units: extra.units,
+                ..Circumstances::default()
+            };
+            let mut receipt = Receipt { price_id: (*priced.id).into(), ..Receipt::default() };
+            let Some(usage) = usage else { return receipt };
+            let cost: Result<NanoUsd, NoPrice> = priced.price.cost(&usage, &at);
+            receipt.cost = cost.ok();
+            receipt.saved_by_cache = priced.price.saved_by_cache(&usage, &at);
+            receipt.usage = Some(usage);
+            receipt
+        })
     }
 
     /// The usage that is charged; `None` where nobody knows. What the provider has not told is bounded where a budget must
@@ -486,6 +576,17 @@ impl Exchange {
         let has_gone = settlement.fault == Some(Fault::ClientGone) && !settlement.delivered;
         has_gone.then(|| Usage { input: self.input_bound, ..Usage::default() })
     }
+}
+
+#[cold]
+fn no_room(scope: &str, room: u64) -> Refusal {
+    let message = format!(
+        "{scope} has a budget, and there is no room for another one: budgets.scopes_max is {room}; room is made when \
+         windows of others end"
+    );
+    let mut refusal = Refusal::new(Fault::ScopesFull, message);
+    refusal.retry_after = Some(std::time::Duration::from_secs(60));
+    refusal
 }
 
 fn behind() -> NotHeld {

@@ -1,6 +1,6 @@
 //! Walks of single requests, step by step.
 
-use std::{fmt::Write, time::Duration};
+use std::{fmt::Write, sync::Arc, time::Duration};
 
 use faregate_adapters::chat::Usage;
 
@@ -41,9 +41,8 @@ team = "search"
 hash = "HASH"
 "#;
 
-#[expect(clippy::redundant_allocation, reason = "as exchanges take it")]
 struct World {
-    policy: Rc<Arc<Policy>>,
+    policy: Rc<CorePolicy>,
 }
 
 fn world() -> World {
@@ -64,7 +63,9 @@ fn with_all(changes: &[(&str, &str)]) -> World {
         text = text.replace(from, to);
     }
     let policy = Policy::compile(&text, "test.toml", 2, None);
-    World { policy: Rc::new(Arc::new(policy.unwrap_or_else(|problems| panic!("{problems}")))) }
+    World {
+        policy: CorePolicy::new(Arc::new(policy.unwrap_or_else(|problems| panic!("{problems}")))),
+    }
 }
 
 const fn ms(ms: u64) -> Nanos {

@@ -61,6 +61,45 @@ impl<'p> Scopes<'p> {
         section: &Section<'_, '_>,
         name: &str,
     ) -> Option<ScopeIndex> {
+        let scope = self.scope(reader, section, name, true)?;
+        self.list.push(scope);
+        Some(self.list.len() - 1)
+    }
+
+    /// The same for a scope that has budgets alone.
+    pub(super) fn read_budgets(
+        &mut self,
+        reader: &Reader<'_>,
+        section: &Section<'_, '_>,
+        name: &str,
+    ) -> Option<ScopeIndex> {
+        let scope = self.budgets(reader, section, name)?;
+        self.list.push(scope);
+        Some(self.list.len() - 1)
+    }
+
+    /// The same for a scope that is none of the list.
+    pub(super) fn budgets(
+        &self,
+        reader: &Reader<'_>,
+        section: &Section<'_, '_>,
+        name: &str,
+    ) -> Option<Scope> {
+        self.scope(reader, section, name, false)
+    }
+
+    /// Cores that share limits.
+    pub(super) fn cores(&self) -> usize {
+        self.cores
+    }
+
+    fn scope(
+        &self,
+        reader: &Reader<'_>,
+        section: &Section<'_, '_>,
+        name: &str,
+        takes_rates: bool,
+    ) -> Option<Scope> {
         let mut scope = Scope { name: name.into(), limits: Vec::new(), budgets: Vec::new() };
         for entry in section.limits("limits")? {
             let (word, table) = match entry {
@@ -76,6 +115,7 @@ impl<'p> Scopes<'p> {
                 },
             };
             match units::limit(word.text) {
+                Ok(Written::Rate(_)) if !takes_rates => no_rate(reader, &word),
                 Ok(Written::Rate(amount)) => self.limit(reader, &mut scope, &word, amount, table),
                 Ok(Written::Budget(sum)) => self.budget(reader, &mut scope, &word, sum, table),
                 Err(error) => reader.wrong(&word.span, error.reason, error.help),
@@ -84,8 +124,7 @@ impl<'p> Scopes<'p> {
         if scope.limits.is_empty() && scope.budgets.is_empty() {
             return None;
         }
-        self.list.push(scope);
-        Some(self.list.len() - 1)
+        Some(scope)
     }
 
     pub(super) fn done(self) -> Vec<Scope> {
@@ -141,6 +180,16 @@ impl<'p> Scopes<'p> {
         }
         scope.budgets.push(budget);
     }
+}
+
+fn no_rate(reader: &Reader<'_>, word: &Word<'_>) {
+    let reason = format!(
+        "`{}` is no budget, and users, sessions, tags and models have budgets alone",
+        word.text
+    );
+    let help = "money by hour, day, week, month, quarter or year, tokens and requests by week, month, quarter or year, or \
+        totals: \"$5/day\", \"1k requests/week\"; limit rates of keys, teams and agents";
+    reader.wrong(&word.span, reason, help);
 }
 
 fn twice(reader: &Reader<'_>, word: &Word<'_>, other: &str) {

@@ -6,11 +6,13 @@ use hashbrown::HashMap;
 
 use super::{
     Reader, Word,
+    limits::Scopes,
     providers::did_you_mean,
     route::{self, Pending},
     section::{Entry, Section},
 };
 use crate::{
+    caller::ScopeIndex,
     health::{Breaker, BreakerSettings},
     models::{Model, Models, Strategy},
     policy::{Policy, Provider, Target},
@@ -30,23 +32,27 @@ struct Targets<'p> {
     providers: &'p [Provider],
 }
 
-/// Reads all models, and gives each provider a target of its own for `provider/model`.
+/// Reads all models and their budgets, and gives each provider a target of its own for `provider/model`.
 pub(super) fn read(
     reader: &Reader<'_>,
     root: &Section<'_, '_>,
     providers: &[Provider],
     settings: BreakerSettings,
     previous: Option<&Policy>,
-) -> (Models, Vec<Target>, Watch) {
+    scopes: &mut Scopes<'_>,
+) -> (Models, Vec<Target>, Watch, HashMap<Box<str>, ScopeIndex>) {
     let before = previous.map_or(&[][..], |policy| &policy.targets);
     let state = |target: &Target| (Arc::clone(&target.breaker), Arc::clone(&target.gauge));
     let states = before.iter().map(|target| (target.name.clone(), state(target))).collect();
     let mut targets = Targets { list: Vec::new(), settings, states, providers };
     let mut models = Models::default();
     let mut pending = Vec::new();
+    let mut limited = HashMap::new();
     for (name, section) in root.named("models") {
         check_name(reader, &name, providers);
         let model = model(reader, &name, &section, &mut targets);
+        let scope = scopes.read_budgets(reader, &section, &format!("model/{}", name.text));
+        limited.extend(scope.map(|index| (name.text.into(), index)));
         if section.given("route").is_some() {
             pending.push(Pending { model: models.list().len(), section });
         }
@@ -68,7 +74,7 @@ pub(super) fn read(
     }
     models.finish(targets.list.len());
     let watch = route::read(reader, &pending, &mut models, &targets.list);
-    (models, targets.list, watch)
+    (models, targets.list, watch, limited)
 }
 
 fn model(

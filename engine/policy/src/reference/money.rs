@@ -1,7 +1,7 @@
 //! The tables of the reference about money: the books, who pays, budgets.
 
 use super::{
-    Kind, Section,
+    Key, Kind, Section,
     rows::{key, table},
 };
 
@@ -102,7 +102,50 @@ pub(super) const BUDGETS: Section = Section {
             "\"april\"",
             "the month in which years begin, and from which quarters are counted",
         ),
+        key(
+            "scopes_max",
+            Kind::Count(1, 1_048_576),
+            "65536",
+            "65536",
+            "users, sessions and tags with budgets that are remembered at a time; of one more, requests are refused \
+             unless its budgets are soft",
+        ),
     ],
+};
+
+const BUDGETS_ALONE: Key = key(
+    "limits",
+    Kind::Limits,
+    "",
+    "[\"$5/day\", \"$50/month\", \"2M tokens/week\", \"$2 total\"]",
+    "budgets: money, tokens or requests in a window of the calendar or in all",
+);
+
+/// What the requests for a model may use together.
+pub(super) const OF_MODEL: Key = key(
+    "limits",
+    Kind::Limits,
+    "",
+    "[\"$50/day\"]",
+    "what everybody may use of it together, by this name: budgets of money, tokens or requests",
+);
+
+pub(super) const USERS: Section = Section {
+    path: "users.*",
+    help: "what one end user may use, whoever calls for it; users.default: each that has no table of its own",
+    keys: &[BUDGETS_ALONE],
+};
+
+pub(super) const SESSIONS: Section = Section {
+    path: "sessions.*",
+    help: "what one session may use; sessions.default: each that has no table of its own",
+    keys: &[BUDGETS_ALONE],
+};
+
+pub(super) const TAGS: Section = Section {
+    path: "tags.*",
+    help: "what requests with a tag may use together, written tag=value; tag=*: each value that has no table of its own",
+    keys: &[BUDGETS_ALONE],
 };
 
 pub(super) const LIMIT: Section = Section {

@@ -82,6 +82,9 @@ pub const SECTIONS: &[Section] = &[
             table("organisation", "everybody together"),
             named("teams", "who pays"),
             rows("keys", "who may call"),
+            named("users", "what an end user may use"),
+            named("sessions", "what a session may use"),
+            named("tags", "what requests with a tag may use together"),
             table("ledger", "where what requests cost is written down"),
             table("attribution", "whom and what a request is for, as its client says"),
             named("prices", "what models cost, beside or instead of the catalogue"),
@@ -442,6 +445,7 @@ pub const SECTIONS: &[Section] = &[
         help: "a name that clients ask for; * in it stands for any characters",
         keys: &[
             CACHE,
+            money::OF_MODEL,
             rows("targets", "where its requests go"),
             rows("route", "rules that lead to other models, in place of targets"),
             key(
@@ -574,6 +578,9 @@ pub const SECTIONS: &[Section] = &[
         ],
     },
     money::BUDGETS,
+    money::USERS,
+    money::SESSIONS,
+    money::TAGS,
     money::LIMIT,
     money::RAISE,
     Section {

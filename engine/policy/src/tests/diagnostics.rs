@@ -18,7 +18,7 @@ pin = "yes"
 
 [providers.openai]
 api_key = "sk-abc"
-affinity = "prefix"
+hedge = "p95"
 
 [models.default]
 targets = ["opanai/gpt-5", "gpt-5"]
@@ -62,10 +62,10 @@ p.toml:8:11: a secret does not stand in the policy
   |           ^^^^^^^^
   = help: name the place where it is kept: "env:NAME" or "file:/run/secrets/name"
 
-p.toml:9:1: `affinity` is not part of this version
+p.toml:9:1: `hedge` is not part of this version
   |
-9 | affinity = "prefix"
-  | ^^^^^^^^
+9 | hedge = "p95"
+  | ^^^^^
   = help: take it out: it would have no effect
 
 p.toml:12:12: there is no provider `opanai`

@@ -15,7 +15,7 @@ pub(super) const EXAMPLE: &str = include_str!("../../../../policy.example.toml")
 fn the_example_loads() {
     let policy = right(EXAMPLE);
     assert_eq!(policy.keys.len(), 1);
-    assert_eq!(policy.scopes.len(), 6);
+    assert_eq!(policy.scopes.len(), 7);
     assert_eq!(policy.warnings, []);
 }
 

@@ -29,11 +29,12 @@ const WHOLE: &[Table] = &[
     ("models.*.route[]", "[[models.auto.route]]", &["use = \"default\""]),
     ("attribution", "[attribution]", &[]),
     ("ledger", "[ledger]", &[]),
-    ("models.*.cache", "[models.default.cache]", &["prompt = \"auto\""]),
-    ("providers.*.cache", "[providers.openai.cache]", &["prompt = \"auto\""]),
     ("retries", "[retries]", &[]),
     ("breaker", "[breaker]", &[]),
     ("budgets", "[budgets]", &[]),
+    ("users.*", "[users.default]", &["limits = \"$5/day\""]),
+    ("sessions.*", "[sessions.default]", &["limits = \"$5/day\""]),
+    ("tags.*", "[tags.\"feature=*\"]", &["limits = \"$5/day\""]),
     ("organisation", "[organisation]", &[]),
     ("teams.*", "[teams.search]", &[]),
     ("teams.*", "[teams.public]", &[]),
@@ -528,7 +529,7 @@ fn a_policy_is_described_in_a_few_lines() {
         "providers  4: openai, bedrock, vertex, fleet\n\
          models     4: default, split, auto, gpt-*\n\
          keys       1; callers without a key are served\n\
-         limits     14 in 6: organisation, team/public, team/search, project/search/ranking, \
+         limits     16 in 7: model/split, organisation, team/public, team/search, project/search/ranking, \
          agent/search/ranking/crawler, key/search-ci\n\
          listens    127.0.0.1:4000 by TLS, admin 127.0.0.1:4001\n\
          access log stdout; a request may take 10m"

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write, rc::Rc, sync::Arc, time::Duration};
 
 use faregate_policy::{
-    LimitKind, Nanos, Policy,
+    CorePolicy, LimitKind, Nanos, Policy,
     exchange::Outcome,
     fault::Fault,
     health::Health,
@@ -115,9 +115,8 @@ pub(crate) struct Book {
 }
 
 /// Everything but the exchanges.
-#[expect(clippy::redundant_allocation, reason = "as exchanges take it")]
 pub(crate) struct World {
-    pub(crate) policy: Rc<Arc<Policy>>,
+    pub(crate) policy: Rc<CorePolicy>,
     pub(crate) now: u64,
     pub(crate) next_arrival: u64,
     /// Nanoseconds between arrivals, on average.
@@ -163,7 +162,7 @@ impl World {
         let policy = Policy::compile(&text, "simulate.toml", CORES, None);
         let policy = policy.unwrap_or_else(|problems| panic!("{problems}"));
         Self {
-            policy: Rc::new(Arc::new(policy)),
+            policy: CorePolicy::new(Arc::new(policy)),
             now: 0,
             next_arrival: 0,
             arrivals,

@@ -12,6 +12,7 @@ pub(super) struct Report {
     url: String,
     admin: String,
     key: String,
+    books: String,
     rows: BTreeMap<(String, String), u32>,
     direct: Vec<Duration>,
     through: Vec<Duration>,
@@ -25,6 +26,7 @@ impl Report {
             url: stage.url.clone(),
             admin: stage.admin.map(|a| a.to_string()).unwrap_or_default(),
             key: stage.search.clone(),
+            books: stage.books().display().to_string(),
             rows: BTreeMap::new(),
             direct: Vec::new(),
             through: Vec::new(),
@@ -54,7 +56,7 @@ impl Report {
     }
 
     /// The report.
-    pub(super) fn text(&self) -> String {
+    pub(super) fn text(&self, spend: &str) -> String {
         let mut out = String::new();
         let _ = writeln!(
             out,
@@ -66,6 +68,11 @@ impl Report {
             let _ = writeln!(out, "  {team:<11} {what:<ANSWER_CHARS$} {count:>8}");
         }
         self.latency(&mut out);
+        let _ = writeln!(out, "\n  what it cost, to the nano-dollar");
+        let _ = writeln!(out, "  {}", "\u{2500}".repeat(72));
+        for line in spend.lines() {
+            let _ = writeln!(out, "  {line}");
+        }
         self.next(&mut out);
         out
     }
@@ -90,7 +97,7 @@ impl Report {
     }
 
     fn next(&self, out: &mut String) {
-        let (url, key, admin) = (&self.url, &self.key, &self.admin);
+        let (url, key, admin, books) = (&self.url, &self.key, &self.admin, &self.books);
         let _ = write!(
             out,
             "
@@ -103,6 +110,7 @@ impl Report {
     python: OpenAI(base_url=\"{url}\", api_key=\"{key}\")
     node:   new OpenAI({{ baseURL: \"{url}\", apiKey: \"{key}\" }})
     metrics: curl http://{admin}/metrics
+    money:   faregate spend --ledger {books}
 
   Then with your own provider:
 

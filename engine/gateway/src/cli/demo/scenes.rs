@@ -37,6 +37,7 @@ pub(super) const ALL: &[Scene] = &[
     Scene { title: "a key that nobody minted", play: bad_key },
     Scene { title: "a model that is not offered", play: wrong_model },
     Scene { title: "a team over its limit", play: over_limit },
+    Scene { title: "a team whose budget runs out", play: budget },
     Scene { title: "a provider that is down, with a second target", play: failover },
     Scene { title: "a provider that is too slow", play: slow },
     Scene { title: "a stream that breaks off", play: broken },
@@ -115,6 +116,20 @@ fn over_limit(stage: &Stage, report: &mut Report, _: &ProgressBar) -> io::Result
         }
     }
     Err(io::Error::other("the limit of team support did not hold"))
+}
+
+fn budget(stage: &Stage, report: &mut Report, _: &ProgressBar) -> io::Result<String> {
+    let mut client = Client::connect(stage.address, &stage.trial)?;
+    for answered in 0..1000 {
+        let reply = client.chat("default", PROMPT, false)?;
+        report.saw("trial", &reply);
+        match reply.status {
+            200 => {}
+            402 => return Ok(format!("{answered} answered, then 402 {}", reply.code())),
+            other => return expect(other, 402).map(|()| String::new()),
+        }
+    }
+    Err(io::Error::other("the budget of team trial did not hold"))
 }
 
 fn failover(stage: &Stage, report: &mut Report, _: &ProgressBar) -> io::Result<String> {

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Granted, Health, Message, Shared, WriterSettings};
+use super::{Granted, Health, Message, Question, Shared, WriterSettings};
 use crate::journal::{AppendError, Appended, Journal, Record, disk::Disk};
 
 /// How often it tries a full disk again when it is to stop.
@@ -29,6 +29,8 @@ pub(super) struct Pen<D: Disk> {
     pending: Vec<Record>,
     /// Who waits for which of `pending`.
     waiting: Vec<(usize, Arc<dyn Granted>)>,
+    /// What was asked, and how many of `pending` come before it.
+    questions: Vec<(usize, Question)>,
     folded: u64,
     since: u64,
 }
@@ -36,7 +38,8 @@ pub(super) struct Pen<D: Disk> {
 impl<D: Disk> Pen<D> {
     pub(super) fn new(journal: Journal<D>, settings: WriterSettings, shared: Arc<Shared>) -> Self {
         let (pending, waiting) = (Vec::with_capacity(settings.group), Vec::new());
-        Self { journal, settings, shared, pending, waiting, folded: 0, since: 0 }
+        let questions = Vec::new();
+        Self { journal, settings, shared, pending, waiting, questions, folded: 0, since: 0 }
     }
 
     pub(super) fn run(mut self) -> Result<(), AppendError> {
@@ -45,6 +48,7 @@ impl<D: Disk> Pen<D> {
             // Looked at before the queue: what was put in before the stop is seen.
             let is_last = self.shared.last.get().is_some();
             self.gather();
+            self.answer();
             if self.pending.is_empty() {
                 if is_last {
                     return self.end();
@@ -82,10 +86,12 @@ impl<D: Disk> Pen<D> {
 
     fn gather(&mut self) {
         while self.pending.len() < self.settings.group
+            && self.questions.len() < self.settings.group
             && let Some(message) = self.shared.queue.pop()
         {
             match message {
                 Message::Record(record) => self.pending.push(record),
+                Message::Question(question) => self.questions.push((self.pending.len(), question)),
                 Message::Grant(grant, told) => {
                     self.waiting.push((self.pending.len(), told));
                     self.pending.push(Record::Grant(grant));
@@ -127,6 +133,16 @@ impl<D: Disk> Pen<D> {
         }
         self.waiting.iter_mut().for_each(|(at, _)| *at -= appended.taken);
         self.pending.drain(..appended.taken);
+        self.questions.iter_mut().for_each(|(at, _)| *at = at.saturating_sub(appended.taken));
+        self.answer();
+    }
+
+    /// Answers what has nothing pending before it.
+    fn answer(&mut self) {
+        let done = self.questions.partition_point(|(before, _)| *before == 0);
+        for (_, Question { scope, window, asked }) in self.questions.drain(..done) {
+            asked.spent(self.journal.balances().spent(&scope, window));
+        }
     }
 
     fn say_how_it_is(&self) {
@@ -143,6 +159,7 @@ impl<D: Disk> Pen<D> {
                 self.shared.refused.fetch_add(self.pending.len() as u64, Ordering::Relaxed);
                 self.waiting.drain(..).for_each(|(_, told)| told.refused());
                 self.pending.clear();
+                self.questions.clear();
             }
         }
     }

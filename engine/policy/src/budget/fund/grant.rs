@@ -33,7 +33,18 @@ pub(super) struct Durable {
     needed: AtomicU64,
     /// What was claimed when the journal asked last.
     seen: AtomicU64,
+    /// Whether the journal has told what was spent before: [`UNTOLD`], [`ASKED`] or [`TOLD`].
+    told: AtomicU64,
 }
+
+/// Nobody has asked the journal what was spent before the fund was made.
+const UNTOLD: u64 = 0;
+
+/// Somebody has.
+const ASKED: u64 = 1;
+
+/// It has told.
+const TOLD: u64 = 2;
 
 impl Durable {
     pub(super) fn new(is_journaled: bool) -> Self {
@@ -43,6 +54,7 @@ impl Durable {
             granted: AtomicU64::new(0),
             needed: AtomicU64::new(0),
             seen: AtomicU64::new(0),
+            told: AtomicU64::new(UNTOLD),
         }
     }
 
@@ -55,6 +67,10 @@ impl Durable {
         let granted = self.granted.load(Ordering::Acquire);
         let is_whole = self.number.load(Ordering::Relaxed) == before;
         if is_whole && before == number { granted } else { 0 }
+    }
+
+    pub(super) fn has_been_told(&self) {
+        self.told.store(TOLD, Ordering::Release);
     }
 
     fn need(&self, total: u64) {
@@ -86,11 +102,30 @@ impl Fund {
         self.durable.is_journaled.load(Ordering::Relaxed) != 0
     }
 
+    /// Whether the journal must be asked what was spent before the fund was made; true to one asker alone, who then tells it
+    /// by [`add_spent`](Self::add_spent), or [asks again](Self::ask_again). Until then nothing is granted.
+    #[must_use]
+    pub fn wants_telling(&self) -> bool {
+        let told = &self.durable.told;
+        self.is_journaled()
+            && told.load(Ordering::Relaxed) == UNTOLD
+            && told.compare_exchange(UNTOLD, ASKED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// The journal could not be asked.
+    pub fn ask_again(&self) {
+        self.durable.told.store(UNTOLD, Ordering::Release);
+    }
+
+    fn is_told(&self) -> bool {
+        self.durable.told.load(Ordering::Acquire) == TOLD
+    }
+
     /// What the journal should make durable now: what was claimed and some time's use more, less near the limit. `None`: there
     /// is enough. For the one thread that writes the journal, once a round: four rounds' use is asked for.
     #[must_use]
     pub fn asks(&self, now: Wall, calendar: &Calendar) -> Option<Grant> {
-        if !self.is_journaled() || self.is_soft() {
+        if !self.is_journaled() || self.is_soft() || !self.is_told() {
             return None;
         }
         let turn = self.turn(now, calendar);

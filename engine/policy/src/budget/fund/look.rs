@@ -53,6 +53,9 @@ impl Fund {
             self.cells.iter().map(|cell| of(cell, turn.number)).fold(0, u64::saturating_add)
         };
         let (spent, free) = (sum(super::Cell::spent), sum(super::Cell::free));
+        let earlier = self.before.load(Ordering::Acquire);
+        let earlier = if CLAIMS.is_of(earlier, turn.number) { CLAIMS.amount(earlier) } else { 0 };
+        let spent = spent.saturating_add(earlier);
         let start = calendar.window(self.period, before(turn.end)).start;
         Level {
             limit: self.limit(now),
@@ -61,6 +64,12 @@ impl Fund {
             window: Window { start, end: turn.end },
             overrun: self.overrun.load(Ordering::Relaxed),
         }
+    }
+
+    /// What became of its last window, if that is over at `now` and nobody has opened the next.
+    pub(crate) fn last_level(&self, now: Wall, calendar: &Calendar) -> Option<Level> {
+        let end = super::Turn::read(self.turn.load(Ordering::Acquire)).end;
+        (end <= now).then(|| self.level(before(end), calendar))
     }
 
     /// Units that could be taken at `now`, over all cores.

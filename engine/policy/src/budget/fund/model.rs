@@ -159,9 +159,29 @@ fn loom_fund_lowered_limit_leaves_nothing_in_cells() {
 fn ungranted() -> (Arc<Fund>, Grant) {
     let fund = Arc::new(Fund::new(Period::Hour, 640, 2, true));
     let calendar = Calendar::default();
+    fund.add_spent(super::Window::ALWAYS, 0);
     assert_eq!(fund.take(0, 100, NOW, &calendar), Err(Short::Ungranted));
     let grant = fund.asks(NOW, &calendar).unwrap();
     (fund, grant)
+}
+
+/// The journal tells what was spent before, while a core takes; it grants nothing before that.
+#[test]
+fn loom_fund_is_told_what_was_spent_before() {
+    check(|| {
+        let fund = Arc::new(Fund::new(Period::Hour, 640, 2, true));
+        let calendar = Calendar::default();
+        let window = fund.level(NOW, &calendar).window;
+        let other = Arc::clone(&fund);
+        let thread = thread::spawn(move || {
+            other.add_spent(window, 600);
+            other.asks(NOW, &Calendar::default()).map(|grant| other.grant(&grant))
+        });
+        let early = take(&fund, 0, 41, NOW).is_some();
+        thread.join().unwrap();
+        assert!(!early && take(&fund, 1, 41, NOW).is_none(), "40 are left");
+        assert_eq!(fund.level(NOW, &calendar).spent, 600);
+    });
 }
 
 /// The journal grants while a core takes.

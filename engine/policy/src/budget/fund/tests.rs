@@ -129,6 +129,7 @@ fn a_lowered_limit_holds_at_once_and_a_higher_one_too() {
 #[test]
 fn nothing_is_claimed_before_it_is_granted() {
     let fund = Fund::new(Period::Hour, 1000, CORES, true);
+    fund.add_spent(Window::ALWAYS, 0);
     assert_eq!(fund.take(0, 600, Wall(1), &utc()), Err(Short::Ungranted));
     let grant = fund.asks(Wall(1), &utc()).unwrap();
     assert_eq!(grant.up_to, 600);
@@ -150,6 +151,29 @@ fn nothing_is_claimed_before_it_is_granted() {
     assert_eq!(grant.window, utc().window(Period::Hour, Wall(HOUR)));
     fund.grant(&grant);
     assert!(take(&fund, 0, 1, HOUR).is_some());
+}
+
+#[test]
+fn what_was_used_before_a_fund_was_made_counts_before_anything_is_granted() {
+    let fund = Fund::new(Period::Hour, 1000, CORES, true);
+    let window = fund.level(Wall(HOUR), &utc()).window;
+    assert_eq!(fund.take(0, 10, Wall(HOUR), &utc()), Err(Short::Ungranted));
+    assert!(fund.wants_telling() && !fund.wants_telling(), "one asker alone");
+    assert_eq!(fund.asks(Wall(HOUR), &utc()), None, "nothing is asked for before it is told");
+    fund.ask_again();
+    assert!(fund.wants_telling());
+    fund.add_spent(window, 980);
+    assert!(!fund.wants_telling());
+    let level = fund.level(Wall(HOUR), &utc());
+    assert_eq!((level.spent, level.held, level.left()), (980, 0, 20));
+    fund.grant(&fund.asks(Wall(HOUR), &utc()).unwrap());
+    assert!(matches!(fund.take(1, 21, Wall(HOUR), &utc()), Err(Short::Exhausted(_))));
+    assert_eq!(fund.level(Wall(2 * HOUR), &utc()).spent, 0, "it is of its window alone");
+    let late = Fund::new(Period::Hour, 1000, CORES, true);
+    let window = late.level(Wall(HOUR), &utc()).window;
+    assert_eq!(late.level(Wall(2 * HOUR), &utc()).spent, 0);
+    late.add_spent(window, 1000);
+    assert_eq!(late.level(Wall(2 * HOUR), &utc()).left(), 1000, "that window is over");
 }
 
 #[test]

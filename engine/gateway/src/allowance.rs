@@ -1,0 +1,148 @@
+//! What scopes may still use, as JSON: for operators of all, for a caller of its own.
+//!
+//! In: a policy and the present. Out: the scopes' budgets and rates, with what is spent, held and left of them.
+
+use faregate_policy::{
+    Caller, Nanos, Policy, Wall,
+    budget::{Budget, Unit},
+    policy::{Limit, LimitKind, Scope},
+};
+use faregate_wire::JsonWriter;
+
+/// Where a caller asks what it may still use.
+pub(crate) const ME_PATH: &str = "/v1/faregate/me";
+
+/// When it is looked at, and by which policy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At {
+    /// The time of day.
+    pub(crate) wall: Wall,
+    /// The same on the monotonic clock.
+    pub(crate) now: Nanos,
+    /// The policy's generation.
+    pub(crate) generation: u64,
+}
+
+/// Writes all scopes that have limits; `trouble`: why nothing may be spent, if nothing may.
+pub(crate) fn write_all(out: &mut Vec<u8>, policy: &Policy, trouble: Option<&str>, at: At) {
+    let mut json = JsonWriter::new(out);
+    begin(&mut json, "faregate.budgets", at);
+    json.name("trouble");
+    match trouble {
+        Some(trouble) => json.str(trouble),
+        None => json.null(),
+    };
+    json.name("scopes").array();
+    policy.scopes.iter().for_each(|scope| write_scope(&mut json, scope, at));
+    json.end().end();
+}
+
+/// Writes who the caller is, and the scopes on its path that have limits, from the organisation down to the key.
+pub(crate) fn write_me(out: &mut Vec<u8>, policy: &Policy, caller: &Caller, at: At) {
+    let mut json = JsonWriter::new(out);
+    begin(&mut json, "faregate.me", at);
+    json.name("caller").object().member_str("key", &caller.key);
+    let levels = [
+        ("agent", &caller.agent),
+        ("project", &caller.project),
+        ("team", &caller.team),
+        ("organisation", &caller.organisation),
+    ];
+    for (level, name) in levels {
+        json.name(level);
+        match name {
+            Some(name) => json.str(name),
+            None => json.null(),
+        };
+    }
+    json.end().name("scopes").array();
+    let scopes = caller.scopes.iter().filter_map(|index| policy.scopes.get(*index));
+    scopes.for_each(|scope| write_scope(&mut json, scope, at));
+    json.end().end();
+}
+
+fn begin(json: &mut JsonWriter<'_>, object: &str, at: At) {
+    json.object().member_str("object", object);
+    json.member_u64("generation", at.generation);
+    json.member_str("time", &at.wall.to_string());
+}
+
+fn write_scope(json: &mut JsonWriter<'_>, scope: &Scope, at: At) {
+    json.object().member_str("scope", &scope.name).name("budgets").array();
+    scope.budgets.iter().for_each(|budget| write_budget(json, budget, at));
+    json.end().name("rates").array();
+    scope.limits.iter().for_each(|limit| write_rate(json, limit, at));
+    json.end().end();
+}
+
+/// The names of the members are those of a refusal.
+fn write_budget(json: &mut JsonWriter<'_>, budget: &Budget, at: At) {
+    let level = budget.level(at.wall);
+    json.object().member_str("limit", &budget.text);
+    json.member_str("unit", unit_of(budget.unit)).member_str("period", budget.period.as_str());
+    json.member_u64("limit_units", level.limit);
+    json.member_u64("spent", level.spent).member_u64("held", level.held);
+    json.member_u64("left", level.left()).member_u64("percent", level.percent());
+    json.name("window").object();
+    let is_always = level.resets().is_none();
+    let start = (!is_always).then(|| level.window.start.to_string());
+    text_or_null(json, "start", start.as_deref());
+    text_or_null(json, "end", level.resets().map(|end| end.to_string()).as_deref());
+    json.member_str("zone", budget.calendar.zone()).end().name("resets_in_ms");
+    match level.resets() {
+        Some(end) => json.u64(millis(at.wall.until(end))),
+        None => json.null(),
+    };
+    json.member_bool("soft", budget.is_soft).name("raise");
+    match budget.raise.filter(|raise| raise.until > at.wall) {
+        Some(raise) => {
+            json.object().member_u64("to_units", raise.to);
+            json.member_str("until", &raise.until.to_string()).end()
+        }
+        None => json.null(),
+    };
+    json.name("warn_at").array();
+    for share in &budget.warn_at {
+        json.u64(*share);
+    }
+    json.end().member_u64("overrun", level.overrun).name("overshoot_bound");
+    match budget.is_soft {
+        // It never refuses: nothing bounds it.
+        true => json.null(),
+        false => json.u64(0),
+    };
+    json.end();
+}
+
+fn write_rate(json: &mut JsonWriter<'_>, limit: &Limit, at: At) {
+    let level = limit.pool.level(at.now);
+    json.object().member_str("limit", &limit.text).member_str("unit", limit.kind.as_str());
+    json.member_u64("limit_units", level.amount).member_u64("left", level.left);
+    if limit.kind != LimitKind::Concurrent {
+        json.member_u64("period_ms", millis(limit.period));
+        json.member_u64("full_in_ms", millis(level.full_in));
+    }
+    json.end();
+}
+
+/// The unit of numbers that are told.
+pub(crate) fn unit_of(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Money => "nanousd",
+        Unit::Tokens => "tokens",
+        Unit::Requests => "requests",
+    }
+}
+
+fn text_or_null(json: &mut JsonWriter<'_>, name: &str, text: Option<&str>) {
+    json.name(name);
+    match text {
+        Some(text) => json.str(text),
+        None => json.null(),
+    };
+}
+
+/// Whole milliseconds, rounded up.
+fn millis(wait: std::time::Duration) -> u64 {
+    u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,123 @@
+//! Budgets as callers and operators see them: how much is spent and left, in words and numbers that agree.
+
+use faregate_tests::{Client, Gateway, Launch, Provider, gateway, key, provider};
+use serde_json::Value;
+
+/// What the provider's models cost: $1 for a million tokens of input, $2 for a million of output.
+const PRICE: &str = "[prices.\"sim/*\"]\ninput = \"$1/M\"\noutput = \"$2/M\"\n";
+
+/// One team with these limits and one key, `one`, with those.
+fn policy(provider: &Provider, team: &str, own: &str) -> String {
+    let row = key::row("one", &format!("team = \"search\"\nlimits = [{own}]"));
+    format!("{}{PRICE}[teams.search]\nlimits = [{team}]\n{row}", gateway::sim(provider))
+}
+
+fn of_one(gateway: &Gateway) -> Client {
+    gateway.client(&key::named("one"))
+}
+
+/// What the operators are shown.
+fn budgets(gateway: &Gateway) -> Value {
+    let answer = Client::new(gateway.admin, "").get("/budgets");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+/// The scope of this name in what was shown.
+fn scope<'v>(shown: &'v Value, name: &str) -> &'v Value {
+    let mut scopes = shown["scopes"].as_array().unwrap().iter();
+    scopes.find(|scope| scope["scope"] == name).unwrap_or_else(|| panic!("no {name} in {shown}"))
+}
+
+#[test]
+fn a_caller_sees_its_own_budgets_and_rates_and_an_operator_all() {
+    let provider = provider();
+    let team =
+        "\"$500/month\", { limit = \"1000 requests/week\", soft = true, warn_at = [\"80%\"] }";
+    let gateway = Launch::new(policy(&provider, team, "\"$5 total\", \"2 requests/day\"")).start();
+    let mut client = of_one(&gateway);
+    let before = client.get("/v1/faregate/me");
+    assert_eq!(before.status, 200, "{before:?}");
+    assert_eq!(before.header("cache-control"), Some("no-store"));
+    let before = before.json();
+    assert_eq!(before["caller"]["key"], "one");
+    assert_eq!(before["caller"]["team"], "search");
+    assert_eq!(before["caller"]["agent"], Value::Null);
+    assert_eq!(before["scopes"].as_array().unwrap().len(), 2, "{before}");
+    let month = &scope(&before, "team/search")["budgets"][0];
+    assert_eq!(month["limit"], "$500/month");
+    assert_eq!((&month["unit"], &month["period"]), (&"nanousd".into(), &"month".into()));
+    assert_eq!(month["limit_units"], 500_000_000_000_u64);
+    assert_eq!((month["spent"].as_u64(), month["soft"].as_bool()), (Some(0), Some(false)));
+    assert_eq!(month["overshoot_bound"], 0);
+    assert!(month["window"]["start"].as_str().unwrap().ends_with("-01T00:00:00Z"), "{month}");
+    assert!(month["resets_in_ms"].as_u64().unwrap() <= 31 * 24 * 3_600_000, "{month}");
+    let week = &scope(&before, "team/search")["budgets"][1];
+    assert_eq!((&week["unit"], &week["soft"]), (&"requests".into(), &true.into()));
+    assert_eq!((&week["overshoot_bound"], &week["warn_at"][0]), (&Value::Null, &80.into()));
+
+    assert_eq!(client.chat("m").status, 200);
+    assert_eq!(client.chat("m").status, 200);
+    assert_eq!(client.chat("m").status, 429, "two requests a day");
+    // Who has used up its requests can still look.
+    let after = client.get("/v1/faregate/me").json();
+    let own = scope(&after, "key/one");
+    let total = &own["budgets"][0];
+    let spent = total["spent"].as_u64().unwrap();
+    assert!(spent > 0, "{own}");
+    assert_eq!(total["held"], 0, "{own}");
+    assert_eq!(total["left"], 5_000_000_000_u64 - spent);
+    assert_eq!((&total["resets_in_ms"], &total["window"]["end"]), (&Value::Null, &Value::Null));
+    assert_eq!((&own["rates"][0]["limit_units"], &own["rates"][0]["left"]), (&2.into(), &0.into()));
+    assert_eq!(scope(&after, "team/search")["budgets"][1]["spent"], 2);
+
+    let shown = budgets(&gateway);
+    assert_eq!(shown["trouble"], Value::Null);
+    assert_eq!(scope(&shown, "key/one")["budgets"][0]["spent"], spent);
+    assert_eq!(scope(&shown, "team/search")["budgets"][0]["spent"], spent);
+}
+
+#[test]
+fn what_is_left_is_told_to_nobody_else() {
+    let provider = provider();
+    let gateway = Launch::new(policy(&provider, "\"$500/month\"", "\"$5/day\"")).start();
+    let stranger = gateway.client("fg-nobody").get("/v1/faregate/me");
+    assert_eq!(stranger.status, 401, "{stranger:?}");
+    assert_eq!(gateway.client("").get("/v1/faregate/me").status, 401);
+    let posted = of_one(&gateway).post("/v1/faregate/me", &Value::Null);
+    assert_eq!((posted.status, posted.header("allow")), (405, Some("GET")));
+    // The operators' list is no path of the data port.
+    assert_eq!(of_one(&gateway).get("/budgets").status, 404);
+    assert_eq!(provider.counters().requests(), 0);
+}
+
+#[test]
+fn money_is_among_the_metrics() {
+    let provider = provider();
+    let team = "\"$500/month\", \"1 requests/month\"";
+    let gateway = Launch::new(policy(&provider, team, "\"$5/day\"")).start();
+    let mut client = of_one(&gateway);
+    assert_eq!(client.chat("m").status, 200);
+    assert_eq!((client.chat("m").status, client.chat("m").status), (429, 429));
+    let shown = client.get("/v1/faregate/me").json();
+    #[expect(clippy::cast_precision_loss, reason = "fractions of a cent")]
+    let spent = scope(&shown, "key/one")["budgets"][0]["spent"].as_u64().unwrap() as f64;
+    let metrics = gateway.metrics();
+    let of = |name: &str, scope: &str| metrics.sum(name, &[scope, "unit=\"nanousd\""]);
+    assert_eq!(of("faregate_budget_limit", "scope=\"team/search\""), 5e11);
+    assert_eq!(of("faregate_budget_limit", "scope=\"key/one\""), 5e9);
+    assert_eq!(of("faregate_budget_spent", "scope=\"team/search\""), spent);
+    assert_eq!(of("faregate_budget_held", "scope=\"team/search\""), 0.0);
+    let by_request =
+        metrics.sum("faregate_budget_spent", &["unit=\"requests\"", "period=\"month\""]);
+    assert_eq!(by_request, 1.0);
+    let cost = metrics.sum("faregate_cost_nanousd_total", &["team=\"search\"", "target=\"sim/*\""]);
+    assert!(spent > 0.0);
+    assert_eq!(cost, spent);
+    let refused = metrics.sum("faregate_requests_total", &["code=\"budget_exceeded\""]);
+    assert_eq!(refused, 2.0);
+    assert_eq!(metrics.sum("faregate_journal_writes", &[]), 1.0);
+    assert!(metrics.has("faregate_journal_rows_waiting"));
+    assert_eq!(metrics.sum("faregate_journal_rows_lost_total", &[]), 0.0);
+    assert_eq!(metrics.sum("faregate_budgets_unlisted", &[]), 0.0);
+}
