@@ -17,6 +17,7 @@ mod faults;
 mod front;
 mod import;
 mod llama;
+mod money_scopes;
 mod newcomer;
 mod prices;
 mod rates;
