@@ -121,3 +121,39 @@ fn money_is_among_the_metrics() {
     assert_eq!(metrics.sum("faregate_journal_rows_lost_total", &[]), 0.0);
     assert_eq!(metrics.sum("faregate_budgets_unlisted", &[]), 0.0);
 }
+
+#[test]
+fn rules_turn_to_a_cheaper_model_before_the_budget_is_gone() {
+    let provider = provider();
+    let models = "[models.auto]\nroute = [{ when = \"budget_left < 0.5\", use = \"cheap\" }, { use = \"dear\" }]\n\
+                  [models.cheap]\ntargets = [\"sim/small\"]\n[models.dear]\ntargets = [\"sim/large\"]\n";
+    let policy = policy(&provider, "\"$500/month\"", "\"4 requests total\"");
+    let gateway = Launch::new(format!("{models}{policy}")).start();
+    let mut client = of_one(&gateway);
+    let routes: Vec<_> = (0..4)
+        .map(|_| {
+            let answer = client.chat("auto");
+            let field = |name| answer.header(name).unwrap().to_owned();
+            (answer.status, field("x-faregate-route"), field("x-faregate-route-reason"))
+        })
+        .collect();
+    let dear = (200, "sim/large".to_owned(), "auto rule 2 > dear; order 1/1".to_owned());
+    let cheap = (200, "sim/small".to_owned(), "auto rule 1 > cheap; order 1/1".to_owned());
+    // Four, three and two of four are half or more; one is not.
+    assert_eq!(routes, [dear.clone(), dear.clone(), dear, cheap]);
+}
+
+#[test]
+fn the_cheapest_target_is_chosen_by_its_price() {
+    let provider = provider();
+    let models = "[models.m]\ntargets = [\"sim/dear\", \"sim/cheap\"]\nstrategy = \"cost\"\n\
+                  [prices.\"sim/dear\"]\ninput = \"$3/M\"\noutput = \"$15/M\"\n\
+                  [prices.\"sim/cheap\"]\ninput = \"$0.25/M\"\noutput = \"$2/M\"\n";
+    let policy = policy(&provider, "\"$500/month\"", "\"$5 total\"");
+    let gateway = Launch::new(format!("{models}{policy}")).start();
+    let answer = of_one(&gateway).chat("m");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.header("x-faregate-route"), Some("sim/cheap"));
+    let reason = answer.header("x-faregate-route-reason").unwrap();
+    assert!(reason.starts_with("cost 2/2 $0.00065"), "{reason}");
+}

@@ -119,8 +119,10 @@ fn read(
     let breaker = server::breaker(reader, &root.table("breaker"));
     let providers = providers::read(reader, root, &server);
     server.passthrough = providers::passthrough(reader, &table, &providers);
-    let (models, targets, watch) = models::read(reader, root, &providers, breaker, previous);
+    let (models, mut targets, watch, by_cost) =
+        models::read(reader, root, &providers, breaker, previous);
     let prices = prices::read(reader, root, &server, (&providers, &targets));
+    models::price(reader, &by_cost, &prices, &mut targets);
     let calendar = budgets::calendar(reader, &root.table("budgets"));
     let mut book = callers::Book::new(reader, &models, Scopes::new(cores, calendar, previous));
     book.read(root, &table, &server.listen);
