@@ -157,3 +157,45 @@ fn the_cheapest_target_is_chosen_by_its_price() {
     let reason = answer.header("x-faregate-route-reason").unwrap();
     assert!(reason.starts_with("cost 2/2 $0.00065"), "{reason}");
 }
+
+#[test]
+fn budgets_that_are_nearly_used_up_are_warned_of_once_in_the_log_and_in_every_answer() {
+    const FIELD: &str = "x-faregate-budget-warning";
+    let provider = provider();
+    let team = "{ limit = \"4 requests/month\", warn_at = [\"50%\", \"75%\"] }, \
+                { limit = \"3 requests total\", soft = true }";
+    let gateway = Launch::new(policy(&provider, team, "\"$5/day\"")).start();
+    let mut client = of_one(&gateway);
+    // A request is counted when it has ended: what its own answer says is what was before it.
+    let told: Vec<_> = (0..4)
+        .map(|_| {
+            let answer = client.chat("m");
+            assert_eq!(answer.status, 200, "{answer:?}");
+            let fields = answer.headers.iter().filter(|(name, _)| name == FIELD);
+            fields.map(|(_, value)| value.clone()).collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(told[0], Vec::<String>::new());
+    assert_eq!(told[1], Vec::<String>::new());
+    assert_eq!(told[2], ["team/search 4 requests/month 50%"]);
+    let both = ["team/search 4 requests/month 75%", "team/search 3 requests total 100%"];
+    assert_eq!(told[3], both);
+    gateway.wait_log("share=100%");
+    gateway.wait_log("share=75%");
+    // It has been looked at more than once since.
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    let log = gateway.log();
+    assert_eq!(log.matches("share=75%").count(), 1, "{log}");
+    assert!(log.matches("share=100%").count() == 1, "{log}");
+}
+
+#[test]
+fn nobody_is_warned_without_reason() {
+    let provider = provider();
+    let gateway = Launch::new(policy(&provider, "\"$500/month\"", "\"2 requests total\"")).start();
+    let mut client = of_one(&gateway);
+    for _ in 0..2 {
+        let answer = client.chat("m");
+        assert_eq!((answer.status, answer.header("x-faregate-budget-warning")), (200, None));
+    }
+}

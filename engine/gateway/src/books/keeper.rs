@@ -20,10 +20,13 @@ use faregate_policy::{
 use faregate_price::NanoUsd;
 
 use super::Books;
-use crate::worker::Shared;
+use crate::{allowance, worker::Shared};
 
 /// How often budgets are looked at while nobody waits.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// How often budgets are looked at for what is to be warned of.
+const WARN: Duration = Duration::from_secs(1);
 
 /// A fund that is told what the journal allows.
 struct Allowed {
@@ -50,12 +53,37 @@ pub(super) fn start(
     stop: Arc<AtomicBool>,
 ) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name("keeper".to_owned()).spawn(move || {
+        let mut warned = Wall::default();
         while !stop.load(Ordering::Acquire) {
             let policy = Arc::clone(&shared.live.load().policy);
-            look(&books, &policy, Wall(shared.clock.wall()));
+            let now = Wall(shared.clock.wall());
+            look(&books, &policy, now);
+            // A clock that was set back does not silence it.
+            if now < warned || warned.until(now) >= WARN {
+                warned = now;
+                warn(&policy, now);
+            }
             thread::park_timeout(LOOK);
         }
     })
+}
+
+/// Tells operators of budgets that have reached a share to warn at: of each share once a window.
+fn warn(policy: &Policy, now: Wall) {
+    for (scope, budget) in policy.budgets() {
+        let Some(share) = budget.warns(now) else { continue };
+        let level = budget.level(now);
+        tracing::warn!(
+            scope,
+            budget = &*budget.text,
+            share = format_args!("{share}%"),
+            used = format_args!("{}%", level.percent()),
+            left = level.left(),
+            unit = allowance::unit_of(budget.unit),
+            soft = budget.is_soft,
+            "a budget has reached a share to warn at"
+        );
+    }
 }
 
 fn look(books: &Books, policy: &Policy, now: Wall) {

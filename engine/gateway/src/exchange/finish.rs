@@ -25,6 +25,7 @@ use super::{
     write::Crossing,
 };
 use crate::{
+    allowance,
     answer::{self, Telling},
     attempt::Info,
     clock::Instant,
@@ -288,6 +289,7 @@ impl Walk {
         if spent {
             reply::write_field(out, b"x-should-retry", b"false");
         }
+        allowance::write_warnings(out, self.exchange.warnings());
         let count = input.filter(|_| info.status < 300 && self.tells_input_first());
         let route = self.exchange.target().map(|t| &*t.name).unwrap_or_default();
         forward::write_own_fields(
