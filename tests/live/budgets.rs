@@ -1,7 +1,7 @@
 //! Budgets as callers and operators see them: how much is spent and left, in words and numbers that agree.
 
-use faregate_tests::{Client, Gateway, Launch, Provider, gateway, key, provider};
-use serde_json::Value;
+use faregate_tests::{Client, Gateway, Launch, Provider, client, gateway, key, provider};
+use serde_json::{Value, json};
 
 /// What the provider's models cost: $1 for a million tokens of input, $2 for a million of output.
 const PRICE: &str = "[prices.\"sim/*\"]\ninput = \"$1/M\"\noutput = \"$2/M\"\n";
@@ -198,4 +198,77 @@ fn nobody_is_warned_without_reason() {
         let answer = client.chat("m");
         assert_eq!((answer.status, answer.header("x-faregate-budget-warning")), (200, None));
     }
+}
+
+/// What the caller's key has spent.
+fn spent(client: &mut Client) -> u64 {
+    scope(&client.get("/v1/faregate/me").json(), "key/one")["budgets"][0]["spent"].as_u64().unwrap()
+}
+
+#[test]
+fn a_whole_answer_says_what_it_cost() {
+    const FIELD: &str = "x-faregate-cost-nanousd";
+    let provider = provider();
+    let gateway = Launch::new(policy(&provider, "\"$500/month\"", "\"$5 total\"")).start();
+    let mut client = of_one(&gateway);
+    let cost = |answer: &faregate_tests::Answer| {
+        answer.header(FIELD).map(|cost| cost.parse::<u64>().unwrap())
+    };
+    let first = client.chat("m");
+    let usage = &first.json()["usage"];
+    let tokens = |name: &str| usage[name].as_u64().unwrap();
+    // $1 and $2 for a million tokens.
+    let expected = tokens("prompt_tokens") * 1000 + tokens("completion_tokens") * 2000;
+    assert_eq!(cost(&first), Some(expected), "{first:?}");
+    assert_eq!(spent(&mut client), expected);
+    // Translated: the client speaks Anthropic's dialect, the provider OpenAI's.
+    let body =
+        json!({"model": "m", "max_tokens": 50, "messages": [{"role": "user", "content": "hi"}]});
+    let second = client.post("/v1/messages", &body);
+    assert_eq!(second.status, 200, "{second:?}");
+    let translated = cost(&second).unwrap();
+    assert!(translated > 0);
+    assert_eq!(spent(&mut client), expected + translated);
+    // What the gateway answers by itself costs nothing.
+    assert_eq!(cost(&client.get("/v1/models")), Some(0));
+    let refused = client.post("/v1/chat/completions", &json!({"model": "m"}));
+    assert!(refused.status >= 400 && cost(&refused).is_none_or(|cost| cost == 0), "{refused:?}");
+}
+
+#[test]
+fn a_stream_says_what_it_cost_if_it_is_asked_and_never_otherwise() {
+    let provider = provider();
+    let gateway = Launch::new(policy(&provider, "\"$500/month\"", "\"$5 total\"")).start();
+    for sim in ["", "cr=crlf", "chunk_bytes=1", "framing=close", "comments=1"] {
+        for (path, end) in
+            [("/v1/chat/completions", "data: [DONE]"), ("/v1/messages", "event: message_stop")]
+        {
+            let mut body = client::streamed("m");
+            body["max_tokens"] = 50.into();
+            if path == "/v1/chat/completions" {
+                body["sim"] = sim.into();
+            }
+            let plain = of_one(&gateway).post(path, &body);
+            assert_eq!(plain.status, 200, "{plain:?}");
+            let text =
+                |answer: &faregate_tests::Answer| String::from_utf8(answer.body.clone()).unwrap();
+            assert!(!text(&plain).contains("faregate-cost"), "{sim}: {}", text(&plain));
+            let before = spent(&mut of_one(&gateway));
+            let asked = of_one(&gateway).with("x-faregate-cost", "true").post(path, &body);
+            let cost = spent(&mut of_one(&gateway)) - before;
+            assert!(cost > 0, "{sim} {path}");
+            let asked = text(&asked);
+            let comment = format!(": faregate-cost-nanousd={cost}\n\n");
+            assert_eq!(asked.matches(&comment).count(), 1, "{sim} {path}: {asked}");
+            let (start, rest) = asked.split_once(&comment).unwrap();
+            assert!(rest.contains(end) || start.contains(end), "{sim} {path}: {asked}");
+            // It stands between two events.
+            assert!(
+                start.ends_with("\n\n") || start.ends_with("\r\n\r\n") || start.is_empty(),
+                "{asked}"
+            );
+        }
+    }
+    let wrong = of_one(&gateway).with("x-faregate-cost", "please").chat("m");
+    assert_eq!(wrong.status, 400, "{wrong:?}");
 }

@@ -17,7 +17,7 @@ use faregate_policy::{
 use faregate_wire::{JsonWriter, Method};
 
 use super::{
-    Refused, Rest, Walk,
+    Hints, Refused, Rest, Walk,
     count::{Early, StandIn, Told},
     obtain::{Obtained, end_of},
     pay::Paying,
@@ -132,6 +132,7 @@ impl Walk {
         let request_id = &*walk.id;
         let model = walk.model.as_deref().unwrap_or_default();
         let (family, generation) = (walk.family, live.generation);
+        let tells_cost = walk.wants_cost(&plan);
         let mut paying = Box::new(Paying {
             held: walk.exchange.output_held(),
             exchange: &mut walk.exchange,
@@ -156,6 +157,7 @@ impl Walk {
             close,
             maker,
             till,
+            tells_cost,
             model,
         };
         let mut forwarded = forward::forward(&core, client, answer, terms).await;
@@ -308,6 +310,14 @@ impl Walk {
                 is_http10: !self.http11,
             },
         );
+    }
+
+    /// Whether the stream says at its end what it has cost: a comment in it, which frames and arrays have no place for.
+    fn wants_cost(&self, plan: &Plan) -> bool {
+        self.hints.as_deref().is_some_and(Hints::wants_cost)
+            && plan.events
+            && self.form() != Form::Converse
+            && !self.wants_array()
     }
 
     /// Why the request went where it went.
