@@ -199,4 +199,8 @@ impl Till for Paying<'_> {
         };
         self.receipt = Some(self.exchange.settle(settlement, Nanos(self.core.now().nanos())));
     }
+
+    fn cost(&self) -> Option<u64> {
+        self.receipt.as_ref().and_then(|receipt| receipt.cost).map(|cost| cost.0)
+    }
 }

@@ -235,6 +235,15 @@ impl Exchange {
         self.purse().is_some()
     }
 
+    /// The budgets that it pays from whose use is to be warned of, with their scopes and the percent of them that are used.
+    pub fn warnings(&self) -> impl Iterator<Item = (&str, &Budget, u64)> {
+        let wall = self.wall(self.now);
+        let scopes = self.caller().map_or(&[][..], |caller| &caller.scopes);
+        let scopes = scopes.iter().map(|index| &self.policy.scopes[*index]);
+        let budgets = scopes.flat_map(|scope| scope.budgets.iter().map(|one| (&*scope.name, one)));
+        budgets.filter_map(move |(scope, one)| Some((scope, one, one.warning(wall)?)))
+    }
+
     /// Sets aside what an attempt at `target`, index into the policy's targets, may cost there.
     pub(super) fn set_aside(&mut self, target: usize, now: Nanos) -> Result<(), NotHeld> {
         let Some(purse) = self.purse() else { return Ok(()) };
