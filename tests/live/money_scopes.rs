@@ -4,7 +4,7 @@ use std::thread;
 
 use faregate_tests::{Answer, Gateway, Launch, Provider, client, gateway, provider, wait};
 
-/// Money by tokens that the scripted provider counts: at most a dollar for each request that bounds its output as below.
+/// A dollar for each request, whatever its tokens.
 const PRICES: &str =
     "[prices.\"sim/*\"]\ninput = \"$0/M\"\noutput = \"$0/M\"\nrequest = \"$1/request\"\n";
 
@@ -68,7 +68,7 @@ fn sessions_tags_and_models_have_budgets() {
     let provider = provider();
     let rest = format!(
         "[sessions.default]\nlimits = \"$2 total\"\n[tags.\"feature=*\"]\nlimits = \"$3/day\"\n\
-         [tags.\"feature=search\"]\nlimits = \"$4/day\"\n[models.small]\ntargets = \"sim/s\"\nlimits = \"$5/day\"\n",
+         [tags.\"feature=search\"]\nlimits = \"$4/day\"\n[models.small]\ntargets = [\"sim/s\"]\nlimits = \"$5/day\"\n",
     );
     let gateway = Launch::new(policy(&provider, &rest)).start();
     assert_eq!(answered(&gateway, 4, "m", &[("x-faregate-session", "one")]), 2);
@@ -85,10 +85,8 @@ fn sessions_tags_and_models_have_budgets() {
 fn what_a_user_has_spent_is_known_after_a_restart() {
     let provider = provider();
     let launch = Launch::new(policy(&provider, "[users.default]\nlimits = \"$5/day\"\n"));
-    let data = ["FAREGATE_DATA"];
     let folder = faregate_tests::folder::Folder::new();
-    let path = folder.path().display().to_string();
-    let launch = data.iter().fold(launch, |launch, name| launch.variable(name, &path));
+    let launch = launch.variable("FAREGATE_DATA", &folder.path().display().to_string());
     let again = launch.clone();
     let mut first = launch.start();
     assert_eq!(answered(&first, 3, "m", &[("x-faregate-user", "bob")]), 3);
@@ -106,15 +104,11 @@ fn a_limit_that_a_reload_adds_counts_what_the_ledger_knows() {
     assert_eq!(answered(&gateway, 4, "m", &[("x-faregate-user", "bob")]), 4);
     let before = gateway.generation();
     let more = "[users.default]\nlimits = [\"$9/day\", \"$6/month\"]\n[organisation]\nlimits = \"$7/month\"\n";
-    gateway.replace(&gateway_text(&provider, more));
+    gateway.replace(&policy(&provider, more));
     gateway.wait_generation_after(before);
     assert_eq!(answered(&gateway, 5, "m", &[("x-faregate-user", "bob")]), 2, "6 a month");
     assert_eq!(answered(&gateway, 5, "m", &[("x-faregate-user", "eve")]), 1, "7 of all");
     wait::until_true("the provider has counted", || provider.counters().requests() == 7);
-}
-
-fn gateway_text(provider: &Provider, rest: &str) -> String {
-    policy(provider, rest)
 }
 
 #[test]

@@ -541,7 +541,7 @@ fn users_sessions_tags_and_models_have_budgets() {
     let text = format!(
         "{OPENAI}[users.default]\nlimits = \"$5/day\"\n[users.\"alice@x\"]\nlimits = [\"$9/day\", \"$1 total\"]\n\
          [tags.\"feature=*\"]\nlimits = \"$1/day\"\n[tags.\"feature=a=b\"]\nlimits = \"$2/day\"\n\
-         [models.m]\ntargets = \"openai/x\"\nlimits = \"$7/day\"\n"
+         [models.m]\ntargets = [\"openai/x\"]\nlimits = \"$7/day\"\n"
     );
     let crowd = right(&text).crowd;
     assert_eq!(crowd.users.default.as_ref().map(|rule| rule.len()), Some(1));
