@@ -183,7 +183,7 @@ fn budgets_that_are_nearly_used_up_are_warned_of_once_in_the_log_and_in_every_an
     gateway.wait_log("share=100%");
     gateway.wait_log("share=75%");
     // It has been looked at more than once since.
-    std::thread::sleep(std::time::Duration::from_millis(2500));
+    faregate_tests::wait::pass(std::time::Duration::from_millis(2500));
     let log = gateway.log();
     assert_eq!(log.matches("share=75%").count(), 1, "{log}");
     assert!(log.matches("share=100%").count() == 1, "{log}");

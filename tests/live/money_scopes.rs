@@ -25,7 +25,7 @@ fn ask(gateway: &Gateway, model: &str, fields: &[(&str, &str)]) -> Answer {
 /// How many of `asked` requests were answered; all others were refused for their budget.
 fn answered(gateway: &Gateway, asked: usize, model: &str, fields: &[(&str, &str)]) -> usize {
     let answers = (0..asked).map(|_| ask(gateway, model, fields));
-    answers.filter(|answer| is_paid(answer)).count()
+    answers.filter(is_paid).count()
 }
 
 fn is_paid(answer: &Answer) -> bool {
@@ -66,11 +66,9 @@ fn first_requests_of_a_user_that_come_together_share_one_budget() {
 #[test]
 fn sessions_tags_and_models_have_budgets() {
     let provider = provider();
-    let rest = format!(
-        "[sessions.default]\nlimits = \"$2 total\"\n[tags.\"feature=*\"]\nlimits = \"$3/day\"\n\
-         [tags.\"feature=search\"]\nlimits = \"$4/day\"\n[models.small]\ntargets = [\"sim/s\"]\nlimits = \"$5/day\"\n",
-    );
-    let gateway = Launch::new(policy(&provider, &rest)).start();
+    let rest = "[sessions.default]\nlimits = \"$2 total\"\n[tags.\"feature=*\"]\nlimits = \"$3/day\"\n\
+         [tags.\"feature=search\"]\nlimits = \"$4/day\"\n[models.small]\ntargets = [\"sim/s\"]\nlimits = \"$5/day\"\n";
+    let gateway = Launch::new(policy(&provider, rest)).start();
     assert_eq!(answered(&gateway, 4, "m", &[("x-faregate-session", "one")]), 2);
     assert_eq!(answered(&gateway, 4, "m", &[("x-faregate-session", "two")]), 2);
     for (tag, paid) in [("feature=search", 4), ("feature=chat", 3), ("feature=mail", 3)] {
