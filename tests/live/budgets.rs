@@ -272,3 +272,50 @@ fn a_stream_says_what_it_cost_if_it_is_asked_and_never_otherwise() {
     let wrong = of_one(&gateway).with("x-faregate-cost", "please").chat("m");
     assert_eq!(wrong.status, 400, "{wrong:?}");
 }
+
+#[test]
+fn a_quote_says_what_a_request_may_cost_and_whether_budgets_suffice() {
+    let provider = provider();
+    let gateway = Launch::new(policy(&provider, "\"3 requests total\"", "\"$0.01 total\"")).start();
+    let mut client = of_one(&gateway);
+    let quote = |client: &mut Client, body: &Value| {
+        let answer = client.post("/v1/faregate/quote", body);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    };
+    let mut body = client::chat("m");
+    body["max_tokens"] = 1000.into();
+    let told = quote(&mut client, &body);
+    let cost = &told["candidates"][0]["cost"];
+    assert_eq!((&cost["price"], &cost["output_tokens"]), (&"policy/sim/*".into(), &1000.into()));
+    let (worst, typical) = (cost["worst_nanousd"].as_u64(), cost["typical_nanousd"].as_u64());
+    // 1000 tokens at $2 for a million, 200 of them in a usual answer, and the few of the input.
+    assert!((2_000_001..2_500_000).contains(&worst.unwrap()), "{told}");
+    assert!((400_001..500_000).contains(&typical.unwrap()), "{told}");
+    let (own, team) = (&told["budgets"][0], &told["budgets"][1]);
+    assert_eq!(
+        (&own["scope"], &own["unit"], &own["asked"]),
+        (&"key/one".into(), &"nanousd".into(), &cost["worst_nanousd"])
+    );
+    assert_eq!((&own["left"], &own["suffices"]), (&10_000_000.into(), &true.into()));
+    assert_eq!(
+        (&team["scope"], &team["asked"], &team["left"]),
+        (&"team/search".into(), &1.into(), &3.into())
+    );
+    assert_eq!(told["budgets_suffice"], true);
+
+    // More than there is: said so, and so is the request itself told.
+    body["max_tokens"] = 100_000.into();
+    let told = quote(&mut client, &body);
+    assert_eq!(
+        (&told["budgets_suffice"], &told["budgets"][0]["suffices"]),
+        (&false.into(), &false.into())
+    );
+    assert_eq!(client.post("/v1/chat/completions", &body).status, 402);
+    // Without a bound the answer is given one that fits.
+    let told = quote(&mut client, &client::chat("m"));
+    assert_eq!(told["candidates"][0]["cost"]["output_tokens"], 4096);
+    assert_eq!(told["budgets_suffice"], true);
+    assert_eq!(spent(&mut client), 0);
+    assert_eq!(provider.counters().requests(), 0);
+}

@@ -37,6 +37,7 @@ use crate::{
 
 mod attempt;
 mod decide;
+mod estimate;
 mod facts;
 mod hold;
 mod money;
@@ -48,6 +49,7 @@ mod way;
 
 pub use attempt::{Outcome, Step, Verdict};
 pub use decide::{OUTPUT_TOKENS_SLICE, Pin, Wanted};
+pub use estimate::{Drawn, Estimate, Sum};
 pub use facts::Asks;
 pub use quote::{Candidate, Quote};
 pub use way::{DEFAULT, Instead, Turn, Way};

@@ -33,7 +33,7 @@ pub const OUTPUT_TOKENS_CAP: u64 = 8192;
 const CUT_TOKENS: u64 = 16;
 
 /// The fewest that are worth asking for.
-const OUTPUT_TOKENS_LEAST: u64 = 64;
+pub(super) const OUTPUT_TOKENS_LEAST: u64 = 64;
 
 /// How long a request waits before it looks again whether the journal has caught up.
 pub(super) const JOURNAL_LOOK: std::time::Duration = std::time::Duration::from_millis(1);
@@ -173,7 +173,7 @@ impl Exchange {
         self.money.offset = wall_nanos.wrapping_sub(self.now.0);
     }
 
-    fn wall(&self, now: Nanos) -> Wall {
+    pub(super) fn wall(&self, now: Nanos) -> Wall {
         Wall(now.0.wrapping_add(self.money.offset))
     }
 
@@ -362,7 +362,7 @@ impl Exchange {
         })
     }
 
-    fn ask(&self, output: u64) -> Ask {
+    pub(super) fn ask(&self, output: u64) -> Ask {
         let extra = self.money.extra.unwrap_or_default();
         let services = match extra.service {
             Service::Standard => Services::default(),
@@ -385,7 +385,7 @@ impl Exchange {
         self.input_bound
     }
 
-    fn model_at(&self, target: usize) -> std::borrow::Cow<'_, str> {
+    pub(super) fn model_at(&self, target: usize) -> std::borrow::Cow<'_, str> {
         self.policy.targets[target].model_for(self.asked())
     }
 
