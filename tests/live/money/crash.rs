@@ -104,7 +104,7 @@ fn load(gateway: &Gateway, stop: &AtomicBool) {
 }
 
 fn cycles() -> u64 {
-    let cycles = std::env::var("FAREGATE_CYCLES").ok();
+    let cycles = std::env::var("FAREGATE_KILLS").ok();
     cycles.and_then(|cycles| cycles.parse().ok()).unwrap_or(25)
 }
 
@@ -166,7 +166,7 @@ fn killed_at_any_moment_it_never_spends_more_than_its_budgets() {
         rows = count;
     }
     assert!(spent_of(&level(&gateway)) * 10 >= limit * 9, "the limit was never near");
-    assert!(served * 2 >= cycles, "only {served} of {cycles} lives had anything to spend");
+    assert!(served * 4 >= cycles, "only {served} of {cycles} lives had anything to spend");
     assert!(gateway.stop().success());
     // A request has one row, if it has ended. What lives left open is rows of its own, one for each scope.
     let books = spend_by(gateway.folder.path(), "kind");
