@@ -1,6 +1,6 @@
 //! Ends of the process, good and bad: what was spent stays spent, and no life spends more than is left.
 //!
-//! `FAREGATE_CYCLES` says how many times a process is killed under load.
+//! `FAREGATE_KILLS` says how many times a process is killed under load.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
