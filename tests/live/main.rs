@@ -20,6 +20,7 @@ mod front;
 mod import;
 mod llama;
 mod money;
+mod money_scopes;
 mod newcomer;
 mod prices;
 mod rates;

@@ -1,5 +1,6 @@
 //! Money: what requests cost, budgets that hold, books that add up.
 
+mod crash;
 mod crowd;
 mod exact;
 mod refusals;
@@ -47,9 +48,14 @@ fn dollars(nanos: u64) -> String {
     format!("${}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000)
 }
 
-/// What `faregate spend` says of the books in `folder`: the whole of it, by key.
+/// What `faregate spend` says of the books in `folder`, by key.
 fn spend(folder: &Path) -> Value {
-    let arguments = ["spend", "--by", "key", "--since", "2d", "--format", "json", "--ledger"];
+    spend_by(folder, "key")
+}
+
+/// The same by another dimension.
+fn spend_by(folder: &Path, dimension: &str) -> Value {
+    let arguments = ["spend", "--by", dimension, "--since", "2d", "--format", "json", "--ledger"];
     let output = binary::command(&arguments).arg(folder.join("data")).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     serde_json::from_slice(&output.stdout).unwrap()

@@ -116,16 +116,20 @@ impl Launch {
         self.start_with(folder, policy)
     }
 
-    /// Starts it with a policy file that is there already, in `folder`.
-    #[track_caller]
-    pub fn start_with(self, folder: Folder, policy: PathBuf) -> Gateway {
+    fn spawn(&self, folder: &Folder, policy: &Path) -> Child {
         let mut command = match self.descriptors {
             None => binary::command(&["serve", "-c"]),
             Some(most) => binary::limited(most, &["serve", "-c"]),
         };
         command.env("FAREGATE_DATA", folder.join("data"));
-        command.arg(&policy).envs(self.variables.iter().map(|(name, value)| (name, value)));
-        let child = spawn(&mut command, &folder);
+        command.arg(policy).envs(self.variables.iter().map(|(name, value)| (name, value)));
+        spawn(&mut command, folder)
+    }
+
+    /// Starts it with a policy file that is there already, in `folder`.
+    #[track_caller]
+    pub fn start_with(self, folder: Folder, policy: PathBuf) -> Gateway {
+        let child = self.spawn(&folder, &policy);
         Gateway::ready(child, folder, policy, self)
     }
 }
@@ -148,6 +152,27 @@ fn spawn(command: &mut Command, folder: &Folder) -> Child {
         .expect("the gateway can be started")
 }
 
+/// Where a process listens that was started, once it is ready: for clients and for operators.
+#[track_caller]
+fn addresses(child: &mut Child, folder: &Folder) -> (SocketAddr, SocketAddr) {
+    let read = || std::fs::read_to_string(folder.join("stderr")).unwrap_or_default();
+    let ready = wait::until("the gateway is ready", || {
+        if let Ok(Some(status)) = child.try_wait() {
+            panic!("the gateway ended with {status}:\n{}", read());
+        }
+        let log = read();
+        let (whole, _) = log.rsplit_once('\n')?;
+        whole.lines().find(|line| line.contains(" ready ")).map(str::to_owned)
+    });
+    let address = |name: &str| {
+        let value = ready.split(name).nth(1).and_then(|rest| rest.split_whitespace().next());
+        value.and_then(|text| text.trim_matches('"').parse().ok()).unwrap_or_else(|| {
+            panic!("no {name} in {ready}");
+        })
+    };
+    (address("listen="), address("admin="))
+}
+
 /// A gateway that runs.
 #[derive(Debug)]
 pub struct Gateway {
@@ -167,22 +192,7 @@ impl Gateway {
     /// Waits for a process that was started to be ready.
     #[track_caller]
     fn ready(mut child: Child, folder: Folder, policy: PathBuf, launch: Launch) -> Self {
-        let read = || std::fs::read_to_string(folder.join("stderr")).unwrap_or_default();
-        let ready = wait::until("the gateway is ready", || {
-            if let Ok(Some(status)) = child.try_wait() {
-                panic!("the gateway ended with {status}:\n{}", read());
-            }
-            let log = read();
-            let (whole, _) = log.rsplit_once('\n')?;
-            whole.lines().find(|line| line.contains(" ready ")).map(str::to_owned)
-        });
-        let address = |name: &str| {
-            let value = ready.split(name).nth(1).and_then(|rest| rest.split_whitespace().next());
-            value.and_then(|text| text.trim_matches('"').parse().ok()).unwrap_or_else(|| {
-                panic!("no {name} in {ready}");
-            })
-        };
-        let (listen, admin) = (address("listen="), address("admin="));
+        let (listen, admin) = addresses(&mut child, &folder);
         Self { child, folder, policy, address: listen, admin, launch }
     }
 
@@ -296,6 +306,21 @@ impl Gateway {
     pub fn stop(&mut self) -> ExitStatus {
         self.process().signal(libc::SIGTERM);
         self.wait_exit()
+    }
+
+    /// Kills it, as a crash would.
+    #[track_caller]
+    pub fn kill(&mut self) {
+        self.process().signal(libc::SIGKILL);
+        self.wait_exit();
+    }
+
+    /// Starts it once more in its folder, with its policy file as it is, after it has ended. It listens elsewhere.
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        assert!(!self.runs(), "it runs");
+        self.child = self.launch.spawn(&self.folder, &self.policy);
+        (self.address, self.admin) = addresses(&mut self.child, &self.folder);
     }
 
     /// All it has written anywhere: both outputs and the access log.

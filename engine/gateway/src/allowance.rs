@@ -9,6 +9,8 @@ use faregate_policy::{
 };
 use faregate_wire::JsonWriter;
 
+use crate::log::write_number;
+
 /// Where a caller asks what it may still use.
 pub(crate) const ME_PATH: &str = "/v1/faregate/me";
 
@@ -123,6 +125,24 @@ fn write_rate(json: &mut JsonWriter<'_>, limit: &Limit, at: At) {
         json.member_u64("full_in_ms", millis(level.full_in));
     }
     json.end();
+}
+
+/// Budgets that are warned of in one answer.
+const WARNINGS_MAX: usize = 4;
+
+/// Writes a field for each budget to warn of: `x-faregate-budget-warning: team/search $500/month 83%`.
+pub(crate) fn write_warnings<'a>(
+    out: &mut Vec<u8>,
+    warnings: impl Iterator<Item = (&'a str, &'a Budget, u64)>,
+) {
+    for (scope, budget, percent) in warnings.take(WARNINGS_MAX) {
+        out.extend_from_slice(b"x-faregate-budget-warning: ");
+        let text = [scope, " ", &budget.text].into_iter().flat_map(str::bytes);
+        out.extend(text.map(|b| if matches!(b, b' '..=b'~') { b } else { b'?' }));
+        out.push(b' ');
+        write_number(out, percent);
+        out.extend_from_slice(b"%\r\n");
+    }
 }
 
 /// The unit of numbers that are told.

@@ -22,6 +22,7 @@ use crate::{
     io::Stream,
     log::write_number,
     relay::{self, Broken, Downstream, Forward, Learned, Plan, Relay, translate::Translator},
+    reply::write_number_field,
     stored::Maker,
     worker::Core,
 };
@@ -39,6 +40,8 @@ const MANY_EVENTS_BYTES: usize = 8 * 1024;
 /// How long a stream waits for more to be set aside, and how often it asks meanwhile.
 const MORE_PATIENCE: Duration = Duration::from_secs(2);
 const MORE_LOOK: Duration = Duration::from_millis(1);
+/// What the request cost, in nano-dollars.
+pub(crate) const COST_FIELD: &[u8] = b"x-faregate-cost-nanousd";
 
 /// Deadlines while an answer passes.
 #[derive(Clone, Copy, Debug)]
@@ -121,6 +124,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) maker: Option<Arc<Maker>>,
     /// What the answer is paid from.
     pub(crate) till: &'a mut dyn Till,
+    /// Whether a comment in the stream says what it has cost.
+    pub(crate) tells_cost: bool,
     /// The model's name, for the end of a stream whose budget ends it.
     pub(crate) model: &'a str,
 }
@@ -133,6 +138,9 @@ pub(crate) trait Till {
     /// Settles the request: what was learned, and what ended it early. Called once, before the client can know that its
     /// answer is over: when it comes again at once, what it held is free.
     fn settle(&mut self, learned: &Learned, fault: Option<Fault>);
+
+    /// What it cost, in nano-dollars, once it is settled and where that is known.
+    fn cost(&self) -> Option<u64>;
 }
 
 /// Passes `answer` on to the client.
@@ -155,6 +163,8 @@ pub(crate) async fn forward(
         refused: None,
         till: terms.till,
         is_settled: false,
+        tells_cost: terms.tells_cost,
+        is_at_event: true,
         model: terms.model,
         stream: answer.stream,
         relay: Relay::new(terms.plan, terms.translator),
@@ -194,6 +204,9 @@ struct Passage<'a> {
     refused: Option<u16>,
     till: &'a mut dyn Till,
     is_settled: bool,
+    tells_cost: bool,
+    /// What is sent next begins with an event.
+    is_at_event: bool,
     model: &'a str,
     stream: Stream,
     relay: Relay,
@@ -259,11 +272,13 @@ impl Passage<'_> {
     }
 
     async fn pass(&mut self, buf: &[u8]) -> Result<(), End> {
+        self.is_at_event = self.relay.is_between_events();
         let forward = self.relay.push(buf, &mut self.scratch);
         self.send(buf, forward).await
     }
 
     async fn closed(&mut self) -> Result<(), End> {
+        self.is_at_event = self.relay.is_between_events();
         let forward = self.relay.close(&mut self.scratch);
         self.send(&[], forward).await
     }
@@ -279,15 +294,19 @@ impl Passage<'_> {
         {
             self.core.shared.stored.keep(&id, maker); // before the client can know the id
         }
-        if forward.is_ok() && (self.relay.is_ended() || self.relay.learned().done) {
+        let mut head = std::mem::take(&mut self.head);
+        if forward.is_ok()
+            && (self.relay.is_ended() || self.relay.learned().done)
+            && !self.is_settled
+        {
             self.settle(None);
+            self.tell_cost(&mut head);
         }
         let body = match &forward {
             Ok(Forward::Nothing) | Err(_) => &[][..],
             Ok(Forward::Input(range)) => &input[range.clone()],
             Ok(Forward::Scratch) => &self.scratch[..],
         };
-        let head = std::mem::take(&mut self.head);
         if !(head.is_empty() && body.is_empty()) {
             self.client.slot.arm(self.core.now().after(self.pace.stall).min(self.pace.end));
             let parts = [&head[..], body];
@@ -383,6 +402,23 @@ impl Passage<'_> {
     fn settle(&mut self, fault: Option<Fault>) {
         if !std::mem::replace(&mut self.is_settled, true) {
             self.till.settle(self.relay.learn_all(), fault);
+        }
+    }
+
+    /// Says what the answer has cost before the end of it: in its head where that is not sent yet, in a comment where a stream
+    /// is to say so.
+    fn tell_cost(&self, head: &mut Vec<u8>) {
+        let Some(cost) = self.till.cost() else { return };
+        if self.relay.plan().events {
+            if self.tells_cost && self.is_at_event && self.relay.downstream() != Downstream::Length
+            {
+                let comment = format!(": faregate-cost-nanousd={cost}\n\n");
+                relay::write_event(head, comment.as_bytes(), self.relay.downstream(), false);
+            }
+        } else if head.ends_with(b"\r\n\r\n") {
+            head.truncate(head.len() - 2);
+            write_number_field(head, COST_FIELD, cost);
+            head.extend_from_slice(b"\r\n");
         }
     }
 

@@ -146,6 +146,7 @@ fn write_answer(
 ) {
     let mut fields = Vec::with_capacity(96);
     crate::reply::write_field(&mut fields, b"x-request-id", id.as_bytes());
+    crate::reply::write_number_field(&mut fields, crate::forward::COST_FIELD, 0);
     if let Some(how) = count {
         crate::reply::write_field(&mut fields, b"x-faregate-count", how.as_bytes());
     }

@@ -137,8 +137,8 @@ impl Crowd {
 
     /// How many scopes are known.
     #[must_use]
-    pub fn len(&self) -> u64 {
-        self.table.as_ref().map_or(0, |table| table.len())
+    pub fn count(&self) -> u64 {
+        self.table.as_ref().map_or(0, |table| table.count())
     }
 
     /// Whether a request was refused for want of room since this was last asked.

@@ -37,6 +37,7 @@ use crate::{
 
 mod attempt;
 mod decide;
+mod estimate;
 mod facts;
 mod hold;
 mod money;
@@ -48,11 +49,12 @@ mod way;
 
 pub use attempt::{Outcome, Step, Verdict};
 pub use decide::{OUTPUT_TOKENS_SLICE, Pin, Wanted};
+pub use estimate::{Drawn, Estimate, Sum};
 pub use facts::Asks;
 pub use quote::{Candidate, Quote};
 pub use way::{DEFAULT, Instead, Turn, Way};
 
-pub use money::{Extra, More, OUTPUT_TOKENS_CAP, Receipt};
+pub use money::{CUT_TOKENS, Extra, More, OUTPUT_TOKENS_CAP, Receipt};
 
 use hold::Limits;
 use money::Money;

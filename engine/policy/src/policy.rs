@@ -322,8 +322,8 @@ pub struct Target {
     pub breaker: Arc<Breaker>,
     /// How busy and how slow it is. Targets of one name share it.
     pub gauge: Arc<Gauge>,
-    /// What a million tokens cost there, in nano-dollars, input and output as they usually come; `None` when that is not
-    /// known.
+    /// What a request of 1000 tokens that is answered with 200 costs there, in nano-dollars; `None` when that is not known, or
+    /// depends on the model that is asked for.
     pub cost: Option<u64>,
     /// Its part of the requests, beside the weights of the model's other targets. At least 1.
     pub weight: u32,
@@ -545,7 +545,9 @@ impl Policy {
     ///
     /// A price of the policy is `like` one that the catalogue does not have.
     pub fn use_catalogue(&mut self, catalogue: Catalogue) -> Result<(), String> {
-        self.prices.use_catalogue(catalogue, &self.providers, &self.targets)
+        self.prices.use_catalogue(catalogue, &self.providers, &self.targets)?;
+        self.prices.tell(&mut self.targets);
+        Ok(())
     }
 
     /// The provider with this name.

@@ -5,7 +5,8 @@
 
 use std::{borrow::Cow, cell::RefCell, cmp::Reverse, ops::Deref, rc::Rc, sync::Arc};
 
-use faregate_price::{Asked, Catalogue, Currencies, Draft, Price};
+use faregate_adapters::chat::Usage;
+use faregate_price::{Asked, Catalogue, Circumstances, Currencies, Draft, Price, Unit, Units};
 use hashbrown::HashMap;
 
 use crate::{
@@ -14,6 +15,12 @@ use crate::{
     pattern::Pattern,
     policy::{Policy, Provider, Scheme, Target},
 };
+
+/// Tokens of the input of a request by which targets are compared.
+pub const USUAL_INPUT: u64 = 1000;
+
+/// Tokens of its output.
+pub const USUAL_OUTPUT: u64 = 200;
 
 /// A price, and what it is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +121,19 @@ impl Prices {
         self.catalogue = catalogue;
         self.look_up(providers, targets);
         Ok(())
+    }
+
+    /// Tells targets with a fixed model what a usual request costs there.
+    pub(crate) fn tell(&self, targets: &mut [Target]) {
+        let usual = Usage { input: USUAL_INPUT, output: USUAL_OUTPUT, ..Usage::default() };
+        let at = Circumstances {
+            units: Units::default().with(Unit::Request, 1),
+            ..Circumstances::default()
+        };
+        for (target, priced) in targets.iter_mut().zip(&self.fixed) {
+            let cost = priced.as_ref().and_then(|priced| priced.price.cost(&usual, &at).ok());
+            target.cost = cost.map(|cost| cost.0);
+        }
     }
 
     fn look_up(&mut self, providers: &[Provider], targets: &[Target]) {

@@ -23,7 +23,7 @@ use faregate_policy::{
 use faregate_price::NanoUsd;
 
 use super::Books;
-use crate::worker::Shared;
+use crate::{allowance, worker::Shared};
 
 /// How often budgets are looked at while nobody waits.
 const LOOK: Duration = Duration::from_millis(20);
@@ -33,6 +33,9 @@ const SWEEP: u64 = 60_000_000_000;
 
 /// How often at most when there is no room for another one.
 const SWEEP_WANTED: u64 = 1_000_000_000;
+
+/// How often budgets are looked at for what is to be warned of.
+const WARN: Duration = Duration::from_secs(1);
 
 /// A fund that is told what the journal allows.
 struct Allowed {
@@ -74,6 +77,7 @@ pub(super) fn start(
 ) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name("keeper".to_owned()).spawn(move || {
         let mut swept = 0;
+        let mut warned = Wall::default();
         while !stop.load(Ordering::Acquire) {
             let policy = Arc::clone(&shared.live.load().policy);
             let now = shared.clock.wall();
@@ -83,9 +87,32 @@ pub(super) fn start(
                 sweep(&books, &policy, Wall(now));
                 swept = now;
             }
+            // A clock that was set back does not silence it.
+            if Wall(now) < warned || warned.until(Wall(now)) >= WARN {
+                warned = Wall(now);
+                warn(&policy, warned);
+            }
             thread::park_timeout(LOOK);
         }
     })
+}
+
+/// Tells operators of budgets that have reached a share to warn at: of each share once a window.
+fn warn(policy: &Policy, now: Wall) {
+    for (scope, budget) in policy.budgets() {
+        let Some(share) = budget.warns(now) else { continue };
+        let level = budget.level(now);
+        tracing::warn!(
+            scope,
+            budget = &*budget.text,
+            share = format_args!("{share}%"),
+            used = format_args!("{}%", level.percent()),
+            left = level.left(),
+            unit = allowance::unit_of(budget.unit),
+            soft = budget.is_soft,
+            "a budget has reached a share to warn at"
+        );
+    }
 }
 
 fn look(books: &Arc<Books>, policy: &Policy, now: Wall) {

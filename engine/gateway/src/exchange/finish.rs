@@ -17,7 +17,7 @@ use faregate_policy::{
 use faregate_wire::{JsonWriter, Method};
 
 use super::{
-    Refused, Rest, Walk,
+    Hints, Refused, Rest, Walk,
     count::{Early, StandIn, Told},
     obtain::{Obtained, end_of},
     pay::Paying,
@@ -25,6 +25,7 @@ use super::{
     write::Crossing,
 };
 use crate::{
+    allowance,
     answer::{self, Telling},
     attempt::Info,
     clock::Instant,
@@ -131,6 +132,7 @@ impl Walk {
         let request_id = &*walk.id;
         let model = walk.model.as_deref().unwrap_or_default();
         let (family, generation) = (walk.family, live.generation);
+        let tells_cost = walk.wants_cost(&plan);
         let mut paying = Box::new(Paying {
             held: walk.exchange.output_held(),
             exchange: &mut walk.exchange,
@@ -155,6 +157,7 @@ impl Walk {
             close,
             maker,
             till,
+            tells_cost,
             model,
         };
         let mut forwarded = forward::forward(&core, client, answer, terms).await;
@@ -288,6 +291,7 @@ impl Walk {
         if spent {
             reply::write_field(out, b"x-should-retry", b"false");
         }
+        allowance::write_warnings(out, self.exchange.warnings());
         let count = input.filter(|_| info.status < 300 && self.tells_input_first());
         let route = self.exchange.target().map(|t| &*t.name).unwrap_or_default();
         forward::write_own_fields(
@@ -306,6 +310,14 @@ impl Walk {
                 is_http10: !self.http11,
             },
         );
+    }
+
+    /// Whether the stream says at its end what it has cost: a comment in it, which frames and arrays have no place for.
+    fn wants_cost(&self, plan: &Plan) -> bool {
+        self.hints.as_deref().is_some_and(Hints::wants_cost)
+            && plan.events
+            && self.form() != Form::Converse
+            && !self.wants_array()
     }
 
     /// Why the request went where it went.

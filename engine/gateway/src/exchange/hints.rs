@@ -38,6 +38,7 @@ pub(crate) struct Hints {
     instead: Option<Box<str>>,
     difficulty: Option<Box<str>>,
     dry_run: Option<Box<str>>,
+    cost: Option<Box<str>>,
     /// The path asks for a route, and no more.
     quotes: bool,
 }
@@ -67,6 +68,7 @@ impl Hints {
             instead: ours(b"x-faregate-model"),
             difficulty: ours(b"x-faregate-difficulty"),
             dry_run: ours(b"x-faregate-dry-run"),
+            cost: ours(b"x-faregate-cost"),
             quotes,
         }))
     }
@@ -81,8 +83,12 @@ impl Hints {
             let number = text.parse::<f64>().ok().filter(|number| (0.0..=1.0).contains(number));
             number.ok_or_else(|| malformed("x-faregate-difficulty", "a number from 0 to 1"))
         });
-        if !matches!(self.dry_run.as_deref(), None | Some("true" | "1" | "false" | "0")) {
-            return Err(malformed("x-faregate-dry-run", "true or false"));
+        for (field, value) in
+            [("x-faregate-dry-run", &self.dry_run), ("x-faregate-cost", &self.cost)]
+        {
+            if !matches!(value.as_deref(), None | Some("true" | "1" | "false" | "0")) {
+                return Err(malformed(field, "true or false"));
+            }
         }
         Ok(Asks {
             headers: &self.headers,
@@ -97,6 +103,11 @@ impl Hints {
     /// Whether a route is asked for, and no more.
     pub(super) fn is_dry_run(&self) -> bool {
         self.quotes || matches!(self.dry_run.as_deref(), Some("true" | "1"))
+    }
+
+    /// Whether a stream is to say at its end what it has cost.
+    pub(super) fn wants_cost(&self) -> bool {
+        matches!(self.cost.as_deref(), Some("true" | "1"))
     }
 }
 

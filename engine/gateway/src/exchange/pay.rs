@@ -12,7 +12,7 @@ use faregate_adapters::{
 };
 use faregate_policy::{
     Nanos,
-    exchange::{Exchange, Extra, More, Receipt, Settlement},
+    exchange::{CUT_TOKENS, Exchange, Extra, More, Receipt, Settlement},
     fault::Fault,
     policy::Provider,
 };
@@ -52,6 +52,7 @@ impl Walk {
             && self.protocols.is_none();
         Some(Extra {
             streams,
+            is_made_while_sent: self.streams,
             makes_nothing: matches!(
                 self.surface,
                 Surface::Embeddings | Surface::EmbedContent | Surface::Rerank
@@ -183,7 +184,8 @@ impl Till for Paying<'_> {
             books.hurry();
         }
         // What is held already may still come.
-        if self.held.is_none_or(|held| came < held) { More::Held } else { more }
+        let has_more = self.held.is_none_or(|held| came.saturating_add(CUT_TOKENS) < held);
+        if has_more { More::Held } else { more }
     }
 
     fn settle(&mut self, learned: &Learned, fault: Option<Fault>) {
@@ -198,5 +200,9 @@ impl Till for Paying<'_> {
             fault,
         };
         self.receipt = Some(self.exchange.settle(settlement, Nanos(self.core.now().nanos())));
+    }
+
+    fn cost(&self) -> Option<u64> {
+        self.receipt.as_ref().and_then(|receipt| receipt.cost).map(|cost| cost.0)
     }
 }

@@ -2,15 +2,17 @@
 
 use std::rc::Rc;
 
+use faregate_adapters::tokens;
 use faregate_policy::{
     Nanos,
-    exchange::{Candidate, Exchange, Instead, Quote},
+    exchange::{Candidate, Estimate, Exchange, Instead, Quote},
     route::{BIAS, Difficulty, FEATURES, Score},
 };
 use faregate_wire::JsonWriter;
 
 use super::{Hints, Rest, Walk};
 use crate::{
+    allowance,
     connection::{Connection, Next},
     local,
 };
@@ -25,8 +27,9 @@ impl Walk {
     pub(super) async fn tell_quote(&mut self, connection: &mut Connection) -> Next {
         let core = Rc::clone(&connection.core);
         let mut body = Vec::with_capacity(1024);
-        let quote = self.exchange.quote(Nanos(core.now().nanos()), core.random.next());
-        self.write_quote(&quote, &mut body);
+        let now = Nanos(core.now().nanos());
+        let quote = self.exchange.quote(now, core.random.next());
+        self.write_quote(&quote, now, &mut body);
         self.settle_unanswered(&core, None);
         let mut rest = Rest::none(!self.keep_alive || core.is_draining());
         let mut out = Vec::with_capacity(body.len() + 256);
@@ -35,7 +38,7 @@ impl Walk {
         rest.answer(connection, &out).await
     }
 
-    fn write_quote(&self, quote: &Quote<'_>, body: &mut Vec<u8>) {
+    fn write_quote(&self, quote: &Quote<'_>, now: Nanos, body: &mut Vec<u8>) {
         let exchange = &self.exchange;
         let mut json = JsonWriter::new(body);
         json.object().member_str("object", "faregate.quote").member_str("id", &self.id);
@@ -45,8 +48,10 @@ impl Walk {
         write_way(&mut json, exchange);
         json.member_str("strategy", quote.strategy.as_str()).member_bool("sticky", quote.is_stuck);
         json.name("candidates").array();
-        for candidate in &quote.candidates {
-            self.write_candidate(&mut json, candidate);
+        let estimates: Vec<_> =
+            quote.candidates.iter().map(|candidate| self.estimate(candidate, now)).collect();
+        for (candidate, estimate) in quote.candidates.iter().zip(&estimates) {
+            self.write_candidate(&mut json, candidate, estimate.as_ref());
         }
         json.end().name("winner");
         match quote.winner.and_then(|place| quote.candidates.get(place)) {
@@ -58,12 +63,22 @@ impl Walk {
             Some(reason) => json.str(reason),
             None => json.null(),
         };
-        // What the request may cost and which budgets it would touch belong here, behind what it may use.
         json.member_u64("tokens_reserved", exchange.reserved());
+        let estimate = quote.winner.and_then(|place| estimates.get(place)?.as_ref());
+        write_budgets(&mut json, estimate);
         json.end();
     }
 
-    fn write_candidate(&self, json: &mut JsonWriter<'_>, candidate: &Candidate<'_>) {
+    fn estimate(&self, candidate: &Candidate<'_>, now: Nanos) -> Option<Estimate<'_>> {
+        self.exchange.estimate(candidate.index, tokens::estimated(self.body_bytes), now)
+    }
+
+    fn write_candidate(
+        &self,
+        json: &mut JsonWriter<'_>,
+        candidate: &Candidate<'_>,
+        estimate: Option<&Estimate<'_>>,
+    ) {
         let target = candidate.target;
         json.object().member_str("target", &target.name);
         json.member_str("provider", &self.live.policy.providers[target.provider].name);
@@ -74,8 +89,43 @@ impl Walk {
         if let Some(Score::Delay(Some(us))) = candidate.score {
             json.member_u64("delay_us", u64::from(us));
         }
+        json.name("cost");
+        write_cost(json, estimate);
         json.end();
     }
+}
+
+/// What the request may cost at a target: `null` where nobody can say.
+fn write_cost(json: &mut JsonWriter<'_>, estimate: Option<&Estimate<'_>>) {
+    let Some((estimate, sum)) = estimate.and_then(|one| Some((one, one.priced.as_ref()?))) else {
+        json.null();
+        return;
+    };
+    json.object().member_str("price", &sum.price_id);
+    json.member_u64("worst_nanousd", sum.worst.0).name("typical_nanousd");
+    match sum.typical {
+        Some(typical) => json.u64(typical.0),
+        None => json.null(),
+    };
+    json.member_u64("output_tokens", estimate.output).end();
+}
+
+/// The budgets that the request would draw on at the winner, and whether they suffice.
+fn write_budgets(json: &mut JsonWriter<'_>, estimate: Option<&Estimate<'_>>) {
+    json.name("budgets").array();
+    for drawn in estimate.map_or(&[][..], |estimate| &estimate.budgets) {
+        json.object().member_str("scope", drawn.scope);
+        json.member_str("limit", &drawn.budget.text);
+        json.member_str("unit", allowance::unit_of(drawn.budget.unit));
+        json.member_u64("asked", drawn.asked).member_u64("left", drawn.level.left());
+        json.member_bool("soft", drawn.budget.is_soft);
+        json.member_bool("suffices", drawn.suffices()).end();
+    }
+    json.end().name("budgets_suffice");
+    match estimate {
+        Some(estimate) => json.bool(estimate.suffices),
+        None => json.null(),
+    };
 }
 
 /// How the request came to the model that has targets.

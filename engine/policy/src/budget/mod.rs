@@ -159,7 +159,19 @@ impl Budget {
     #[must_use]
     pub fn warns(&self, now: Wall) -> Option<u64> {
         let percent = self.level(now).percent();
-        let reached = self.warn_at.iter().copied().filter(|share| *share <= percent).max()?;
+        let reached = self.shares().filter(|share| *share <= percent).max()?;
         self.fund.tell_once(reached, now, &self.calendar).then_some(reached)
+    }
+
+    /// The share of it that is used, in whole percent, where that is one to warn of.
+    #[must_use]
+    pub fn warning(&self, now: Wall) -> Option<u64> {
+        let least = self.shares().min()?;
+        Some(self.level(now).percent()).filter(|percent| *percent >= least)
+    }
+
+    /// Shares at which is warned: those that are said, and that of a soft limit, which does nothing else.
+    fn shares(&self) -> impl Iterator<Item = u64> {
+        self.warn_at.iter().copied().chain(self.is_soft.then_some(100))
     }
 }

@@ -54,7 +54,7 @@ impl Table {
         self.is_journaled.store(1, Ordering::Relaxed);
     }
 
-    pub(super) fn len(&self) -> u64 {
+    pub(super) fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
 

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use faregate_adapters::shape::Shape;
 
 use crate::{
-    Caller, Nanos, Policy,
+    Caller, Nanos, Policy, Wall,
     health::Health,
     models::{Model, Sticky},
     route::Difficulty,
@@ -35,8 +35,6 @@ pub struct Asks<'a> {
     pub instead: Option<&'a str>,
     /// How hard the client says it is, in `x-faregate-difficulty`.
     pub difficulty: Option<f64>,
-    /// The share of the caller's tightest budget that is used, from 0 to 1.
-    pub budget_used: f64,
     /// The share of the prompt that a target still holds, from 0 to 1.
     pub warm: f64,
     /// The present, in nanoseconds since 1970 UTC.
@@ -77,6 +75,18 @@ impl Seen<'_> {
         })
     }
 
+    /// The share that is left of the caller's tightest budget, from 0 to 1. What requests hold is not left.
+    fn budget_left(&self) -> f64 {
+        let Some(caller) = self.caller else { return 1.0 };
+        let wall = Wall(self.wanted.asks.wall_nanos);
+        let scopes = caller.scopes.iter().filter_map(|index| self.policy.scopes.get(*index));
+        let shares = scopes.flat_map(|scope| &scope.budgets).map(|budget| {
+            let level = budget.level(wall);
+            float(level.left()) / float(level.limit.max(1))
+        });
+        shares.fold(1.0, f64::min)
+    }
+
     /// What draws of this model are tied to, where they are and the client says who it is.
     pub(super) fn sticks(&self, model: &Model) -> Option<u64> {
         let asks = &self.wanted.asks;
@@ -111,7 +121,7 @@ impl Facts for Seen<'_> {
             NumberField::ToolCount => count(|shape| shape.tools),
             NumberField::Images => count(|shape| shape.images),
             NumberField::Difficulty => self.difficulty().value,
-            NumberField::BudgetLeft => (1.0 - asks.budget_used).clamp(0.0, 1.0),
+            NumberField::BudgetLeft => self.budget_left(),
             NumberField::Warm => asks.warm,
         }
     }

@@ -29,11 +29,12 @@ use super::{Exchange, OUTPUT_TOKENS_SLICE, Settlement, say};
 /// Tokens of output that an answer without a bound is given, where a budget has them; half of it where not, and so on.
 pub const OUTPUT_TOKENS_CAP: u64 = 8192;
 
-/// Tokens that may be on their way from a provider when a stream is cut.
-const CUT_TOKENS: u64 = 16;
+/// Tokens that may be on their way from a provider when a stream is cut: charged for one that was, and kept back of what a
+/// stream without a bound holds.
+pub const CUT_TOKENS: u64 = 16;
 
 /// The fewest that are worth asking for.
-const OUTPUT_TOKENS_LEAST: u64 = 64;
+pub(super) const OUTPUT_TOKENS_LEAST: u64 = 64;
 
 /// How long a request waits before it looks again whether the journal has caught up.
 pub(super) const JOURNAL_LOOK: std::time::Duration = std::time::Duration::from_millis(1);
@@ -46,6 +47,8 @@ const JOURNAL_WAITS_MAX: u32 = 1000;
 pub struct Extra {
     /// It is a stream: more can be set aside while it goes on.
     pub streams: bool,
+    /// Its answer comes as it is made, whether more can be set aside meanwhile or not: who stops reading stops the work.
+    pub is_made_while_sent: bool,
     /// Nothing is made: vectors, ranks.
     pub makes_nothing: bool,
     /// How it asks to be served.
@@ -147,6 +150,10 @@ impl Money {
     fn streams(&self) -> bool {
         self.extra.is_some_and(|extra| extra.streams)
     }
+
+    fn is_made_while_sent(&self) -> bool {
+        self.extra.is_some_and(|extra| extra.streams || extra.is_made_while_sent)
+    }
 }
 
 /// What became of the wish to set more aside for a stream.
@@ -173,7 +180,7 @@ impl Exchange {
         self.money.offset = wall_nanos.wrapping_sub(self.now.0);
     }
 
-    fn wall(&self, now: Nanos) -> Wall {
+    pub(super) fn wall(&self, now: Nanos) -> Wall {
         Wall(now.0.wrapping_add(self.money.offset))
     }
 
@@ -233,6 +240,15 @@ impl Exchange {
     #[must_use]
     pub fn has_budgets(&self) -> bool {
         self.purse().is_some()
+    }
+
+    /// The budgets that it pays from whose use is to be warned of, with their scopes and the percent of them that are used.
+    pub fn warnings(&self) -> impl Iterator<Item = (&str, &Budget, u64)> {
+        let wall = self.wall(self.now);
+        let scopes = self.caller().map_or(&[][..], |caller| &caller.scopes);
+        let scopes = scopes.iter().map(|index| &self.policy.scopes[*index]);
+        let budgets = scopes.flat_map(|scope| scope.budgets.iter().map(|one| (&*scope.name, one)));
+        budgets.filter_map(move |(scope, one)| Some((scope, one, one.warning(wall)?)))
     }
 
     /// Sets aside what an attempt at `target`, index into the policy's targets, may cost there.
@@ -353,7 +369,7 @@ impl Exchange {
         })
     }
 
-    fn ask(&self, output: u64) -> Ask {
+    pub(super) fn ask(&self, output: u64) -> Ask {
         let extra = self.money.extra.unwrap_or_default();
         let services = match extra.service {
             Service::Standard => Services::default(),
@@ -376,7 +392,7 @@ impl Exchange {
         self.input_bound
     }
 
-    fn model_at(&self, target: usize) -> std::borrow::Cow<'_, str> {
+    pub(super) fn model_at(&self, target: usize) -> std::borrow::Cow<'_, str> {
         self.policy.targets[target].model_for(self.asked())
     }
 
@@ -507,7 +523,12 @@ impl Exchange {
             true => self.money.worst,
             false => NanoUsd::ZERO,
         };
-        let cost = receipt.cost.unwrap_or(unknown);
+        let mut cost = receipt.cost.unwrap_or(unknown);
+        // What the provider has not told is no more than the bound it was given.
+        let is_told = settlement.usage_source == UsageSource::Provider;
+        if self.money.hold.is_some() && worked && !self.money.is_open && !is_told {
+            cost = cost.min(self.money.worst);
+        }
         if let Some(hold) = self.money.hold.take() {
             let total = cost.saturating_add(wasted);
             let requests = u64::from(worked || wasted > NanoUsd::ZERO);
@@ -546,7 +567,8 @@ impl Exchange {
     /// hold, and estimated where none does.
     fn priced_usage(&self, settlement: &Settlement) -> Option<Usage> {
         let is_held = self.money.hold.is_some();
-        let on_its_way = if is_held && self.money.streams() { CUT_TOKENS } else { 0 };
+        let by_and_by = self.money.is_made_while_sent();
+        let on_its_way = if is_held && by_and_by { CUT_TOKENS } else { 0 };
         let input = if is_held { self.input_bound } else { 0 };
         let is_cut = settlement.fault.is_some();
         if let Some(usage) = settlement.usage {
@@ -563,18 +585,20 @@ impl Exchange {
         }
         if let Some(usage) = settlement.estimate {
             let more = if is_cut { on_its_way } else { 0 };
-            return match is_cut || !is_held {
+            return match is_cut && by_and_by || !is_held {
                 true => Some(Usage {
                     input: usage.input.max(input),
                     output: usage.output.saturating_add(more),
                     ..usage
                 }),
-                // A whole answer whose provider tells nothing: all that was held.
+                // A whole answer whose provider tells nothing, or which broke off when it was made: all that was held.
                 false => None,
             };
         }
+        // Who leaves before a stream begins stops the work; who leaves before a whole answer comes may have to pay for it.
         let has_gone = settlement.fault == Some(Fault::ClientGone) && !settlement.delivered;
-        has_gone.then(|| Usage { input: self.input_bound, ..Usage::default() })
+        let usage = Usage { input: self.input_bound, output: on_its_way, ..Usage::default() };
+        (has_gone && (by_and_by || !is_held)).then_some(usage)
     }
 }
 

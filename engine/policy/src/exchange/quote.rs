@@ -33,6 +33,8 @@ pub struct Quote<'e> {
 pub struct Candidate<'e> {
     /// The target.
     pub target: &'e Target,
+    /// Its index into the policy's targets.
+    pub index: usize,
     /// The model's name there.
     pub model: Cow<'e, str>,
     /// What it is like now.
@@ -48,9 +50,11 @@ impl Exchange {
         let targets = &self.policy.targets;
         let route = &self.route;
         let candidate = |place: usize| {
-            let target = &targets[route.target(place)];
+            let index = route.target(place);
+            let target = &targets[index];
             Candidate {
                 target,
+                index,
                 model: target.model_for(self.asked()),
                 health: target.breaker.health(now),
                 score: route.score(targets, place, now),

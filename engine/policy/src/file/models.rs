@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::{
-    Reader, Word,
+    Reader, Span, Word,
     limits::Scopes,
     providers::did_you_mean,
     route::{self, Pending},
@@ -16,6 +16,7 @@ use crate::{
     health::{Breaker, BreakerSettings},
     models::{Model, Models, Strategy},
     policy::{Policy, Provider, Target},
+    prices::Prices,
     route::Gauge,
     rule::Watch,
 };
@@ -30,6 +31,43 @@ struct Targets<'p> {
     /// What is known of targets by their name, those of the policy in force included.
     states: HashMap<Box<str>, (Arc<Breaker>, Arc<Gauge>)>,
     providers: &'p [Provider],
+    by_cost: Vec<ByCost>,
+}
+
+/// What is read of models and targets.
+pub(super) struct Read {
+    pub(super) models: Models,
+    pub(super) targets: Vec<Target>,
+    pub(super) watch: Watch,
+    /// Budgets of models, by the model's name.
+    pub(super) limited: HashMap<Box<str>, ScopeIndex>,
+    pub(super) by_cost: Vec<ByCost>,
+}
+
+/// Targets that are chosen by what they cost, and where that is said: looked at again when the prices are known.
+pub(super) struct ByCost {
+    span: Span,
+    targets: Vec<usize>,
+}
+
+/// Tells the targets what they cost, and notes those that would have to be chosen by it and have no price.
+pub(super) fn price(
+    reader: &Reader<'_>,
+    by_cost: &[ByCost],
+    prices: &Prices,
+    targets: &mut [Target],
+) {
+    prices.tell(targets);
+    for ByCost { span, targets: indices } in by_cost {
+        let Some(unpriced) = indices.iter().find(|index| targets[**index].cost.is_none()) else {
+            continue;
+        };
+        let name = &targets[*unpriced].name;
+        let reason = format!("there is no price for `{name}`");
+        let help =
+            format!("add [prices.{name:?}], or put the cheapest first and take strategy out");
+        reader.clash(span, reason, help);
+    }
 }
 
 /// Reads all models and their budgets, and gives each provider a target of its own for `provider/model`.
@@ -40,11 +78,12 @@ pub(super) fn read(
     settings: BreakerSettings,
     previous: Option<&Policy>,
     scopes: &mut Scopes<'_>,
-) -> (Models, Vec<Target>, Watch, HashMap<Box<str>, ScopeIndex>) {
+) -> Read {
     let before = previous.map_or(&[][..], |policy| &policy.targets);
     let state = |target: &Target| (Arc::clone(&target.breaker), Arc::clone(&target.gauge));
     let states = before.iter().map(|target| (target.name.clone(), state(target))).collect();
-    let mut targets = Targets { list: Vec::new(), settings, states, providers };
+    let by_cost = Vec::new();
+    let mut targets = Targets { list: Vec::new(), settings, states, providers, by_cost };
     let mut models = Models::default();
     let mut pending = Vec::new();
     let mut limited = HashMap::new();
@@ -74,7 +113,8 @@ pub(super) fn read(
     }
     models.finish(targets.list.len());
     let watch = route::read(reader, &pending, &mut models, &targets.list);
-    (models, targets.list, watch, limited)
+    let Targets { list: targets, by_cost, .. } = targets;
+    Read { models, targets, watch, limited, by_cost }
 }
 
 fn model(
@@ -118,13 +158,9 @@ fn model(
         }
         indices.push(targets.add(provider, asked, weight));
     }
-    let unpriced = |index: &&usize| targets.list[**index].cost.is_none();
-    if strategy == Strategy::Cost
-        && let Some(unpriced) = indices.iter().find(unpriced)
-    {
+    if strategy == Strategy::Cost {
         let span = section.given("strategy").unwrap_or_else(|| section.span.clone());
-        let reason = format!("there is no price for `{}`", targets.list[*unpriced].name);
-        reader.clash(&span, reason, "put the cheapest first, and take strategy out");
+        targets.by_cost.push(ByCost { span, targets: indices.clone() });
     }
     Model {
         name: name.text.into(),

@@ -30,7 +30,7 @@ pub enum Score {
     Delay(Option<u32>),
     /// Requests under way there.
     UnderWay(u64),
-    /// What a million tokens cost there, in nano-dollars.
+    /// What a usual request costs there, in nano-dollars.
     Cost(u64),
 }
 
@@ -41,9 +41,7 @@ impl std::fmt::Display for Score {
             Self::Delay(None) => f.write_str("new"),
             Self::Delay(Some(us)) => write!(f, "{}.{} ms", us / 1000, us / 100 % 10),
             Self::UnderWay(count) => write!(f, "{count} under way"),
-            Self::Cost(nanos) => {
-                write!(f, "{}.{:03} $/M", nanos / 1_000_000_000, nanos / 1_000_000 % 1000)
-            }
+            Self::Cost(nanos) => faregate_price::NanoUsd(*nanos).fmt(f),
         }
     }
 }

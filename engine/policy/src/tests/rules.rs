@@ -535,3 +535,34 @@ fn a_policy_is_described_in_a_few_lines() {
          access log stdout; a request may take 10m"
     );
 }
+
+#[test]
+fn users_sessions_tags_and_models_have_budgets() {
+    let text = format!(
+        "{OPENAI}[users.default]\nlimits = \"$5/day\"\n[users.\"alice@x\"]\nlimits = [\"$9/day\", \"$1 total\"]\n\
+         [tags.\"feature=*\"]\nlimits = \"$1/day\"\n[tags.\"feature=a=b\"]\nlimits = \"$2/day\"\n\
+         [models.m]\ntargets = [\"openai/x\"]\nlimits = \"$7/day\"\n"
+    );
+    let crowd = right(&text).crowd;
+    assert_eq!(crowd.users.default.as_ref().map(|rule| rule.len()), Some(1));
+    assert_eq!(crowd.users.named["alice@x"].len(), 2);
+    assert_eq!(crowd.tags["feature"].named["a=b"][0].limit, 2_000_000_000);
+    assert!(crowd.tags["feature"].default.is_some() && crowd.sessions.default.is_none());
+    let policy = right(&text);
+    assert_eq!(&*policy.scopes[policy.crowd.models["m"]].name, "model/m");
+    let wrong = format!(
+        "{OPENAI}[users.default]\n[users.a]\nlimits = \"60 requests/min\"\n[tags.feature]\nlimits = \"$1/day\"\n\
+         [tags.\"=x\"]\nlimits = \"$1/day\"\n[sessions.\" a\"]\nlimits = \"$1/day\"\n"
+    );
+    let found = reasons(&wrong);
+    assert_eq!(found.len(), 5, "{found:#?}");
+    for (reason, part) in found.iter().zip([
+        "limits",
+        "no budget, and users, sessions, tags and models have budgets alone",
+        "no tag with its value",
+        "names nothing",
+        "white space",
+    ]) {
+        assert!(reason.contains(part), "{part}: {found:#?}");
+    }
+}

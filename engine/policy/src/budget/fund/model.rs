@@ -159,7 +159,7 @@ fn loom_fund_lowered_limit_leaves_nothing_in_cells() {
 fn ungranted() -> (Arc<Fund>, Grant) {
     let fund = Arc::new(Fund::new(Period::Hour, 640, 2, true));
     let calendar = Calendar::default();
-    fund.add_spent(super::Window::ALWAYS, 0);
+    fund.add_spent(Window::ALWAYS, 0);
     assert_eq!(fund.take(0, 100, NOW, &calendar), Err(Short::Ungranted));
     let grant = fund.asks(NOW, &calendar).unwrap();
     (fund, grant)

@@ -1,0 +1,123 @@
+//! Budgets of users, sessions, tags and models: each its own, shared by all who come at once, kept over a restart.
+
+use std::thread;
+
+use faregate_tests::{Answer, Gateway, Launch, Provider, client, gateway, provider, wait};
+
+/// A dollar for each request, whatever its tokens.
+const PRICES: &str =
+    "[prices.\"sim/*\"]\ninput = \"$0/M\"\noutput = \"$0/M\"\nrequest = \"$1/request\"\n";
+
+fn policy(provider: &Provider, rest: &str) -> String {
+    format!("{}{PRICES}{rest}", gateway::sim(provider))
+}
+
+fn ask(gateway: &Gateway, model: &str, fields: &[(&str, &str)]) -> Answer {
+    let mut client = gateway.client("any");
+    for (name, value) in fields {
+        client = client.with(name, value);
+    }
+    let mut body = client::chat(model);
+    body["max_tokens"] = 8.into();
+    client.post("/v1/chat/completions", &body)
+}
+
+/// How many of `asked` requests were answered; all others were refused for their budget.
+fn answered(gateway: &Gateway, asked: usize, model: &str, fields: &[(&str, &str)]) -> usize {
+    let answers = (0..asked).map(|_| ask(gateway, model, fields));
+    answers.filter(is_paid).count()
+}
+
+fn is_paid(answer: &Answer) -> bool {
+    if answer.status != 200 {
+        let code = answer.code();
+        assert!(code == "budget_exceeded" || code == "budget_spent", "{answer:?}");
+    }
+    answer.status == 200
+}
+
+#[test]
+fn each_new_user_has_its_own_money() {
+    let provider = provider();
+    let rest = "[users.default]\nlimits = \"$3/day\"\n[users.alice]\nlimits = \"$5/day\"\n";
+    let gateway = Launch::new(policy(&provider, rest)).start();
+    for (user, paid) in [("bob", 3), ("eve", 3), ("alice", 5)] {
+        assert_eq!(answered(&gateway, 7, "m", &[("x-faregate-user", user)]), paid, "{user}");
+    }
+    let refused = ask(&gateway, "m", &[("x-faregate-user", "bob")]);
+    assert_eq!(refused.json()["error"]["scope"], "user/bob", "{refused:?}");
+    assert_eq!(ask(&gateway, "m", &[]).status, 200, "nobody's request is nobody's money");
+    assert_eq!(provider.counters().requests(), 12);
+}
+
+#[test]
+fn first_requests_of_a_user_that_come_together_share_one_budget() {
+    let provider = provider();
+    let gateway = Launch::new(policy(&provider, "[users.default]\nlimits = \"$10/day\"\n")).start();
+    let paid: usize = thread::scope(|scope| {
+        let one = || is_paid(&ask(&gateway, "m", &[("x-faregate-user", "new")]));
+        let all: Vec<_> = (0..64).map(|_| scope.spawn(one)).collect();
+        all.into_iter().map(|one| usize::from(one.join().unwrap())).sum()
+    });
+    assert_eq!(paid, 10);
+    assert_eq!(provider.counters().requests(), 10);
+}
+
+#[test]
+fn sessions_tags_and_models_have_budgets() {
+    let provider = provider();
+    let rest = "[sessions.default]\nlimits = \"$2 total\"\n[tags.\"feature=*\"]\nlimits = \"$3/day\"\n\
+         [tags.\"feature=search\"]\nlimits = \"$4/day\"\n[models.small]\ntargets = [\"sim/s\"]\nlimits = \"$5/day\"\n";
+    let gateway = Launch::new(policy(&provider, rest)).start();
+    assert_eq!(answered(&gateway, 4, "m", &[("x-faregate-session", "one")]), 2);
+    assert_eq!(answered(&gateway, 4, "m", &[("x-faregate-session", "two")]), 2);
+    for (tag, paid) in [("feature=search", 4), ("feature=chat", 3), ("feature=mail", 3)] {
+        assert_eq!(answered(&gateway, 6, "m", &[("x-faregate-tags", tag)]), paid, "{tag}");
+    }
+    assert_eq!(answered(&gateway, 7, "small", &[]), 5);
+    assert_eq!(ask(&gateway, "small", &[]).json()["error"]["scope"], "model/small");
+    assert_eq!(ask(&gateway, "other", &[]).status, 200);
+}
+
+#[test]
+fn what_a_user_has_spent_is_known_after_a_restart() {
+    let provider = provider();
+    let launch = Launch::new(policy(&provider, "[users.default]\nlimits = \"$5/day\"\n"));
+    let folder = faregate_tests::folder::Folder::new();
+    let launch = launch.variable("FAREGATE_DATA", &folder.path().display().to_string());
+    let again = launch.clone();
+    let mut first = launch.start();
+    assert_eq!(answered(&first, 3, "m", &[("x-faregate-user", "bob")]), 3);
+    assert!(first.stop().success());
+    let second = again.start();
+    assert_eq!(answered(&second, 5, "m", &[("x-faregate-user", "bob")]), 2);
+    assert_eq!(answered(&second, 6, "m", &[("x-faregate-user", "new")]), 5);
+}
+
+#[test]
+fn a_limit_that_a_reload_adds_counts_what_the_ledger_knows() {
+    let provider = provider();
+    let rest = "[users.default]\nlimits = \"$5/day\"\n";
+    let gateway = Launch::new(policy(&provider, rest)).start();
+    assert_eq!(answered(&gateway, 4, "m", &[("x-faregate-user", "bob")]), 4);
+    let before = gateway.generation();
+    let more = "[users.default]\nlimits = [\"$9/day\", \"$6/month\"]\n[organisation]\nlimits = \"$7/month\"\n";
+    gateway.replace(&policy(&provider, more));
+    gateway.wait_generation_after(before);
+    assert_eq!(answered(&gateway, 5, "m", &[("x-faregate-user", "bob")]), 2, "6 a month");
+    assert_eq!(answered(&gateway, 5, "m", &[("x-faregate-user", "eve")]), 1, "7 of all");
+    wait::until_true("the provider has counted", || provider.counters().requests() == 7);
+}
+
+#[test]
+fn without_room_for_another_user_requests_are_refused_with_a_clear_word() {
+    let provider = provider();
+    let rest = "[budgets]\nscopes_max = 2\n[users.default]\nlimits = \"$3/day\"\n";
+    let gateway = Launch::new(policy(&provider, rest)).start();
+    for user in ["a", "b", "a"] {
+        assert_eq!(ask(&gateway, "m", &[("x-faregate-user", user)]).status, 200, "{user}");
+    }
+    let refused = ask(&gateway, "m", &[("x-faregate-user", "c")]);
+    assert_eq!((refused.status, refused.code()), (503, "scopes_full".to_owned()));
+    assert!(refused.json()["error"]["message"].as_str().unwrap().contains("user/c"));
+}
