@@ -52,7 +52,7 @@ pub use facts::Asks;
 pub use quote::{Candidate, Quote};
 pub use way::{DEFAULT, Instead, Turn, Way};
 
-pub use money::{Extra, OUTPUT_TOKENS_CAP, Receipt};
+pub use money::{CUT_TOKENS, Extra, OUTPUT_TOKENS_CAP, Receipt};
 
 use hold::Limits;
 use money::Money;

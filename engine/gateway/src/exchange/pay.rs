@@ -12,7 +12,7 @@ use faregate_adapters::{
 };
 use faregate_policy::{
     Nanos,
-    exchange::{Exchange, Extra, Receipt, Settlement},
+    exchange::{CUT_TOKENS, Exchange, Extra, Receipt, Settlement},
     fault::Fault,
     policy::Provider,
 };
@@ -52,6 +52,7 @@ impl Walk {
             && self.protocols.is_none();
         Some(Extra {
             streams,
+            is_made_while_sent: self.streams,
             makes_nothing: matches!(
                 self.surface,
                 Surface::Embeddings | Surface::EmbedContent | Surface::Rerank
@@ -177,7 +178,7 @@ impl Till for Paying<'_> {
         }
         let may = self.exchange.extend(Nanos(self.core.now().nanos()));
         self.held = self.exchange.output_held();
-        may || self.held.is_none_or(|held| came < held)
+        may || self.held.is_none_or(|held| came.saturating_add(CUT_TOKENS) < held)
     }
 
     fn settle(&mut self, learned: &Learned, fault: Option<Fault>) {

@@ -25,8 +25,9 @@ use super::{Exchange, OUTPUT_TOKENS_SLICE, Settlement, say};
 /// Tokens of output that an answer without a bound is given, where a budget has them; half of it where not, and so on.
 pub const OUTPUT_TOKENS_CAP: u64 = 8192;
 
-/// Tokens that may be on their way from a provider when a stream is cut.
-const CUT_TOKENS: u64 = 16;
+/// Tokens that may be on their way from a provider when a stream is cut: charged for one that was, and kept back of what a
+/// stream without a bound holds.
+pub const CUT_TOKENS: u64 = 16;
 
 /// The fewest that are worth asking for.
 const OUTPUT_TOKENS_LEAST: u64 = 64;
@@ -42,6 +43,8 @@ const JOURNAL_WAITS_MAX: u32 = 1000;
 pub struct Extra {
     /// It is a stream: more can be set aside while it goes on.
     pub streams: bool,
+    /// Its answer comes as it is made, whether more can be set aside meanwhile or not: who stops reading stops the work.
+    pub is_made_while_sent: bool,
     /// Nothing is made: vectors, ranks.
     pub makes_nothing: bool,
     /// How it asks to be served.
@@ -128,6 +131,10 @@ pub(super) struct Money {
 impl Money {
     fn streams(&self) -> bool {
         self.extra.is_some_and(|extra| extra.streams)
+    }
+
+    fn is_made_while_sent(&self) -> bool {
+        self.extra.is_some_and(|extra| extra.streams || extra.is_made_while_sent)
     }
 }
 
@@ -431,7 +438,12 @@ impl Exchange {
             true => self.money.worst,
             false => NanoUsd::ZERO,
         };
-        let cost = receipt.cost.unwrap_or(unknown);
+        let mut cost = receipt.cost.unwrap_or(unknown);
+        // What the provider has not told is no more than the bound it was given.
+        let is_told = settlement.usage_source == UsageSource::Provider;
+        if self.money.hold.is_some() && worked && !self.money.is_open && !is_told {
+            cost = cost.min(self.money.worst);
+        }
         if let Some(hold) = self.money.hold.take() {
             let total = cost.saturating_add(wasted);
             let requests = u64::from(worked || wasted > NanoUsd::ZERO);
@@ -469,7 +481,8 @@ impl Exchange {
     /// hold, and estimated where none does.
     fn priced_usage(&self, settlement: &Settlement) -> Option<Usage> {
         let is_held = self.money.hold.is_some();
-        let on_its_way = if is_held && self.money.streams() { CUT_TOKENS } else { 0 };
+        let by_and_by = self.money.is_made_while_sent();
+        let on_its_way = if is_held && by_and_by { CUT_TOKENS } else { 0 };
         let input = if is_held { self.input_bound } else { 0 };
         let is_cut = settlement.fault.is_some();
         if let Some(usage) = settlement.usage {
@@ -486,18 +499,20 @@ impl Exchange {
         }
         if let Some(usage) = settlement.estimate {
             let more = if is_cut { on_its_way } else { 0 };
-            return match is_cut || !is_held {
+            return match is_cut && by_and_by || !is_held {
                 true => Some(Usage {
                     input: usage.input.max(input),
                     output: usage.output.saturating_add(more),
                     ..usage
                 }),
-                // A whole answer whose provider tells nothing: all that was held.
+                // A whole answer whose provider tells nothing, or which broke off when it was made: all that was held.
                 false => None,
             };
         }
+        // Who leaves before a stream begins stops the work; who leaves before a whole answer comes may have to pay for it.
         let has_gone = settlement.fault == Some(Fault::ClientGone) && !settlement.delivered;
-        has_gone.then(|| Usage { input: self.input_bound, ..Usage::default() })
+        let usage = Usage { input: self.input_bound, output: on_its_way, ..Usage::default() };
+        (has_gone && (by_and_by || !is_held)).then_some(usage)
     }
 }
 
