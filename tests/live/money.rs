@@ -4,11 +4,12 @@ mod crash;
 mod crowd;
 mod exact;
 mod refusals;
+mod ways;
 
 use std::path::Path;
 
 use faregate_tests::{Gateway, Provider, binary, key, wait};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Nano-dollars of a token of input, and of one of output, where nothing else is said.
 const INPUT: u64 = 1000;
@@ -80,4 +81,27 @@ fn nanos(total: &Value) -> u64 {
 /// The costs in the access log, added up.
 fn logged(gateway: &Gateway) -> u64 {
     gateway.access().iter().filter_map(|line| line["cost_nanousd"].as_u64()).sum()
+}
+
+fn asking(max: u64) -> Value {
+    json!({"model": "m", "max_tokens": max, "messages": [{"role": "user", "content": "hi"}]})
+}
+
+/// What the key's own budget says of itself when it refuses what can never fit.
+fn level(gateway: &Gateway) -> Value {
+    level_of(gateway, "one")
+}
+
+/// The same of another key.
+fn level_of(gateway: &Gateway, name: &str) -> Value {
+    let mut client = gateway.client(&key::named(name));
+    let refused = client.post("/v1/chat/completions", &asking(10_000_000_000));
+    assert_eq!(refused.status, 429, "{refused:?}");
+    let error = refused.json()["error"].clone();
+    assert_eq!(error["scope"], format!("key/{name}"), "{error}");
+    error
+}
+
+fn spent_of(level: &Value) -> u64 {
+    level["spent"].as_u64().unwrap_or_else(|| panic!("{level}"))
 }

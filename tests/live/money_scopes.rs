@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use faregate_tests::{Answer, Gateway, Launch, Provider, client, gateway, provider, wait};
+use faregate_tests::{Answer, Client, Gateway, Launch, Provider, client, gateway, provider, wait};
 
 /// A dollar for each request, whatever its tokens.
 const PRICES: &str =
@@ -48,6 +48,11 @@ fn each_new_user_has_its_own_money() {
     assert_eq!(refused.json()["error"]["scope"], "user/bob", "{refused:?}");
     assert_eq!(ask(&gateway, "m", &[]).status, 200, "nobody's request is nobody's money");
     assert_eq!(provider.counters().requests(), 12);
+    let told = Client::new(gateway.admin, "").get("/budgets").json();
+    let scopes = told["scopes"].as_array().unwrap();
+    let alice = scopes.iter().find(|scope| scope["scope"] == "user/alice").unwrap();
+    assert_eq!(alice["budgets"][0]["spent"], 5_000_000_000_u64, "{told}");
+    assert_eq!((scopes.len(), &told["unlisted"]), (3, &0.into()));
 }
 
 #[test]

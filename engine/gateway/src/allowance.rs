@@ -14,6 +14,9 @@ use crate::log::write_number;
 /// Where a caller asks what it may still use.
 pub(crate) const ME_PATH: &str = "/v1/faregate/me";
 
+/// Users, sessions and tags that are listed; others are counted.
+const LISTED_MAX: usize = 10_000;
+
 /// When it is looked at, and by which policy.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct At {
@@ -36,7 +39,15 @@ pub(crate) fn write_all(out: &mut Vec<u8>, policy: &Policy, trouble: Option<&str
     };
     json.name("scopes").array();
     policy.scopes.iter().for_each(|scope| write_scope(&mut json, scope, at));
-    json.end().end();
+    let drawn = policy.crowd.all();
+    for scope in drawn.iter().take(LISTED_MAX) {
+        json.object().member_str("scope", &scope.name).name("budgets").array();
+        scope.budgets.iter().for_each(|budget| write_budget(&mut json, budget, at));
+        json.end().name("rates").array().end().end();
+    }
+    json.end();
+    json.member_u64("unlisted", drawn.len().saturating_sub(LISTED_MAX) as u64);
+    json.end();
 }
 
 /// Writes who the caller is, and the scopes on its path that have limits, from the organisation down to the key.

@@ -254,7 +254,8 @@ const BOOKS_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Opens the books, if they are to be kept.
 fn open_books(policy: &Policy) -> Result<Option<books::Opened>, String> {
-    let needed = policy.budgets().any(|(_, budget)| budget.unit == Unit::Money);
+    let needed =
+        policy.budgets().any(|(_, budget)| budget.unit == Unit::Money) || !policy.crowd.is_empty();
     let (folder, is_said) = match &policy.ledger {
         Ledger::Off => return Ok(None),
         Ledger::At(folder) => (folder.clone(), true),

@@ -10,27 +10,9 @@ use std::{
 
 use faregate_tests::{Gateway, Launch, Provider, Wire, key, provider, random::Random, wait};
 use loadtest::provider::Script;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{billed, dollars, limited, nanos, sim, spend, spend_by};
-
-fn asking(max: u64) -> Value {
-    json!({"model": "m", "max_tokens": max, "messages": [{"role": "user", "content": "hi"}]})
-}
-
-/// What the key's own budget says of itself when it refuses what can never fit.
-fn level(gateway: &Gateway) -> Value {
-    let refused =
-        gateway.client(&key::named("one")).post("/v1/chat/completions", &asking(10_000_000_000));
-    assert_eq!(refused.status, 429, "{refused:?}");
-    let error = refused.json()["error"].clone();
-    assert_eq!(error["scope"], "key/one", "{error}");
-    error
-}
-
-fn spent_of(level: &Value) -> u64 {
-    level["spent"].as_u64().unwrap_or_else(|| panic!("{level}"))
-}
+use super::{asking, billed, dollars, level, limited, nanos, sim, spend, spend_by, spent_of};
 
 #[test]
 fn after_a_restart_as_much_is_left_as_before_to_the_nano_dollar() {

@@ -1,17 +1,15 @@
 //! What a budget says when it refuses, and what is never refused.
 
-use faregate_tests::{Answer, Client, Gateway, Launch, Provider, key, provider, wait};
+use faregate_tests::{Answer, Client, Launch, Provider, key, provider, wait};
 use serde_json::{Value, json};
 
-use super::{INPUT, OUTPUT, billed, dollars, limited, prices, spent};
+use super::{
+    INPUT, OUTPUT, asking, billed, dollars, level, level_of, limited, prices, spent, spent_of,
+};
 use crate::dialects::{
     TARGETS, policy, simulator,
     speak::{Ask, Tongue},
 };
-
-fn asking(max: u64) -> Value {
-    json!({"model": "m", "max_tokens": max, "messages": [{"role": "user", "content": "hi"}]})
-}
 
 /// Where a dialect has the members of a refusal.
 fn data(tongue: Tongue, answer: &Answer) -> Value {
@@ -155,8 +153,8 @@ fn the_scope_that_has_least_refuses_and_the_others_keep_theirs() {
     let gateway = Launch::new(policy).start();
     let refused = exhaust(&mut gateway.client(&key::named("one")), &asking(1000));
     assert_eq!(refused.json()["error"]["scope"], "team/search", "{refused:?}");
-    assert_eq!(level(&gateway, "two", 1_000_000_000), 0, "a refusal took nothing");
-    assert_eq!(level(&gateway, "one", 1_000_000_000), billed(&provider));
+    assert_eq!(spent_of(&level_of(&gateway, "two")), 0, "a refusal took nothing");
+    assert_eq!(spent_of(&level(&gateway)), billed(&provider));
     // What would fit is what fits everywhere, whoever refuses first.
     let mut client = gateway.client(&key::named("one"));
     let refused = client.post("/v1/chat/completions", &asking(1_000_000_000));
@@ -166,20 +164,11 @@ fn the_scope_that_has_least_refuses_and_the_others_keep_theirs() {
     assert_eq!(client.post("/v1/chat/completions", &asking(fits)).status, 200);
 }
 
-/// What a key's own budget of `limit` has spent, told by a refusal.
-fn level(gateway: &Gateway, name: &str, limit: u64) -> u64 {
-    let refused = gateway.client(&key::named(name)).post("/v1/chat/completions", &asking(limit));
-    let error = refused.json()["error"].clone();
-    assert_eq!(error["limit_units"], limit, "{refused:?}");
-    assert_eq!(error["held"], 0, "{error}");
-    error["spent"].as_u64().unwrap()
-}
-
 #[test]
 fn dollars_are_written_as_the_policy_reads_them() {
     assert_eq!(dollars(1_020_000_003), "$1.020000003");
     let provider: Provider = provider();
     let limit = format!("\"{}/day\"", dollars(123_456_789));
     let gateway = Launch::new(limited(&provider, &limit)).start();
-    assert_eq!(level(&gateway, "one", 123_456_789), 0);
+    assert_eq!(level(&gateway)["limit_units"], 123_456_789);
 }
