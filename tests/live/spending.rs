@@ -270,3 +270,39 @@ fn books_are_one_processs_at_a_time_and_the_next_one_waits() {
         assert_eq!(client.post("/v1/chat/completions", &ask(left, false)).status, 200);
     });
 }
+
+#[test]
+fn what_was_under_way_when_the_process_died_is_charged_by_name_at_its_most() {
+    let provider = provider();
+    let script = Script { tokens: 400, chunk: Duration::from_millis(5), ..Script::default() };
+    provider.set_script(&script);
+    let folder = Folder::new();
+    let data = folder.join("books");
+    let launch = || {
+        Launch::new(policy(&provider, "$2 total", ""))
+            .variable("FAREGATE_DATA", &data.display().to_string())
+            .start()
+    };
+    let mut gateway = launch();
+    let mut events = gateway.client(&key::named("one")).stream(&ask(400, true));
+    events.next_data();
+    wait::pass(Duration::from_millis(200));
+    gateway.process().signal(9);
+    gateway.wait_exit();
+    drop(gateway);
+    let gateway = launch();
+    let unsettled = wait::until("the books have it", || {
+        let mut command =
+            binary::command(&["spend", "--by", "kind,team", "--format", "json", "--ledger"]);
+        let output = command.arg(&data).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).ok()?;
+        let mut groups = report["groups"].as_array()?.iter();
+        groups.find(|group| group.to_string().contains("\"unsettled\"")).cloned()
+    });
+    assert!(unsettled.to_string().contains("\"search\""), "{unsettled}");
+    assert!(
+        unsettled.to_string().contains(&format!("\"cost_nano_usd\":{}", 400 * TOKEN)),
+        "{unsettled}"
+    );
+    drop(gateway);
+}

@@ -31,7 +31,7 @@ use faregate_ledger::{
 use faregate_policy::Policy;
 
 pub(crate) use folder::default_folder;
-pub(crate) use row::row;
+pub(crate) use row::{row, under_way};
 
 use crate::{clock::Clock, trace::Random, worker::Shared};
 
@@ -164,6 +164,12 @@ impl Books {
                 "the journal does not take rows any more: what requests cost is no longer written down"
             );
         }
+    }
+
+    /// Says that a request is under way: should the process die, it is charged by its name.
+    pub(crate) fn begin(&self, row: Box<Row>) {
+        // Where there is no room for it, the lease that it is paid from is charged instead.
+        drop(self.inbox.begin(row));
     }
 
     /// Whether nothing may be spent that must be written down.

@@ -23,6 +23,7 @@ use faregate_adapters::{
     dialect::Form,
     surface::{Called, Family, NotServed, Surface, may_go_on},
 };
+use faregate_ledger::RowId;
 use faregate_policy::{
     Nanos, Wall,
     attribution::Labels,
@@ -163,6 +164,8 @@ pub(crate) struct Walk {
     pub(crate) stay: Option<Stay>,
     /// Marks for the latest target's prompt cache were put in.
     pub(crate) is_marked: bool,
+    /// Its row's name in the books, where they know of it before it has ended.
+    pub(crate) row: Option<RowId>,
     /// What it has cost, once it is settled.
     pub(crate) receipt: Option<Receipt>,
     /// Its input as the gateway counts it, where it was translated for the latest target.
@@ -294,6 +297,7 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         stay: None,
         is_marked: false,
         early: None,
+        row: None,
         receipt: None,
         hints,
         live: Rc::clone(live),

@@ -1,7 +1,7 @@
 //! Budgets of scopes that the policy does not list: users, sessions, tags, whoever they are.
 //!
 //! In: what a request says of itself ([`Labels`]), with the present. Out: its scopes, pinned while it draws on them. Remembered
-//! in a [`Table`] that outlives the policy: a fund for each budget of each scope that was seen and may still matter.
+//! in a table that outlives the policy: a fund for each budget of each scope that was seen and may still matter.
 //!
 //! A scope is made by the first request that needs it, and shared by all that come at the same time. There is room for
 //! [`SCOPES_MAX`] unless the policy says otherwise. One that nobody has drawn on for a while goes when its windows are over,

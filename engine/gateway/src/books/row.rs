@@ -2,7 +2,7 @@
 
 use faregate_adapters::chat::UsageSource;
 use faregate_ledger::{
-    Row,
+    Row, RowId,
     row::{Payer, UsageSource as Source, Work},
 };
 use faregate_policy::exchange::Receipt;
@@ -12,6 +12,11 @@ use crate::{exchange::Walk, record::Ending, worker::Core};
 
 /// What a request that has ended is in the books.
 pub(crate) fn row(books: &Books, core: &Core, walk: &Walk, ending: &Ending<'_>) -> Box<Row> {
+    let id = walk.row.unwrap_or_else(|| books.name());
+    Box::new(described(id, core, walk, ending))
+}
+
+fn described(id: RowId, core: &Core, walk: &Walk, ending: &Ending<'_>) -> Row {
     let nothing = Receipt::default();
     let receipt = walk.receipt.as_ref().unwrap_or(&nothing);
     let exchange = &walk.exchange;
@@ -20,8 +25,8 @@ pub(crate) fn row(books: &Books, core: &Core, walk: &Walk, ending: &Ending<'_>) 
     let micros = |nanos: u64| nanos / 1000;
     let began = wall.saturating_sub(now.since(times.started));
     let target = exchange.target();
-    Box::new(Row {
-        id: books.name(),
+    Row {
+        id,
         reserved_at: exchange.reserved_at().unwrap_or(began),
         settled_at: wall,
         request_id: walk.id.to_string(),
@@ -57,7 +62,20 @@ pub(crate) fn row(books: &Books, core: &Core, walk: &Walk, ending: &Ending<'_>) 
         ttft_us: times.first_content.map_or(0, |at| micros(at.since(times.started))),
         generation: walk.live.generation,
         ..Row::default()
-    })
+    }
+}
+
+/// What a request that is being sent is in the books, should nothing more be heard of it.
+pub(crate) fn under_way(id: RowId, core: &Core, walk: &Walk) -> Box<Row> {
+    let ending = Ending {
+        status: 0,
+        code: "",
+        usage: None,
+        source: UsageSource::Absent,
+        bytes: 0,
+        delivered: false,
+    };
+    Box::new(Row { reserved: walk.exchange.money_held(), ..described(id, core, walk, &ending) })
 }
 
 fn payer(walk: &Walk) -> Payer {

@@ -14,6 +14,7 @@ use faregate_policy::{
     policy::Provider,
     retry,
 };
+use faregate_price::NanoUsd;
 use faregate_wire::{BodyReader, Framing, Method, chunk::CHUNK_HEAD_BYTES_MAX, write_chunk_head};
 
 use super::{
@@ -24,6 +25,7 @@ use super::{
 use crate::{
     answer,
     attempt::{self, Answer, Deadlines, Failure, Order},
+    books,
     buffer::{self, LANDING_BYTES},
     client::News,
     clock::Instant,
@@ -159,6 +161,7 @@ impl Walk {
                     }
                     let mut written = Box::new(self.written(&core, body, provider)?);
                     let crossing = written.crossing.take();
+                    self.tell_books(&core);
                     let way = Way { written: &written, target: place, upstream, end };
                     let sent = self.attempt(connection, body, way).await;
                     if self.upload.as_ref().is_some_and(Upload::has_begun) {
@@ -196,6 +199,15 @@ impl Walk {
                     }
                 }
             }
+        }
+    }
+
+    /// Says in the books that the request is under way, where budgets hold money for it.
+    fn tell_books(&mut self, core: &Core) {
+        let Some(books) = &core.shared.books else { return };
+        if self.surface.may_cost() && self.exchange.money_held() > NanoUsd::ZERO {
+            let id = *self.row.get_or_insert_with(|| books.name());
+            books.begin(books::under_way(id, core, self));
         }
     }
 

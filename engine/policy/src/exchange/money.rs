@@ -205,6 +205,12 @@ impl Exchange {
         Ok(())
     }
 
+    /// The most that it is charged if nothing more is heard of it.
+    #[must_use]
+    pub fn money_held(&self) -> NanoUsd {
+        self.money.held.money
+    }
+
     /// When its money was set aside, in nanoseconds since 1970 UTC: the moment that says which windows pay.
     #[must_use]
     pub fn reserved_at(&self) -> Option<u64> {
