@@ -1,5 +1,6 @@
 //! Money: what requests cost, budgets that hold, books that add up.
 
+mod bounds;
 mod crash;
 mod crowd;
 mod exact;

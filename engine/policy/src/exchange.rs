@@ -257,7 +257,7 @@ impl Exchange {
         assert!(self.phase < Phase::Settle, "a request is settled once");
         self.see(now);
         let used = self.used(&settlement);
-        let receipt = self.pay(&settlement, used);
+        let receipt = self.pay(&settlement);
         self.let_go(used);
         self.phase = Phase::Record;
         receipt

@@ -40,7 +40,7 @@ impl Walk {
         }
         let bytes = body.bytes();
         // Bodies are searched where a budget must hold, and nowhere else.
-        let is_held = self.exchange.has_budgets();
+        let is_held = self.exchange.may_have_budgets();
         let says = |word: &[u8]| is_held && memchr::memmem::find(bytes, word).is_some();
         let is_long = matches!(self.form(), Form::Messages | Form::Converse) && says(b"\"1h\"");
         let tier = self.member(body, "service_tier").and_then(|tier| tier.str());
@@ -49,6 +49,7 @@ impl Walk {
         let streams = self.streams
             && matches!(self.form(), Form::Chat | Form::Gemini)
             && !(self.form() == Form::Gemini && self.wants_array())
+            && choices <= 1
             && self.protocols.is_none();
         Some(Extra {
             streams,
@@ -118,7 +119,8 @@ impl Walk {
                     Some(_) if is_empty => {
                         patch.replace(span, format!("{{{said}}}").into_bytes());
                     }
-                    Some(_) => patch.insert(span.start + 1, format!("{said},").into_bytes()),
+                    // Behind the others: of a member that is there twice most readers take the last.
+                    Some(_) => patch.insert(span.end - 1, format!(",{said}").into_bytes()),
                     None => patch.replace(span, format!("{{{said}}}").into_bytes()),
                 }
             }

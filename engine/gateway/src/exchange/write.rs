@@ -414,6 +414,7 @@ impl Walk {
             output_max: OUTPUT_TOKENS_DEFAULT,
             quirks: &provider.quirks,
         };
+        request.output_max = request.output_max.or(self.exchange.output_cap());
         self.is_marked = self.mark_crossing(target, provider, &mut request);
         outbound.write_request(&mut out, &request, &terms, &mut loss).map_err(|e| refusal(&e))?;
         if target == Form::Messages

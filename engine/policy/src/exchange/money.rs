@@ -103,18 +103,25 @@ struct DrawnOn {
 impl CallersPurse {
     /// The budgets, each with its scope's name.
     fn named(&self) -> impl Iterator<Item = (&str, &Budget)> {
-        let drawn = self.drawn.as_deref();
-        let pins = drawn.map_or(&[][..], |drawn| &drawn.pins).iter().map(Pin::drawn);
-        let pinned = pins.map(|drawn| (&*drawn.name, &drawn.budgets[..]));
-        let model = drawn.and_then(|drawn| drawn.model);
-        let scopes = self.policy.keys.callers[self.caller].scopes.iter().rev();
-        let listed = model.into_iter().chain(scopes.copied()).map(|index| {
-            let scope = &self.policy.scopes[index];
-            (&*scope.name, &scope.budgets[..])
-        });
-        let all = pinned.chain(listed);
-        all.flat_map(|(name, budgets)| budgets.iter().map(move |budget| (name, budget)))
+        named(&self.policy, self.caller, self.drawn.as_deref())
     }
+}
+
+fn named<'a>(
+    policy: &'a CorePolicy,
+    caller: usize,
+    drawn: Option<&'a DrawnOn>,
+) -> impl Iterator<Item = (&'a str, &'a Budget)> {
+    let pins = drawn.map_or(&[][..], |drawn| &drawn.pins).iter().map(Pin::drawn);
+    let pinned = pins.map(|drawn| (&*drawn.name, &drawn.budgets[..]));
+    let model = drawn.and_then(|drawn| drawn.model);
+    let scopes = policy.keys.callers[caller].scopes.iter().rev();
+    let listed = model.into_iter().chain(scopes.copied()).map(|index| {
+        let scope = &policy.scopes[index];
+        (&*scope.name, &scope.budgets[..])
+    });
+    let all = pinned.chain(listed);
+    all.flat_map(|(name, budgets)| budgets.iter().map(move |budget| (name, budget)))
 }
 
 impl Purse for CallersPurse {
@@ -248,12 +255,19 @@ impl Exchange {
         self.purse().is_some()
     }
 
+    /// Whether it may come to be limited, by what is known before it is decided.
+    #[must_use]
+    pub fn may_have_budgets(&self) -> bool {
+        let crowd = &self.policy.crowd;
+        !crowd.is_empty() || !crowd.models.is_empty() || self.has_budgets()
+    }
+
     /// The budgets that it pays from whose use is to be warned of, with their scopes and the percent of them that are used.
     pub fn warnings(&self) -> impl Iterator<Item = (&str, &Budget, u64)> {
         let wall = self.wall(self.now);
-        let scopes = self.caller().map_or(&[][..], |caller| &caller.scopes);
-        let scopes = scopes.iter().map(|index| &self.policy.scopes[*index]);
-        let budgets = scopes.flat_map(|scope| scope.budgets.iter().map(|one| (&*scope.name, one)));
+        let caller = self.caller.into_iter();
+        let drawn = self.money.drawn.as_deref();
+        let budgets = caller.flat_map(move |caller| named(&self.policy, caller, drawn));
         budgets.filter_map(move |(scope, one)| Some((scope, one, one.warning(wall)?)))
     }
 
@@ -518,13 +532,16 @@ impl Exchange {
     }
 
     /// Charges what was used and lets the rest go.
-    pub(super) fn pay(&mut self, settlement: &Settlement, tokens: u64) -> Receipt {
+    pub(super) fn pay(&mut self, settlement: &Settlement) -> Receipt {
         let wall = self.wall(self.now);
-        let mut receipt = self.price_of(settlement);
+        let usage = self.priced_usage(settlement);
+        // Where nobody knows, all that was held.
+        let tokens = usage.map_or(self.money.held.tokens, |usage| usage.total());
+        let mut receipt = self.price_of(settlement, usage);
         let wasted = self.money.wasted;
         receipt.wasted = wasted;
         receipt.reserved = self.money.held.money;
-        let worked = settlement.delivered || settlement.usage.is_some() || self.under_way.is_some();
+        let worked = self.has_begun(settlement);
         let unknown = match worked {
             true => self.money.worst,
             false => NanoUsd::ZERO,
@@ -546,12 +563,18 @@ impl Exchange {
         receipt
     }
 
+    /// Whether a provider has worked for it, as far as is known.
+    fn has_begun(&self, settlement: &Settlement) -> bool {
+        settlement.delivered || settlement.usage.is_some() || self.under_way.is_some()
+    }
+
     /// What the usage, or what stands for it, costs at the target that worked.
-    fn price_of(&self, settlement: &Settlement) -> Receipt {
-        let (Some(last), Some(extra)) = (&self.last, self.money.extra) else {
-            return Receipt { cost: Some(NanoUsd::ZERO), ..Receipt::default() };
-        };
-        let usage = self.priced_usage(settlement);
+    fn price_of(&self, settlement: &Settlement, usage: Option<Usage>) -> Receipt {
+        let nothing = || Receipt { cost: Some(NanoUsd::ZERO), ..Receipt::default() };
+        let (Some(last), Some(extra)) = (&self.last, self.money.extra) else { return nothing() };
+        if !self.has_begun(settlement) {
+            return nothing();
+        }
         self.policy.with_price(last.target, self.upstream_model(), |priced| {
             let Some(priced) = priced else { return Receipt::default() };
             let at = Circumstances {
@@ -560,7 +583,9 @@ impl Exchange {
                 ..Circumstances::default()
             };
             let mut receipt = Receipt { price_id: (*priced.id).into(), ..Receipt::default() };
-            let Some(usage) = usage else { return receipt };
+            // A price of units alone needs no tokens.
+            let is_of_units = priced.price.tiers().is_empty();
+            let Some(usage) = usage.or(is_of_units.then(Usage::default)) else { return receipt };
             let cost: Result<NanoUsd, NoPrice> = priced.price.cost(&usage, &at);
             receipt.cost = cost.ok();
             receipt.saved_by_cache = priced.price.saved_by_cache(&usage, &at);
@@ -585,8 +610,7 @@ impl Exchange {
             };
             return Some(Usage { output: usage.output.saturating_add(more), ..usage });
         }
-        let has_begun = settlement.delivered || self.under_way.is_some();
-        if !has_begun || self.money.extra.is_some_and(|extra| extra.is_unmetered) {
+        if !self.has_begun(settlement) || self.money.extra.is_some_and(|extra| extra.is_unmetered) {
             return Some(Usage::default());
         }
         if let Some(usage) = settlement.estimate {
