@@ -306,3 +306,28 @@ fn what_was_under_way_when_the_process_died_is_charged_by_name_at_its_most() {
     );
     drop(gateway);
 }
+
+#[test]
+fn a_store_that_is_down_stops_nothing_and_gets_every_row_later() {
+    let provider = provider();
+    let folder = Folder::new();
+    let data = folder.join("books");
+    std::fs::create_dir_all(&data).unwrap();
+    // No file of SQLite's.
+    std::fs::write(
+        data.join("ledger.sqlite"),
+        "this is no store, whatever it may look like to others".repeat(40),
+    )
+    .unwrap();
+    let gateway = Launch::new(policy(&provider, "$5 total", ""))
+        .variable("FAREGATE_DATA", &data.display().to_string())
+        .start();
+    let mut client = gateway.client(&key::named("one"));
+    for _ in 0..3 {
+        assert_eq!(client.post("/v1/chat/completions", &ask(TOKENS, false)).status, 200);
+    }
+    gateway.wait_log("the store of the books cannot be written");
+    std::fs::remove_file(data.join("ledger.sqlite")).unwrap();
+    assert_eq!(client.post("/v1/chat/completions", &ask(TOKENS, false)).status, 200);
+    assert_eq!(spent(&data, 4), 4 * TOKENS * TOKEN);
+}

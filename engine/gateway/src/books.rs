@@ -220,7 +220,7 @@ impl Opened {
     ///
     /// # Errors
     ///
-    /// When the system gives no thread, or the store cannot be opened.
+    /// When the system gives no thread.
     pub(crate) fn keep(self, shared: &Arc<Shared>) -> Result<Keeping, String> {
         let Self { books, writer, data, .. } = self;
         let stop = Arc::new(AtomicBool::new(false));

@@ -31,14 +31,14 @@ const REST: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 ///
-/// When the store cannot be opened at all, or the system gives no thread.
+/// When the system gives no thread.
 pub(super) fn start(
     data: &Path,
     node: u64,
     inbox: Inbox,
     stop: Arc<AtomicBool>,
 ) -> Result<JoinHandle<()>, String> {
-    let mut clerk = Clerk::new(data.to_owned(), node)?;
+    let mut clerk = Clerk { data: data.to_owned(), node, desk: None };
     thread::Builder::new()
         .name("clerk".to_owned())
         .spawn(move || {
@@ -47,7 +47,8 @@ pub(super) fn start(
                 let pause = match clerk.work(&inbox) {
                     Ok(()) => LOOK,
                     Err(error) => {
-                        tracing::warn!(%error, "the store of the books cannot be written; it is tried again");
+                        let data = clerk.data.display();
+                        tracing::warn!(%data, %error, "the store of the books cannot be written; it is tried again");
                         REST
                     }
                 };
@@ -63,24 +64,40 @@ pub(super) fn start(
 struct Clerk {
     data: PathBuf,
     node: u64,
+    /// `None`: to be opened where the store stands.
+    desk: Option<Desk>,
+}
+
+/// The store, and the journal read up to where it stands.
+struct Desk {
     store: Store,
     follow: Follow<Files>,
 }
 
 impl Clerk {
-    fn new(data: PathBuf, node: u64) -> Result<Self, String> {
-        let failed =
-            |error: &dyn std::fmt::Display| format!("the books in {}: {error}", data.display());
-        let store = Store::open(&data).map_err(|error| failed(&error))?;
-        let folded = store.position(node).map_err(|error| failed(&error))?;
+    /// Folds everything that is durable. What failed is begun anew where the store stands, so that nothing is left out.
+    fn work(&mut self, inbox: &Inbox) -> Result<(), String> {
+        let mut desk = match self.desk.take() {
+            Some(desk) => desk,
+            None => Desk::open(&self.data, self.node)?,
+        };
+        desk.fold(self.node, inbox)?;
+        self.desk = Some(desk);
+        Ok(())
+    }
+}
+
+impl Desk {
+    fn open(data: &Path, node: u64) -> Result<Self, String> {
+        let store = Store::open(data).map_err(|error| error.to_string())?;
+        let folded = store.position(node).map_err(|error| error.to_string())?;
         let position = folded
             .map_or(Position::default(), |at| Position { segment: at.segment, offset: at.offset });
-        let files = Files::open(&data.join(JOURNAL)).map_err(|error| failed(&error))?;
-        Ok(Self { follow: Follow::new(files, position), data, node, store })
+        let files = Files::open(&data.join(JOURNAL)).map_err(|error| error.to_string())?;
+        Ok(Self { follow: Follow::new(files, position), store })
     }
 
-    /// Folds everything that is durable.
-    fn work(&mut self, inbox: &Inbox) -> Result<(), String> {
+    fn fold(&mut self, node: u64, inbox: &Inbox) -> Result<(), String> {
         loop {
             let before = self.follow.position();
             let records = self.follow.read(inbox.durable()).map_err(|error| error.to_string())?;
@@ -89,16 +106,8 @@ impl Clerk {
                 return Ok(());
             }
             let rows: Vec<Row> = records.into_iter().filter_map(row_of).collect();
-            let at = store::Position {
-                node: self.node,
-                segment: position.segment,
-                offset: position.offset,
-            };
-            if let Err(error) = self.store.fold(&rows, Some(at)) {
-                // Begins anew where the store stands.
-                *self = Self::new(self.data.clone(), self.node)?;
-                return Err(error.to_string());
-            }
+            let at = store::Position { node, segment: position.segment, offset: position.offset };
+            self.store.fold(&rows, Some(at)).map_err(|error| error.to_string())?;
             inbox.folded(position.segment.saturating_sub(1));
         }
     }
