@@ -258,8 +258,9 @@ fn open_books(policy: &Policy) -> Result<Option<books::Opened>, String> {
         policy.budgets().any(|(_, budget)| budget.unit == Unit::Money) || !policy.crowd.is_empty();
     let (folder, is_said) = match &policy.ledger {
         Ledger::Off => return Ok(None),
+        Ledger::WithBudgets if !needed => return Ok(None),
         Ledger::At(folder) => (folder.clone(), true),
-        Ledger::Auto => match books::default_folder() {
+        Ledger::Auto | Ledger::WithBudgets => match books::default_folder() {
             Some(folder) => (folder, needed),
             None if needed => {
                 return Err(

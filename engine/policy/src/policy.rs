@@ -105,8 +105,10 @@ pub struct Server {
 /// Where the books are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Ledger {
-    /// In the user's data folder, if it can be written; a policy with budgets of money does not start without.
+    /// In the user's data folder, where there are budgets of money, and nowhere else: a row is no small part of a small request.
     #[default]
+    WithBudgets,
+    /// In the user's data folder, if it can be written; a policy with budgets of money does not start without.
     Auto,
     /// Nowhere: nothing is written down, and budgets begin anew with each start.
     Off,
@@ -438,7 +440,9 @@ impl Policy {
         vars: impl Iterator<Item = (String, String)>,
         cores: usize,
     ) -> Result<Self, Problems> {
-        crate::environment::compile(vars, cores)
+        // Who has no file has not asked for speed.
+        let policy = crate::environment::compile(vars, cores)?;
+        Ok(Self { ledger: Ledger::Auto, ..policy })
     }
 
     /// The policy that `faregate init` writes.

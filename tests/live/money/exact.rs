@@ -85,6 +85,11 @@ fn the_books_are_the_access_log_and_what_the_provider_counted() {
     rows += 1;
     assert_eq!(spent(&gateway, rows), billed(&provider));
     wait::until_true("the log has it all", || logged(&gateway) == billed(&provider));
+    // Not wanted, they are not kept; the log has the cost.
+    let plain = Launch::new(sim(&provider)).start();
+    assert_eq!(plain.client("").chat("m").status, 200);
+    assert!(!plain.folder.join("data").exists());
+    wait::until_true("the log has it", || logged(&plain) > 0);
 }
 
 #[test]
@@ -109,9 +114,9 @@ fn what_comes_from_the_providers_cache_costs_less() {
 }
 
 #[test]
-fn without_a_budget_the_books_are_kept_all_the_same() {
+fn without_a_budget_the_books_are_kept_where_they_are_wanted() {
     let provider = provider();
-    let gateway = Launch::new(sim(&provider)).start();
+    let gateway = Launch::new(format!("{}[ledger]\n", sim(&provider))).start();
     let mut client = gateway.client("");
     for _ in 0..3 {
         assert_eq!(client.chat("m").status, 200);

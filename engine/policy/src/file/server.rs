@@ -61,7 +61,8 @@ pub(super) fn read(reader: &Reader<'_>, section: &Section<'_, '_>) -> Server {
 /// Reads `[ledger]`.
 pub(super) fn ledger(section: &Section<'_, '_>) -> Ledger {
     match section.text("dir") {
-        None => Ledger::Auto,
+        None if section.is_there() => Ledger::Auto,
+        None => Ledger::WithBudgets,
         Some(word) if word.text == "off" => Ledger::Off,
         Some(word) => Ledger::At(PathBuf::from(word.text)),
     }

@@ -34,7 +34,7 @@ pub(super) const LEDGER: Section = Section {
         "",
         "\"/var/lib/faregate\"",
         "folder of the journal and the store, one gateway's alone, or \"off\"; left out: FAREGATE_DATA, else faregate in \
-         the user's data folder; read at the start only",
+         the user's data folder; without this table, books are kept where there are budgets of money; read at the start only",
     )],
 };
 
