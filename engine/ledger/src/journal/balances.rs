@@ -121,7 +121,7 @@ impl Balances {
         let window = row.corrects.and_then(|id| self.lost.get(&id).copied());
         for scope in &row.scopes {
             match window {
-                Some(window) => self.window(scope, window).charged += sum,
+                Some(window) => add(&mut self.window(scope, window).charged, sum),
                 None => {
                     let since = self.since;
                     self.scope(scope).add(quarter_of(row.reserved_at), sum, since);
@@ -143,7 +143,7 @@ impl Balances {
     fn lose(&mut self, row: &Row, window: Window) {
         self.lost.insert(row.id, window);
         for scope in &row.scopes {
-            self.window(scope, window).charged += i128::from(row.cost.0);
+            add(&mut self.window(scope, window).charged, i128::from(row.cost.0));
         }
     }
 
@@ -168,8 +168,10 @@ impl Balances {
                 let since = self.since;
                 self.scope(scope).add(*quarter, *sum, since);
             }
-            Part::Quarter { scope, quarter: None, sum } => self.scope(scope).before += sum,
-            Part::Charged { scope, window, sum } => self.window(scope, *window).charged += sum,
+            Part::Quarter { scope, quarter: None, sum } => add(&mut self.scope(scope).before, *sum),
+            Part::Charged { scope, window, sum } => {
+                add(&mut self.window(scope, *window).charged, *sum);
+            }
             Part::LostRow { id, window } => {
                 self.lost.insert(*id, *window);
             }
@@ -211,7 +213,8 @@ impl Balances {
         for (name, scope) in &self.scopes {
             for (window, held) in scope.windows.iter().filter(|(_, held)| held.granted > 0) {
                 // With its sign: more may have been given back than was spent.
-                let rest = i128::from(held.granted) - scope.spent(*window, self.since);
+                let rest =
+                    i128::from(held.granted).saturating_sub(scope.spent(*window, self.since));
                 let rest = NanoUsd(u64::try_from(rest.max(0)).unwrap_or(u64::MAX));
                 if rest > NanoUsd::ZERO {
                     missing.push((Arc::clone(name), *window, rest));
@@ -232,7 +235,7 @@ impl Balances {
         self.since = since;
         for scope in self.scopes.values_mut() {
             let old = scope.quarters.partition_point(|(quarter, _)| *quarter < since);
-            scope.before += scope.quarters.drain(..old).map(|(_, sum)| sum).sum::<i128>();
+            scope.quarters.drain(..old).for_each(|(_, sum)| add(&mut scope.before, sum));
             scope.windows.retain(|window, held| window.end > at || held.granted > 0);
         }
         self.lost.retain(|_, window| window.end > at);
@@ -280,14 +283,14 @@ impl Balances {
 impl Scope {
     fn add(&mut self, quarter: u32, sum: i128, since: u32) {
         if quarter < since {
-            self.before += sum;
+            add(&mut self.before, sum);
             return;
         }
         match self.quarters.last_mut() {
-            Some((last, total)) if *last == quarter => *total += sum,
+            Some((last, total)) if *last == quarter => add(total, sum),
             Some((last, _)) if *last > quarter => {
                 match self.quarters.binary_search_by_key(&quarter, |(at, _)| *at) {
-                    Ok(at) => self.quarters[at].1 += sum,
+                    Ok(at) => add(&mut self.quarters[at].1, sum),
                     Err(at) => self.quarters.insert(at, (quarter, sum)),
                 }
             }
@@ -302,8 +305,15 @@ impl Scope {
         let inside = self.quarters[from..].iter().take_while(|(quarter, _)| *quarter < end);
         let before = if first < since { self.before } else { 0 };
         let charged = self.windows.get(&window).map_or(0, |held| held.charged);
-        before + inside.map(|(_, sum)| sum).sum::<i128>() + charged
+        let sums = inside.map(|(_, sum)| *sum).chain([charged]);
+        sums.fold(before, i128::saturating_add)
     }
+}
+
+/// Adds to a sum. Of costs, all that a journal can hold stay far below the limit; but a sum that was read from a file can be
+/// any number.
+fn add(sum: &mut i128, more: i128) {
+    *sum = sum.saturating_add(more);
 }
 
 fn lost_row(id: RowId, scope: &str, window: Window, lost: NanoUsd, at: u64) -> Row {

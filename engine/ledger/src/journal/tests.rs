@@ -47,6 +47,26 @@ fn a_cut_record_is_malformed_wherever_it_is_cut() {
 }
 
 #[test]
+fn sums_beyond_all_numbers_stay_at_the_last_one() {
+    // Found by fuzzing: a batch with sums that no journal of real rows can have.
+    check::segment(&[
+        12, 6, 2, 1, 2, 128, 128, 230, 158, 230, 254, 209, 245, 36, 36, 36, 36, 36, 46, 36, 36, 36,
+        220, 12, 32, 0, 140, 2, 0, 64, 12, 45, 158, 230, 254, 209, 245, 36, 36, 36, 36, 36, 46, 36,
+        36, 36, 220, 12, 32, 0, 140, 2, 0, 255, 255, 255, 255, 59, 255, 255, 255, 255, 255, 248,
+        255, 102, 97, 115, 116, 219, 255, 255, 0, 0,
+    ]);
+    let scope: Arc<str> = "team/a".into();
+    let mut balances = Balances::default();
+    for _ in 0..2 {
+        for quarter in [None, Some(3)] {
+            let part = Part::Quarter { scope: scope.clone(), quarter, sum: i128::MAX };
+            balances.apply(&Record::Part(part));
+        }
+    }
+    assert_eq!(balances.spent("team/a", Window::ALL), faregate_price::NanoUsd(u64::MAX));
+}
+
+#[test]
 fn a_long_text_is_cut_between_characters_and_a_long_scope_is_refused() {
     let mut row = rows::typical(1);
     row.payer.session = "ü".repeat(TEXT_BYTES_MAX);
