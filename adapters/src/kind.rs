@@ -53,7 +53,13 @@ enum Paths {
     Converse,
     /// `/model/{model}/invoke`
     Invoke,
+    /// `/deployments/{model}/chat/completions`
+    Deployment,
 }
+
+/// The last stable version of Azure's older API:
+/// <https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle>.
+const AZURE_VERSION: &str = "2024-10-21";
 
 /// All kinds.
 pub const ALL: &[Kind] = &[
@@ -67,6 +73,17 @@ pub const ALL: &[Kind] = &[
             Family::OpenAi,
             "/openai/v1",
             Paths::Own,
+        )
+    },
+    Kind {
+        quirks: quirks::OPENAI,
+        ..kind(
+            "azure-deployments",
+            &[Form::Chat],
+            Auth::Field("api-key"),
+            Family::OpenAi,
+            "/openai",
+            Paths::Deployment,
         )
     },
     kind(
@@ -119,6 +136,7 @@ pub const ALL: &[Kind] = &[
 pub const NAMES: &[&str] = &[
     "openai",
     "azure",
+    "azure-deployments",
     "anthropic",
     "gemini",
     "vertex",
@@ -165,6 +183,25 @@ impl Kind {
                 let verb = if stream { "invoke-with-response-stream" } else { "invoke" };
                 Cow::Owned(format!("/model/{}/{verb}", escaped(model)))
             }
+            Paths::Deployment => deployment_path(model, "/chat/completions"),
+        }
+    }
+
+    /// The path of a call of OpenAI's API that is no chat and names a model: as the client has it, or below the model.
+    #[must_use]
+    pub fn path_of_call<'a>(&self, path: &'a str, model: &str) -> Cow<'a, str> {
+        match self.paths {
+            Paths::Deployment if !path.starts_with("/deployments/") => deployment_path(model, path),
+            _ => Cow::Borrowed(path),
+        }
+    }
+
+    /// The version that a query must name where the policy says none; `None` where there is no such thing.
+    #[must_use]
+    pub const fn version_default(&self) -> Option<&'static str> {
+        match self.paths {
+            Paths::Deployment => Some(AZURE_VERSION),
+            _ => None,
         }
     }
 
@@ -174,7 +211,7 @@ impl Kind {
         match self.paths {
             Paths::Own => Some("/messages/count_tokens"),
             Paths::RawPredict => Some("/models/count-tokens:rawPredict"),
-            Paths::Verb | Paths::Converse | Paths::Invoke => None,
+            Paths::Verb | Paths::Converse | Paths::Invoke | Paths::Deployment => None,
         }
     }
 
@@ -198,6 +235,10 @@ impl PartialEq for Kind {
 }
 
 impl Eq for Kind {}
+
+fn deployment_path(model: &str, path: &str) -> Cow<'static, str> {
+    Cow::Owned(format!("/deployments/{}{path}", escaped(model)))
+}
 
 fn own_path(form: Form, model: &str, stream: bool) -> Cow<'static, str> {
     Cow::Owned(match (form, stream) {
@@ -243,6 +284,7 @@ mod tests {
         };
         check("openai", Form::Chat, "gpt-5", true, "/chat/completions");
         check("azure", Form::Responses, "gpt-5", false, "/responses");
+        check("azure-deployments", Form::Chat, "d 1", true, "/deployments/d%201/chat/completions");
         check("anthropic", Form::Messages, "claude", true, "/messages");
         check("gemini", Form::Gemini, "models/g-3", false, "/models/g-3:generateContent");
         check("vertex", Form::Gemini, "g", true, "/models/g:streamGenerateContent?alt=sse");
@@ -253,5 +295,9 @@ mod tests {
         assert_eq!(count("anthropic"), Some("/messages/count_tokens"));
         assert_eq!(count("vertex-anthropic"), Some("/models/count-tokens:rawPredict"));
         assert_eq!(count("bedrock-anthropic"), None);
+        let call = |kind: &str, path| find(kind).unwrap().path_of_call(path, "d").into_owned();
+        assert_eq!(call("azure", "/embeddings"), "/embeddings");
+        assert_eq!(call("azure-deployments", "/embeddings"), "/deployments/d/embeddings");
+        assert_eq!(call("azure-deployments", "/deployments/d/x"), "/deployments/d/x");
     }
 }

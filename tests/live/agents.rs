@@ -104,7 +104,9 @@ fn claude_code() {
 /// It is Anthropic's own client, and the clouds serve Anthropic's models in ways of their own.
 #[test]
 fn claude_code_at_clouds() {
-    for (target, _) in clouds::CLOUDS {
+    // Azure's two APIs differ by path and query alone.
+    let clouds = clouds::CLOUDS.iter().filter(|(name, _)| *name != "azure-deployments");
+    for (target, _) in clouds {
         ask_claude_code(&Stage::at_clouds, target);
     }
 }

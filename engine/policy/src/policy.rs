@@ -234,6 +234,8 @@ pub struct Provider {
     pub quirks: Quirks,
     /// Where it is, for kinds that need to know: `us-east-1`.
     pub region: Option<Box<str>>,
+    /// The `api-version` of requests to it that name none.
+    pub api_version: Option<Box<str>>,
     /// Where it listens. Never empty.
     pub replicas: Vec<BaseUrl>,
     /// Its key.

@@ -30,13 +30,11 @@ impl Desk {
         now: Nanos,
     ) -> Result<Reply, Refusal> {
         let identity = self.identity(dialect);
-        let Some(route) = Route::of(dialect, request.method(), request.own_target()) else {
+        let Some(route) = Route::of(dialect, request.method(), &request.own_target()) else {
             return Err(Refusal::new(Reason::PathUnknown, "Not Found").told_by(dialect));
         };
-        if let (true, Some((_, query))) =
-            (request.own_target() != request.target(), request.target().split_once('?'))
-        {
-            cloud::azure_version(query)?;
+        if request.own_target() != request.target() {
+            cloud::azure_version(request.target())?;
         }
         if route.service == Service::Models {
             let script = Rc::new(self.script_of(request)?);
@@ -53,7 +51,7 @@ impl Desk {
                 _ => self
                     .shared
                     .stored
-                    .answer(request.method(), request.own_target())?
+                    .answer(request.method(), &request.own_target())?
                     .to_string()
                     .into_bytes(),
             };

@@ -3,6 +3,7 @@
 //! In: head and body as they were received. Out: a [`Reply`]. Remembered: bodies judged before (a
 //! load test sends the same ones over and over), the prefix cache, the number of the next answer.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -71,9 +72,9 @@ impl Request<'_> {
     }
 
     /// The target as OpenAI's own API has it, when it is one of Azure's.
-    pub(crate) fn own_target(&self) -> &str {
+    pub(crate) fn own_target(&self) -> Cow<'_, str> {
         let target = self.target();
-        cloud::behind_azure(target).unwrap_or(target)
+        cloud::behind_azure(target).unwrap_or(Cow::Borrowed(target))
     }
 
     fn text(&self, place: &std::ops::Range<usize>) -> &str {
@@ -120,16 +121,18 @@ impl Desk {
     /// The reply to a whole request.
     pub(crate) fn answer(&mut self, request: Request<'_>, now: Nanos) -> Reply {
         self.capture(request, now);
+        let named = cloud::named_by_deployment(request.target(), request.body);
+        let request = Request { body: named.as_deref().unwrap_or(request.body), ..request };
         let dialect = request.head.dialect;
         if dialect != Dialect::OpenAi {
             let outcome = self.native(dialect, request, now);
             let told = outcome.map_err(|refusal| refusal.told_by(dialect));
             return told.unwrap_or_else(|refusal| self.refuse(&refusal, now));
         }
-        let (path, query) =
-            request.own_target().split_once('?').unwrap_or((request.own_target(), ""));
-        if request.own_target() != request.target()
-            && let Err(refusal) = cloud::azure_version(query)
+        let own_target = request.own_target();
+        let (path, _) = own_target.split_once('?').unwrap_or((&own_target, ""));
+        if own_target != request.target()
+            && let Err(refusal) = cloud::azure_version(request.target())
         {
             return self.refuse(&refusal, now);
         }

@@ -16,8 +16,9 @@ use super::{
 };
 
 /// The providers, and what each calls its model.
-pub(crate) const CLOUDS: [(&str, &str); 4] = [
+pub(crate) const CLOUDS: [(&str, &str); 5] = [
     ("azure", "gpt-5"),
+    ("azure-deployments", "gpt-5"),
     ("vertex", "gemini-3-pro"),
     ("vertex-claude", "claude-sonnet-4-5@20250929"),
     ("invoke", "anthropic.claude-sonnet-4-5-v1:0"),
@@ -41,6 +42,7 @@ pub(crate) fn start_with(provider: &Provider, machine: &Upstream, rows: &str) ->
     let vertex = format!("{root}/v1/projects/p/locations/us-east5/publishers");
     let mut policy = format!(
         "[providers.azure]\ndialect = \"azure\"\nbase_url = \"{root}\"\napi_key = \"env:PROVIDER_KEY\"\n\
+         [providers.azure-deployments]\ndialect = \"azure-deployments\"\nbase_url = \"{root}\"\napi_key = \"env:PROVIDER_KEY\"\n\
          [providers.vertex]\ndialect = \"vertex\"\nbase_url = \"{vertex}/google\"\n\
          [providers.vertex-claude]\ndialect = \"vertex-anthropic\"\nbase_url = \"{vertex}/anthropic\"\n\
          [providers.invoke]\ndialect = \"bedrock-anthropic\"\nbase_url = \"{root}\"\napi_key = \"env:PROVIDER_KEY\"\n\
@@ -171,7 +173,8 @@ fn azures_older_paths_reach_the_newer_ones() {
         assert_eq!(answer.status, 200, "{target}: {answer:?}");
         assert!(Tongue::Chat.hear(&answer, false).output > 0);
         let sent = provider.take_captured().pop().unwrap();
-        assert!(!sent.target.contains("api-version"), "{}", sent.target);
+        let is_older = target == "azure-deployments";
+        assert_eq!(sent.target.contains("api-version"), is_older, "{}", sent.target);
         if target == "azure" {
             let mut streamed = body.clone();
             streamed["stream"] = true.into();

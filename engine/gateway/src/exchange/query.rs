@@ -19,6 +19,16 @@ impl Written {
         let kept: Vec<&str> = query.split('&').filter(|pair| !is_date(pair)).collect();
         (!kept.is_empty()).then(|| kept.join("&").into())
     }
+
+    /// Names the provider's `version` in the path's query, unless the client's own `query` goes there and names one.
+    pub(super) fn name_version(&mut self, version: &str, query: Option<&str>) {
+        let query = query.filter(|_| self.keeps_query).unwrap_or_default();
+        if query.split('&').any(|pair| pair.starts_with("api-version=")) {
+            return;
+        }
+        let mark = if self.path.contains('?') { '&' } else { '?' };
+        self.path = format!("{}{mark}api-version={version}", self.path).into();
+    }
 }
 
 #[cfg(test)]
@@ -43,7 +53,11 @@ mod tests {
         assert_eq!(written.query(asked, "/openai/deployments/m").as_deref(), asked);
         let preview = Some("api-version=preview");
         assert_eq!(written.query(preview, "/openai/v1").as_deref(), preview);
+        written.name_version("v", asked);
+        assert_eq!(&*written.path, "/x", "the client's own");
         written.keeps_query = false;
         assert_eq!(written.query(asked, "/x"), None);
+        written.name_version("v", asked);
+        assert_eq!(&*written.path, "/x?api-version=v");
     }
 }

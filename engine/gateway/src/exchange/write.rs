@@ -131,6 +131,19 @@ impl Walk {
     ) -> Result<Written, Refusal> {
         self.early = None;
         self.is_marked = false;
+        let mut written = self.write_in_form(body, provider, core)?;
+        if let Some(version) = &provider.api_version {
+            written.name_version(version, self.query.as_deref());
+        }
+        Ok(written)
+    }
+
+    fn write_in_form(
+        &mut self,
+        body: &Body,
+        provider: &Provider,
+        core: &Core,
+    ) -> Result<Written, Refusal> {
         match self.surface.form() {
             Some(form) if !provider.forms.contains(&form) => {
                 self.translate(body, form, provider, core)
@@ -241,7 +254,7 @@ impl Walk {
                 format!("{start}:{verb}").into()
             }
             _ if self.surface.form().is_some() => path.into(),
-            _ => self.path.clone(),
+            _ => kind.path_of_call(&self.path, model).into(),
         }
     }
 
@@ -340,7 +353,7 @@ impl Walk {
         self.lost = (!loss.is_empty()).then(|| loss.list().into());
         let crossing = Crossing { vectors: Some(vectors), ..Crossing::into(target) };
         Ok(Written {
-            path: path.into(),
+            path: provider.kind.path_of_call(&path, model).into(),
             from_root: self.from_root,
             keeps_query: false,
             fields: reply::translated_fields(&self.forwarded),

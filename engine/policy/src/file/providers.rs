@@ -133,6 +133,7 @@ fn provider(
     let known = known::find(name.text);
     let kind = kind_of(section, known);
     let region = section.text("region").map(|word| word.text.into());
+    let version = section.text("api_version").map(|word| version(reader, &word));
     let replicas = replicas(reader, section, known, kind);
     let api_key = section.text("api_key").and_then(|word| secret(reader, &word));
     let headers = headers(reader, section);
@@ -142,6 +143,7 @@ fn provider(
         forms: forms(reader, section, known, kind),
         quirks: quirks_of(reader, name.text, section, kind),
         region,
+        api_version: version.or(kind.version_default()).map(Into::into),
         replicas,
         api_key,
         headers,
@@ -226,6 +228,16 @@ fn quirks_of(reader: &Reader<'_>, name: &str, section: &Section<'_, '_>, kind: &
         "openai" => quirks::find(like.map_or(name, |word| word.text)),
         _ => kind.quirks,
     }
+}
+
+/// What goes into a query as it is.
+fn version<'a>(reader: &Reader<'_>, word: &Word<'a>) -> &'a str {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    if word.text.is_empty() || !word.text.bytes().all(fits) {
+        let reason = format!("`{}` cannot be a version", word.text);
+        reader.wrong(&word.span, reason, "for example: api_version = \"2024-10-21\"");
+    }
+    word.text
 }
 
 /// The chats that a provider speaks.

@@ -338,6 +338,14 @@ pub const SECTIONS: &[Section] = &[
                 "the region of a provider on AWS or Vertex AI",
             ),
             key(
+                "api_version",
+                Kind::Text,
+                "",
+                "\"2024-10-21\"",
+                "the api-version in the query of requests that name none; a provider of the dialect \
+                 azure-deployments has 2024-10-21",
+            ),
+            key(
                 "project",
                 Kind::Text,
                 "",

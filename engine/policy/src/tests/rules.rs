@@ -526,7 +526,7 @@ fn a_policy_is_described_in_a_few_lines() {
     let policy = right(super::example::EXAMPLE);
     assert_eq!(
         policy.describe().to_string(),
-        "providers  4: openai, bedrock, vertex, fleet\n\
+        "providers  5: openai, bedrock, vertex, azure, fleet\n\
          models     4: default, split, auto, gpt-*\n\
          keys       1; callers without a key are served\n\
          limits     16 in 7: model/split, organisation, team/public, team/search, project/search/ranking, \

@@ -6,6 +6,8 @@
 //! <https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai>,
 //! <https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html>
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use super::{Dialect, Fields, Route, Service, query_value};
@@ -130,15 +132,38 @@ pub(crate) fn vertex_publisher(path: &str) -> Option<&str> {
     }
 }
 
-/// The path and query of OpenAI's own API for one of Azure's, `/openai/v1/…`.
-pub(crate) fn behind_azure(target: &str) -> Option<&str> {
-    target.strip_prefix("/openai").filter(|rest| rest.starts_with("/v1/"))
+/// The path and query of OpenAI's own API for one of Azure's: `/openai/v1/…`, or of its older API, where the path names the
+/// model, `/openai/deployments/{deployment}/…`.
+pub(crate) fn behind_azure(target: &str) -> Option<Cow<'_, str>> {
+    let rest = target.strip_prefix("/openai")?;
+    if rest.starts_with("/v1/") {
+        return Some(Cow::Borrowed(rest));
+    }
+    let (deployment, call) = rest.strip_prefix("/deployments/")?.split_once('/')?;
+    (!deployment.is_empty()).then(|| Cow::Owned(format!("/v1/{call}")))
 }
 
-/// Judges the version in the query of a path of Azure's: a date belongs to its older API, `/openai/deployments/…`.
-pub(crate) fn azure_version(query: &str) -> Result<(), Refusal> {
+/// The body with the model that a path of Azure's older API names, when the body names none, as it need not there.
+pub(crate) fn named_by_deployment(target: &str, body: &[u8]) -> Option<Vec<u8>> {
+    let (deployment, _) = target.strip_prefix("/openai/deployments/")?.split_once('/')?;
+    let mut body: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    if body.contains_key("model") {
+        return None;
+    }
+    body.insert("model".to_owned(), deployment.into());
+    serde_json::to_vec(&body).ok()
+}
+
+/// Judges the version in the query of a path of Azure's: a date belongs to its older API, which takes nothing else.
+pub(crate) fn azure_version(target: &str) -> Result<(), Refusal> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let is_dated = |version: &str| version.len() >= 10 && version.as_bytes()[4] == b'-';
+    let is_older = path.starts_with("/openai/deployments/");
     match query_value(query, "api-version") {
-        None | Some("v1" | "preview" | "latest") => Ok(()),
+        None if is_older => Err(Refusal::new(Reason::PathUnknown, "Resource not found")),
+        Some(version) if is_older && is_dated(version) => Ok(()),
+        None => Ok(()),
+        Some("v1" | "preview" | "latest") if !is_older => Ok(()),
         Some(version) => {
             let message = format!("API version not supported: {version}");
             Err(Refusal::of(Reason::Value, "api-version", message))
@@ -217,11 +242,19 @@ mod tests {
 
     #[test]
     fn azure_has_openais_paths_and_no_dates() {
-        assert_eq!(behind_azure("/openai/v1/responses?a=b"), Some("/v1/responses?a=b"));
-        assert_eq!(behind_azure("/openai/deployments/m/chat/completions"), None);
-        assert_eq!(behind_azure("/v1/responses"), None);
-        assert!(azure_version("api-version=preview").is_ok() && azure_version("").is_ok());
-        assert!(azure_version("api-version=2024-10-21").is_err());
+        let behind = |target| behind_azure(target).map(Cow::into_owned);
+        assert_eq!(behind("/openai/v1/responses?a=b").as_deref(), Some("/v1/responses?a=b"));
+        assert_eq!(
+            behind("/openai/deployments/m/chat/completions?a=b").as_deref(),
+            Some("/v1/chat/completions?a=b")
+        );
+        assert_eq!(behind("/v1/responses"), None);
+        let is_right = |target| azure_version(target).is_ok();
+        assert!(is_right("/openai/v1/x?api-version=preview") && is_right("/openai/v1/x"));
+        assert!(!is_right("/openai/v1/x?api-version=2024-10-21"));
+        assert!(is_right("/openai/deployments/m/x?api-version=2024-10-21"));
+        assert!(!is_right("/openai/deployments/m/x"));
+        assert!(!is_right("/openai/deployments/m/x?api-version=preview"));
         assert_eq!(Dialect::of("/openai/v1/responses", false, false), Dialect::Responses);
     }
 

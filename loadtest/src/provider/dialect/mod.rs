@@ -20,6 +20,8 @@ pub(crate) mod servers;
 pub(crate) mod shape;
 pub(crate) mod words;
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use self::plan::{Plan, Question, Spent};
@@ -89,8 +91,8 @@ impl Dialect {
     /// The dialect of a request: told by its path and, for the paths that several share, by what
     /// only the clients of one send.
     pub(crate) fn of(target: &str, is_anthropic: bool, is_google: bool) -> Dialect {
-        let target = cloud::behind_azure(target).unwrap_or(target);
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let target = cloud::behind_azure(target).unwrap_or(Cow::Borrowed(target));
+        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         let under = |prefix: &str| {
             path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
