@@ -354,6 +354,53 @@ fn unknown_responses_pass_as_the_policy_says() {
     }
 }
 
+/// Neither a clean end nor one by force costs a caller what is stored, and no other caller gains it.
+#[test]
+fn a_restart_keeps_what_is_stored() {
+    let mut world = world("");
+    let deleted = first(&mut world.client("one"), "at-a");
+    assert_eq!(world.client("one").send("DELETE", &path(&deleted), None).status, 200);
+    let mut ids = Vec::new();
+    // Two lines of the one that is gone, then one of each that is made.
+    for (is_killed, noted) in [(false, 4), (true, 7)] {
+        ids.extend([
+            first(&mut world.client("one"), "at-a"),
+            first(&mut world.client("one"), "at-b"),
+        ]);
+        match is_killed {
+            true => {
+                let file = world.gateway.folder.join("data/responses");
+                let lines = || std::fs::read_to_string(&file).unwrap_or_default().lines().count();
+                wait::until_true("all are noted", || lines() == noted);
+                world.gateway.kill();
+            }
+            false => assert!(world.gateway.stop().success()),
+        }
+        world.gateway.start_again();
+        for id in &ids {
+            assert_eq!(world.client("one").get(&path(id)).status, 200);
+            let before = world.reached();
+            check_unknown(&world, &world.client("two").get(&path(id)), before);
+        }
+        let before = world.reached();
+        check_unknown(&world, &world.client("one").get(&path(&deleted)), before);
+        let turn = json!({"model": "m", "input": "x", "previous_response_id": ids[0]});
+        assert_eq!(ask(&mut world.client("one"), turn).status, 200);
+    }
+    assert!(world.gateway.stop().success());
+}
+
+#[test]
+fn stored_responses_are_noted_nowhere_where_the_policy_says_so() {
+    let mut world = world("responses_file = \"off\"");
+    let id = first(&mut world.client("one"), "at-a");
+    assert!(world.gateway.stop().success());
+    world.gateway.start_again();
+    let before = world.reached();
+    check_unknown(&world, &world.client("one").get(&path(&id)), before);
+    assert!(!world.gateway.folder.join("data/responses").exists());
+}
+
 #[test]
 fn a_policy_that_is_read_again_keeps_what_is_stored() {
     let world = world("");

@@ -20,7 +20,7 @@ use crossbeam_utils::CachePadded;
 use faregate_policy::{
     Policy,
     budget::Unit,
-    policy::{AccessLog, DriverWish, Ledger},
+    policy::{AccessLog, DriverWish, Ledger, ResponsesFile},
 };
 
 use crate::{
@@ -34,6 +34,7 @@ use crate::{
     log::{self, Sink, Target},
     metrics::Registry,
     reload::{self, Bell, Reloads},
+    stored::{Stored, Writing},
     trace::{Random, write_hex},
     upstream::Resolver,
     worker::{self, CoreDesk, Shared},
@@ -60,6 +61,7 @@ pub(crate) struct Running {
     bell: Option<Bell>,
     log: Option<(Arc<Sink>, thread::JoinHandle<()>)>,
     keeping: Option<Keeping>,
+    noting: Option<Writing>,
     /// Where clients connect.
     pub(crate) listen: Vec<SocketAddr>,
     /// Where operators connect.
@@ -138,7 +140,9 @@ pub(crate) fn start(source: Source) -> Result<Running, String> {
     let counter = Counter::start().map_err(|e| format!("counter: {e}"))?;
     let sink = log.as_ref().map(|(sink, _)| Arc::clone(sink));
     let way = books.as_ref().map(|opened| Arc::clone(&opened.books));
-    let shared = Arc::new(Shared { books: way, ..shared(live, desks, driver, sink, counter) });
+    let mut shared = Shared { books: way, ..shared(live, desks, driver, sink, counter) };
+    let noting = remember_responses(&mut shared.stored, &server.responses_file);
+    let shared = Arc::new(shared);
     let keeping = books.map(|opened| opened.keep(&shared)).transpose()?;
     let reloads = Arc::new(Reloads::default());
     let admin = server
@@ -155,7 +159,16 @@ pub(crate) fn start(source: Source) -> Result<Running, String> {
                 .map_err(|e| format!("reload: {e}"))?,
         ),
     };
-    Ok(Running { shared, bell, log, keeping, listen: bound.addresses, admin, refused_drivers })
+    Ok(Running {
+        shared,
+        bell,
+        log,
+        keeping,
+        noting,
+        listen: bound.addresses,
+        admin,
+        refused_drivers,
+    })
 }
 
 fn wants_epoll(policy: &Policy) -> bool {
@@ -189,7 +202,7 @@ fn shared(
         metrics: Registry::default(),
         driver,
         memory: crate::carry::Memory::new(),
-        stored: crate::stored::Stored::new(),
+        stored: Stored::new(),
         books: None,
         counter,
     }
@@ -281,6 +294,23 @@ fn open_books(policy: &Policy) -> Result<Option<books::Opened>, String> {
         Err(error) => {
             tracing::warn!("{error}; what requests cost is not written down");
             Ok(None)
+        }
+    }
+}
+
+/// Reads whose responses providers have stored, and has further ones noted. Without that, they are unknown after a restart.
+fn remember_responses(stored: &mut Stored, wanted: &ResponsesFile) -> Option<Writing> {
+    let file = match wanted {
+        ResponsesFile::Off => return None,
+        ResponsesFile::At(file) => file.clone(),
+        ResponsesFile::Auto => books::default_folder()?.join("responses"),
+    };
+    match stored.remember(&file) {
+        Ok(writing) => Some(writing),
+        Err(error) => {
+            let file = file.display();
+            tracing::warn!(%file, %error, "stored responses are not noted; those of earlier processes are unknown");
+            None
         }
     }
 }
@@ -377,6 +407,9 @@ impl Running {
         }
         if let Some((sink, writer)) = self.log {
             sink.stop(writer);
+        }
+        if let Some(noting) = self.noting {
+            noting.stop();
         }
         if let Some(keeping) = self.keeping {
             keeping.stop(&self.shared);

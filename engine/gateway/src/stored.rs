@@ -8,11 +8,14 @@
 //! share a key. It is the key's name in the policy, so that a key can be replaced by a new one without losing them. All
 //! callers without a key are one.
 //!
-//! Memory is bounded: sets of a few places, in which the oldest entry gives way. Ids are hashed under a secret of the
-//! process and not kept. What has given way, and all of it after a restart, is unknown: `server.unknown_responses`.
+//! Memory is bounded: sets of a few places, in which the oldest entry gives way. Ids are hashed and not kept. What has given
+//! way is unknown, and so is after a restart what is not in the file of [`file`]: `server.unknown_responses`.
+
+mod file;
 
 use std::{
-    hash::{BuildHasher, RandomState},
+    io,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -20,11 +23,11 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
+use sha2::{Digest, Sha256};
 
-use crate::{
-    live::Target,
-    upstream::{Upstream, UpstreamId},
-};
+pub(crate) use self::file::Writing;
+use self::file::{Note, Notes};
+use crate::{live::Target, upstream::Upstream};
 
 /// Responses that are known at a time.
 pub(crate) const RESPONSES_MAX: usize = SETS * WAYS;
@@ -46,8 +49,8 @@ pub(crate) struct Maker {
     pub(crate) provider: Box<str>,
     /// The target's name.
     pub(crate) target: Box<str>,
-    /// Which of the target's places.
-    pub(crate) place: (UpstreamId, Box<str>),
+    /// Which of the target's places: a URL.
+    pub(crate) place: Box<str>,
 }
 
 /// What is known of an id.
@@ -66,7 +69,7 @@ pub(crate) struct Stored {
     places: Box<[ArcSwapOption<Entry>]>,
     /// Counts entries, so that the oldest can be told.
     kept: AtomicU64,
-    hashers: [RandomState; 2],
+    notes: Option<Arc<Notes>>,
 }
 
 struct Entry {
@@ -75,14 +78,14 @@ struct Entry {
     number: u64,
 }
 
-/// Two hashes of an id.
+/// The hash of an id.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Id([u64; 2]);
+struct Id(u128);
 
 impl Maker {
-    /// Names a place by what stays when the policy is read again.
-    pub(crate) fn place(upstream: &Upstream) -> (UpstreamId, Box<str>) {
-        (upstream.id, upstream.path_prefix.as_str().into())
+    /// Names a place by what stays when the policy is read again, by this process or a later one.
+    pub(crate) fn place(upstream: &Upstream) -> Box<str> {
+        upstream.url().into()
     }
 
     /// Which of a target's places it is, if it is still among them.
@@ -98,14 +101,30 @@ impl Stored {
         Self {
             places: (0..RESPONSES_MAX).map(|_| ArcSwapOption::empty()).collect(),
             kept: AtomicU64::new(0),
-            hashers: [RandomState::new(), RandomState::new()],
+            notes: None,
         }
+    }
+
+    /// What the file at `path` says is known; what comes is written there.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read; then nothing is written.
+    pub(crate) fn remember(&mut self, path: &Path) -> io::Result<Writing> {
+        file::open(self, path)
     }
 
     /// Notes who had a response made. An id that is there already is the latest maker's: a provider that gives one out
     /// twice has nothing left of the first.
     pub(crate) fn keep(&self, id: &str, maker: Arc<Maker>) {
-        let id = self.id(id);
+        let id = Id::of(id);
+        if let Some(notes) = &self.notes {
+            notes.write(Note::Kept(id, Arc::clone(&maker)));
+        }
+        self.place(id, maker);
+    }
+
+    fn place(&self, id: Id, maker: Arc<Maker>) {
         let number = self.kept.fetch_add(1, Ordering::Relaxed);
         let entry = Some(Arc::new(Entry { id, maker, number }));
         let set = self.set(id);
@@ -124,7 +143,7 @@ impl Stored {
 
     /// What is known of an id, for the caller who shows this key.
     pub(crate) fn find(&self, id: &str, owner: &str) -> Found {
-        let id = self.id(id);
+        let id = Id::of(id);
         for place in self.set(id) {
             if let Some(entry) = &*place.load()
                 && entry.id == id
@@ -138,7 +157,14 @@ impl Stored {
 
     /// Forgets a response that its provider has deleted.
     pub(crate) fn forget(&self, id: &str) {
-        let id = self.id(id);
+        let id = Id::of(id);
+        if let Some(notes) = &self.notes {
+            notes.write(Note::Forgotten(id));
+        }
+        self.clear(id);
+    }
+
+    fn clear(&self, id: Id) {
         for place in self.set(id) {
             let known = place.load();
             if known.as_ref().is_some_and(|entry| entry.id == id) {
@@ -147,15 +173,26 @@ impl Stored {
         }
     }
 
+    fn set(&self, id: Id) -> &[ArcSwapOption<Entry>] {
+        let index = usize::try_from(id.0 % SETS as u128).unwrap_or(0);
+        &self.places[index * WAYS..][..WAYS]
+    }
+}
+
+impl Id {
     /// Ids that a server could take for the same are the same.
-    fn id(&self, id: &str) -> Id {
-        let folded = id.trim().to_ascii_lowercase();
-        Id([self.hashers[0].hash_one(&folded), self.hashers[1].hash_one(&folded)])
+    fn of(id: &str) -> Self {
+        let digest = Sha256::digest(id.trim().to_ascii_lowercase());
+        Self(digest.iter().take(16).fold(0, |sum, byte| sum << 8 | u128::from(*byte)))
     }
 
-    fn set(&self, id: Id) -> &[ArcSwapOption<Entry>] {
-        let index = usize::try_from(id.0[0] % SETS as u64).unwrap_or(0);
-        &self.places[index * WAYS..][..WAYS]
+    fn hex(self) -> String {
+        format!("{:032x}", self.0)
+    }
+
+    fn from_hex(text: &str) -> Option<Self> {
+        let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_hex.then(|| u128::from_str_radix(text, 16).ok()).flatten().map(Self)
     }
 }
 
@@ -185,7 +222,7 @@ mod tests {
             owner: owner.into(),
             provider: "p".into(),
             target: "p/m".into(),
-            place: (UpstreamId(0), "/v1".into()),
+            place: "http://h:80/v1".into(),
         })
     }
 
@@ -223,8 +260,8 @@ mod tests {
     }
 
     /// The ids that fall on one set, as many as asked for.
-    fn of_one_set(stored: &Stored, count: usize) -> Vec<String> {
-        let set = |id: &str| stored.id(id).0[0] % SETS as u64;
+    fn of_one_set(count: usize) -> Vec<String> {
+        let set = |id: &str| Id::of(id).0 % SETS as u128;
         let wanted = set("0");
         let ids = (0_u32..).map(|n| n.to_string());
         ids.filter(|id| set(id) == wanted).take(count).collect()
@@ -233,7 +270,7 @@ mod tests {
     #[test]
     fn the_oldest_gives_way_where_there_is_no_room() {
         let stored = Stored::new();
-        let ids = of_one_set(&stored, WAYS + 2);
+        let ids = of_one_set(WAYS + 2);
         for id in &ids {
             stored.keep(id, maker("a"));
         }
@@ -249,7 +286,7 @@ mod tests {
     #[test]
     fn cores_that_keep_at_once_lose_no_more_than_there_is_no_room_for() {
         let stored = Stored::new();
-        let ids = of_one_set(&stored, WAYS);
+        let ids = of_one_set(WAYS);
         std::thread::scope(|scope| {
             for ids in ids.chunks(2) {
                 let stored = &stored;

@@ -101,6 +101,18 @@ impl fmt::Display for DialError {
 }
 
 impl Upstream {
+    /// Where it is, as a policy would say it.
+    pub(crate) fn url(&self) -> String {
+        let prefix = &self.path_prefix;
+        match &self.name.place {
+            Place::Unix(path) => format!("unix:{}:{prefix}", path.display()),
+            Place::Host(host, port) => {
+                let scheme = if self.tls.is_some() { "https" } else { "http" };
+                format!("{scheme}://{host}:{port}{prefix}")
+            }
+        }
+    }
+
     /// Connects, TLS handshake included, before `slot` expires.
     ///
     /// # Errors

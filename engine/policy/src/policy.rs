@@ -95,11 +95,25 @@ pub struct Server {
     pub strict_translation: bool,
     /// What becomes of stored responses that this process has not seen made.
     pub unknown_responses: UnknownResponses,
+    /// Where stored responses are noted for the next start.
+    pub responses_file: ResponsesFile,
     /// What becomes of requests without a price, where a limit counts money.
     pub unpriced: Unpriced,
     /// The catalogue of prices to use instead of the one that comes with the program. The gateway reads it and hands it to
     /// [`Policy::use_catalogue`].
     pub price_catalogue: Option<PathBuf>,
+}
+
+/// Where stored responses are noted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ResponsesFile {
+    /// In the user's data folder, where there is one.
+    #[default]
+    Auto,
+    /// In this file.
+    At(PathBuf),
+    /// Nowhere: they are unknown after a restart.
+    Off,
 }
 
 /// Where the books are kept.

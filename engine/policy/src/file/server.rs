@@ -6,8 +6,8 @@ use super::{Reader, Span, Word, section::Section};
 use crate::{
     health::BreakerSettings,
     policy::{
-        AccessLog, DriverWish, Ledger, LogLevel, Retries, Server, ServerDeadlines, ServerTls,
-        UnknownResponses, Unpriced,
+        AccessLog, DriverWish, Ledger, LogLevel, ResponsesFile, Retries, Server, ServerDeadlines,
+        ServerTls, UnknownResponses, Unpriced,
     },
 };
 
@@ -49,6 +49,11 @@ pub(super) fn read(reader: &Reader<'_>, section: &Section<'_, '_>) -> Server {
             "refuse" => UnknownResponses::Refuse,
             "pass" => UnknownResponses::Pass,
             _ => UnknownResponses::Auto,
+        },
+        responses_file: match section.text("responses_file") {
+            None => ResponsesFile::Auto,
+            Some(word) if word.text == "off" => ResponsesFile::Off,
+            Some(word) => ResponsesFile::At(PathBuf::from(word.text)),
         },
         unpriced: match section.choice("unpriced") {
             "free" => Unpriced::Free,

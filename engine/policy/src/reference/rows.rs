@@ -209,8 +209,17 @@ pub const SECTIONS: &[Section] = &[
                 Kind::Choice(&["auto", "refuse", "pass"]),
                 "auto",
                 "\"auto\"",
-                "stored responses that this process has not seen made since it was started: refuse \
+                "stored responses that this gateway has not seen made, or no longer knows: refuse \
                  them, or pass them on unchecked; auto passes them where there is one caller only",
+            ),
+            key(
+                "responses_file",
+                Kind::Text,
+                "",
+                "\"/var/lib/faregate/responses\"",
+                "where it is noted whose the responses are that providers store, for the next start, or \
+                 \"off\"; left out: responses in FAREGATE_DATA, else in faregate in the user's data folder; read at \
+                 the start only",
             ),
             key(
                 "unpriced",

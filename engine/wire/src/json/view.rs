@@ -252,12 +252,27 @@ pub fn string_len(text: &[u8]) -> Option<usize> {
     }
     let mut at = 1;
     loop {
-        at += memchr(b'"', text.get(at..)?)?;
+        at += quote_at(text.get(at..)?)?;
         let escapes = text[1..at].iter().rev().take_while(|byte| **byte == b'\\').count();
         at += 1;
         if escapes.is_multiple_of(2) {
             return Some(at);
         }
+    }
+}
+
+/// Where the first quote is. Names are short, so eight bytes are looked at before the searcher is called.
+#[inline]
+fn quote_at(text: &[u8]) -> Option<usize> {
+    const QUOTES: u64 = u64::from_ne_bytes([b'"'; 8]);
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let Some(first) = text.first_chunk() else { return memchr(b'"', text) };
+    // The lowest high bit that is set belongs to the first byte that is zero; only those behind it can be set wrongly.
+    let zeroed = u64::from_le_bytes(*first) ^ QUOTES;
+    match zeroed.wrapping_sub(ONES) & !zeroed & HIGH {
+        0 => memchr(b'"', &text[8..]).map(|at| at + 8),
+        found => Some(found.trailing_zeros() as usize / 8),
     }
 }
 
@@ -278,23 +293,33 @@ pub fn value_len(text: &[u8]) -> Option<usize> {
     }
 }
 
+/// So many bytes that are no string are passed one by one before the searcher is called: most strings have two between them.
+const NEAR: usize = 16;
+
 /// Brackets of one kind are enough to find the end: in a well-formed text those of the other kind are balanced between.
 fn container_len(text: &[u8], opening: u8, closing: u8) -> Option<usize> {
-    let (mut depth, mut at) = (0_usize, 0);
+    let (mut depth, mut at, mut passed) = (0_usize, 0, 0);
     loop {
-        at += memchr3(b'"', opening, closing, text.get(at..)?)?;
-        match text[at] {
+        match *text.get(at)? {
             b'"' => {
                 at += string_len(&text[at..])?;
+                passed = 0;
                 continue;
             }
             byte if byte == opening => depth += 1,
-            _ => depth -= 1,
+            byte if byte == closing => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            _ if passed == NEAR => {
+                at += memchr3(b'"', opening, closing, &text[at..])?;
+                continue;
+            }
+            _ => passed += 1,
         }
         at += 1;
-        if depth == 0 {
-            return Some(at);
-        }
     }
 }
 
