@@ -153,7 +153,7 @@ fn an_unusual_day_is_explained() {
     let mut spike = rows.remove(0);
     spike.id.number = 1_000_000;
     spike.settled_at = last;
-    spike.payer.team = "search".into();
+    std::sync::Arc::make_mut(&mut spike.payer).team = "search".into();
     spike.cost.0 = 5_000_000_000_000;
     Store::open(folder.path()).unwrap().fold(&[spike], None).unwrap();
     let day = format!("2026-11-{:02}", 1 + (last - NOVEMBER) / 86_400_000_000_000);

@@ -8,6 +8,7 @@
 mod clerk;
 mod folder;
 mod keeper;
+mod parts;
 mod row;
 
 use std::{
@@ -31,6 +32,7 @@ use faregate_ledger::{
 use faregate_policy::Policy;
 
 pub(crate) use folder::default_folder;
+pub(crate) use parts::Parts;
 pub(crate) use row::{row, under_way};
 
 use crate::{clock::Clock, trace::Random, worker::Shared};

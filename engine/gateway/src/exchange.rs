@@ -48,7 +48,7 @@ use crate::{
     record::Timeline,
     reply,
     stored::Maker,
-    trace::{Random, Trace, write_hex},
+    trace::{Random, Trace},
     upload::Upload,
     worker::Core,
 };
@@ -77,7 +77,7 @@ pub(crate) struct Refused {
 }
 
 /// `req_` and 32 hex digits, or what the client called it.
-pub(crate) type RequestId = Box<str>;
+pub(crate) type RequestId = Arc<str>;
 
 impl Walk {
     /// How the client's chat is spelled; of paths that are no chat, how their API spells one.
@@ -519,10 +519,13 @@ fn request_id(given: Option<&[u8]>, random: &Random) -> RequestId {
     {
         return text.into();
     }
-    let mut id = Vec::with_capacity(36);
-    id.extend_from_slice(b"req_");
-    write_hex(&mut id, (u128::from(random.next()) << 64) | u128::from(random.next()), 32);
-    String::from_utf8(id).unwrap_or_default().into_boxed_str()
+    let mut id = *b"req_00000000000000000000000000000000";
+    let mut number = (u128::from(random.next()) << 64) | u128::from(random.next());
+    for digit in id[4..].iter_mut().rev() {
+        *digit = b"0123456789abcdef"[usize::from(number.to_le_bytes()[0] & 0xf)];
+        number >>= 4;
+    }
+    std::str::from_utf8(&id).unwrap_or_default().into()
 }
 
 /// Serves what [`open`] has read, to the end of its answer.

@@ -29,6 +29,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     affinity::Affinity,
+    books::Parts,
     catalogue,
     credentials::{self, Credential, Keeper, Source},
     reply, tls,
@@ -70,13 +71,15 @@ pub(crate) struct View {
     live: Arc<Live>,
     /// The policy, for exchanges of this core: counted without touching what other cores count.
     pub(crate) policy: Rc<CorePolicy>,
+    /// What rows of the books have in common, as long as this policy is in force.
+    pub(crate) parts: Parts,
 }
 
 impl View {
     /// A view for one core.
     pub(crate) fn new(live: Arc<Live>) -> Rc<Self> {
         let policy = CorePolicy::new(Arc::clone(&live.policy));
-        Rc::new(Self { live, policy })
+        Rc::new(Self { live, policy, parts: Parts::default() })
     }
 }
 

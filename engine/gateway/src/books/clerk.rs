@@ -27,6 +27,9 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How long a store that is down is left alone.
 const REST: Duration = Duration::from_secs(2);
 
+/// Rows of one fold, about: it is one transaction of the store.
+const ROWS: usize = 8192;
+
 /// Starts the thread.
 ///
 /// # Errors
@@ -100,15 +103,31 @@ impl Desk {
     fn fold(&mut self, node: u64, inbox: &Inbox) -> Result<(), String> {
         loop {
             let before = self.follow.position();
-            let records = self.follow.read(inbox.durable()).map_err(|error| error.to_string())?;
-            let position = self.follow.position();
-            if records.is_empty() && position == before {
+            let (mut rows, mut position) = (Vec::new(), before);
+            // What the journal wrote at once is little; what a fold costs, it costs once.
+            let ended = loop {
+                match self.follow.read(inbox.durable()) {
+                    Ok(records) => {
+                        let is_end = records.is_empty();
+                        rows.extend(records.into_iter().filter_map(row_of));
+                        position = self.follow.position();
+                        if is_end || rows.len() >= ROWS {
+                            break Ok(is_end);
+                        }
+                    }
+                    // What stands before it is folded all the same.
+                    Err(error) => break Err(error.to_string()),
+                }
+            };
+            if position != before {
+                let Position { segment, offset } = position;
+                let at = store::Position { node, segment, offset };
+                self.store.fold(&rows, Some(at)).map_err(|error| error.to_string())?;
+                inbox.folded(segment.saturating_sub(1));
+            }
+            if ended? {
                 return Ok(());
             }
-            let rows: Vec<Row> = records.into_iter().filter_map(row_of).collect();
-            let at = store::Position { node, segment: position.segment, offset: position.offset };
-            self.store.fold(&rows, Some(at)).map_err(|error| error.to_string())?;
-            inbox.folded(position.segment.saturating_sub(1));
         }
     }
 }

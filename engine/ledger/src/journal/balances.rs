@@ -119,7 +119,7 @@ impl Balances {
         self.intents.remove(&row.id);
         let sum = i128::from(row.cost.0) * if row.is_credit { -1 } else { 1 };
         let window = row.corrects.and_then(|id| self.lost.get(&id).copied());
-        for scope in &row.scopes {
+        for scope in &*row.scopes {
             match window {
                 Some(window) => add(&mut self.window(scope, window).charged, sum),
                 None => {
@@ -142,7 +142,7 @@ impl Balances {
 
     fn lose(&mut self, row: &Row, window: Window) {
         self.lost.insert(row.id, window);
-        for scope in &row.scopes {
+        for scope in &*row.scopes {
             add(&mut self.window(scope, window).charged, i128::from(row.cost.0));
         }
     }
@@ -324,7 +324,7 @@ fn lost_row(id: RowId, scope: &str, window: Window, lost: NanoUsd, at: u64) -> R
         settled_at: at,
         cost: lost,
         reserved: lost,
-        scopes: vec![String::from(scope)],
+        scopes: [scope.into()].into(),
         ..Row::default()
     }
 }

@@ -35,8 +35,9 @@ fn rows_come_back_as_they_were() {
     rows[3].corrects = Some(rows[0].id);
     rows[3].kind = RowKind::Correction;
     rows[3].is_credit = true;
-    rows[4].payer.tags = vec![("a".into(), "quote\" and \n line".into())];
-    rows[5].scopes = vec!["team/search".into(), "key/ci".into()];
+    std::sync::Arc::make_mut(&mut rows[4].payer).tags =
+        vec![("a".into(), "quote\" and \n line".into())];
+    rows[5].scopes = ["team/search".into(), "key/ci".into()].into();
     let mut store = Store::in_memory().unwrap();
     store.fold(&rows, None).unwrap();
     for row in &rows {

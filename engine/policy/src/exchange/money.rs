@@ -241,12 +241,17 @@ impl Exchange {
             }
         }
         scopes.push(format!("key/{}", caller.key));
-        if let Some(drawn) = &self.money.drawn {
-            let model = drawn.model.map(|index| self.policy.scopes[index].name.to_string());
-            scopes.extend(model);
-            scopes.extend(drawn.pins.iter().map(|pin| pin.drawn().name.to_string()));
-        }
+        scopes.extend(self.drawn_scopes().map(str::to_owned));
         scopes
+    }
+
+    /// The last of [`paying_scopes`](Self::paying_scopes): those that are not on its caller's path.
+    pub fn drawn_scopes(&self) -> impl Iterator<Item = &str> {
+        let drawn = self.money.drawn.as_deref();
+        let model = drawn.and_then(|drawn| drawn.model);
+        let model = model.map(|index| &*self.policy.scopes[index].name);
+        let pins = drawn.map_or(&[][..], |drawn| &drawn.pins);
+        model.into_iter().chain(pins.iter().map(|pin| &*pin.drawn().name))
     }
 
     /// Whether anything that the request pays from is limited.
