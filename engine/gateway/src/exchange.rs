@@ -42,6 +42,7 @@ use crate::{
     affinity::Stay,
     allowance, answer,
     connection::{Connection, Next},
+    homes::Follow,
     live::View,
     local::{self, Local},
     realtime,
@@ -160,6 +161,8 @@ pub(crate) struct Walk {
     pub(crate) lost: Option<Box<str>>,
     /// Its prompt, where a replica is chosen by it.
     prompted: Option<Box<prompt::Prompted>>,
+    /// Its place in its conversation, where the policy asks for that.
+    follow: Option<Box<Follow>>,
     /// Its stay at the latest replica that was chosen by it.
     pub(crate) stay: Option<Stay>,
     /// Marks for the latest target's prompt cache were put in.
@@ -294,6 +297,7 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         body_bytes: 0,
         lost: None,
         prompted: None,
+        follow: None,
         stay: None,
         is_marked: false,
         early: None,

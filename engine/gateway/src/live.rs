@@ -32,6 +32,7 @@ use crate::{
     books::Parts,
     catalogue,
     credentials::{self, Credential, Keeper, Source},
+    homes::Followed,
     reply, tls,
     upstream::{Name, Place, Resolver, Upstream, UpstreamId},
 };
@@ -52,6 +53,8 @@ pub(crate) struct Live {
     pub(crate) is_private: bool,
     /// What is known of prompts, where replicas are chosen by them.
     pub(crate) affinity: Option<Arc<Affinity>>,
+    /// What is known of conversations, where rules or routes ask for it.
+    pub(crate) followed: Option<Arc<Followed>>,
     /// Files whose content was used beside the policy itself.
     pub(crate) files: Vec<PathBuf>,
     places: BTreeMap<Identity, Shared>,
@@ -203,7 +206,10 @@ impl Builder {
         let is_private = server.listen.iter().all(|address| address.ip().is_loopback());
         let known = before.and_then(|live| live.affinity.clone());
         let by_prefix = policy.providers.iter().any(|provider| provider.by_prefix);
+        let followed = before.and_then(|live| live.followed.clone());
+        let follows = policy.watch.needs.warm;
         Ok(Live {
+            followed: follows.then(|| followed.unwrap_or_else(|| Arc::new(Followed::new()))),
             affinity: by_prefix.then(|| known.unwrap_or_else(|| Arc::new(Affinity::new()))),
             is_private,
             generation: self.generation.fetch_add(1, Ordering::Relaxed) + 1,

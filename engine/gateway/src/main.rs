@@ -19,6 +19,7 @@ mod counter;
 mod credentials;
 mod exchange;
 mod forward;
+mod homes;
 mod io;
 mod live;
 mod local;

@@ -38,6 +38,7 @@ use crate::{
 mod attempt;
 mod decide;
 mod estimate;
+mod even;
 mod facts;
 mod hold;
 mod money;
@@ -324,7 +325,11 @@ impl Exchange {
 
     /// A reason in a few words, behind how the request came to its model.
     fn told(&self, reason: RouteReason) -> std::borrow::Cow<'static, str> {
-        let text = reason.text(&self.policy.targets);
+        let mut text = reason.text(&self.policy.targets);
+        if let Some(even) = self.route.even() {
+            let name = |place: usize| &*self.policy.targets[self.route.target(place)].name;
+            text = format!("{text}; {}", even.text(name, reason.place)).into();
+        }
         if self.way == Way::default() {
             return text;
         }

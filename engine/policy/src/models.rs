@@ -27,6 +27,8 @@ pub enum Strategy {
     Load,
     /// The one that costs least.
     Cost,
+    /// The one where this turn and those to come cost least, with what caches have read of the conversation counted in.
+    BreakEven,
 }
 
 impl Strategy {
@@ -39,6 +41,7 @@ impl Strategy {
             Self::Latency => "latency",
             Self::Load => "load",
             Self::Cost => "cost",
+            Self::BreakEven => "break-even",
         }
     }
 }
@@ -66,6 +69,8 @@ pub struct Model {
     pub targets: Vec<usize>,
     /// Who is drawn the same target every time.
     pub sticky: Option<Sticky>,
+    /// What a second until an answer begins is worth, in pico-dollars.
+    pub second: u64,
     /// Whether a request for it may name another model in its head, and say how hard it is.
     pub allow_override: bool,
     /// Rules that lead to other models. Empty where there are targets; the last one holds always.

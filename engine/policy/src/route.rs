@@ -10,6 +10,7 @@
 
 use crate::{
     Nanos,
+    affinity::Even,
     health::{Breaker, Health, Pass},
     models::Strategy,
     policy::Target,
@@ -34,6 +35,8 @@ pub struct Route {
     stuck: Option<u64>,
     /// Indices into the policy's targets.
     candidates: Vec<usize>,
+    /// What the candidates cost from here on, where they are chosen by that.
+    even: Option<Box<Even>>,
     /// One bit a candidate: failed once in this round.
     tried: u64,
     /// One bit a candidate: of no use for this request.
@@ -76,6 +79,18 @@ impl Route {
     #[must_use]
     pub fn stick(self, number: Option<u64>) -> Self {
         Self { stuck: number, ..self }
+    }
+
+    /// Chooses by what the candidates cost from here on.
+    #[must_use]
+    pub fn weighing(self, even: Option<Even>) -> Self {
+        Self { even: even.map(Box::new), ..self }
+    }
+
+    /// What the candidates cost from here on, where they are chosen by that.
+    #[must_use]
+    pub fn even(&self) -> Option<&Even> {
+        self.even.as_deref()
     }
 
     /// Whether what is drawn stays.
@@ -134,6 +149,10 @@ impl Route {
             Strategy::Latency => Some(Score::Delay(target.gauge.delay_us(now))),
             Strategy::Load => Some(Score::UnderWay(target.gauge.under_way())),
             Strategy::Cost => target.cost.map(Score::Cost),
+            Strategy::BreakEven => self.even().map(|even| Score::Even {
+                nanos: u64::try_from(even.sum(place) / 1000).unwrap_or(u64::MAX),
+                home: even.turn.home.map(|home| home == place),
+            }),
         }
     }
 
@@ -222,15 +241,24 @@ impl Route {
     ) -> Result<Pick, Option<Nanos>> {
         let (mut soonest, mut skipped): (Option<Nanos>, Option<usize>) = (None, None);
         while set != 0 {
+            let first = set.trailing_zeros() as usize;
             let place = match self.strategy {
-                Strategy::Order => set.trailing_zeros() as usize,
+                Strategy::Order => first,
                 Strategy::Weighted => self.weigh(targets, set, random),
                 Strategy::Latency => self.least(set, random, |t| t.gauge.strain(now), targets),
                 Strategy::Load => self.least(set, random, |t| t.gauge.under_way(), targets),
                 Strategy::Cost => self.least(set, 0, |t| t.cost.unwrap_or(u64::MAX), targets),
+                Strategy::BreakEven => {
+                    self.even().and_then(|even| even.choose(set)).unwrap_or(first)
+                }
             };
             match pass(&targets[self.candidates[place]].breaker) {
-                Ok(pass) => return Ok(Pick::Take { place, pass, skipped }),
+                Ok(pass) => {
+                    if let Some(even) = &self.even {
+                        even.weigh(set);
+                    }
+                    return Ok(Pick::Take { place, pass, skipped });
+                }
                 Err(until) => soonest = Some(soonest.map_or(until, |at| at.min(until))),
             }
             skipped = skipped.or(Some(place));

@@ -209,6 +209,12 @@ impl Price {
         &self.tiers
     }
 
+    /// Its rates for a request of the standard service whose whole input has so many tokens.
+    #[must_use]
+    pub fn rates(&self, input: u64) -> Option<&Tier> {
+        self.tier(Service::Standard, input).ok()
+    }
+
     /// Pico-dollars for each `unit`.
     #[must_use]
     pub const fn unit(&self, unit: Unit) -> Option<u64> {

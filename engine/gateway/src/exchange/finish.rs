@@ -174,6 +174,11 @@ impl Walk {
         if let (Some(stay), Some(usage)) = (&self.stay, &forwarded.learned.usage) {
             stay.learn(usage);
         }
+        if let (Some(follow), Some(usage)) = (&self.follow, &forwarded.learned.usage)
+            && delivered
+        {
+            follow.told(self.exchange.model(), usage);
+        }
         self.record_answer(&core, &info, &plan, &forwarded, stand_in.as_ref());
         match (forwarded.reusable, close) {
             (true, false) => {

@@ -31,6 +31,7 @@ use crate::{
     clock::Instant,
     connection::Connection,
     credentials::Unsent,
+    homes::Follow,
     live::Target,
     reply::{self, Outgoing},
     upload::Upload,
@@ -76,6 +77,9 @@ impl Walk {
         let needs_shape = branches && policy.watch.needs.any() && body.peek.is_some();
         let shape = needs_shape.then(|| Shape::of(body.bytes()));
         let made = self.made.clone();
+        let input_tokens = self.body_bytes.div_ceil(BYTES_PER_TOKEN);
+        self.find_conversation(body, input_tokens, now_of(core));
+        let follow = self.follow.take();
         let wanted = Wanted {
             model,
             provider: self.provider.as_deref(),
@@ -91,7 +95,9 @@ impl Walk {
             asks: Asks {
                 surface: self.surface.name(),
                 stream: self.streams,
-                input_tokens: self.body_bytes.div_ceil(BYTES_PER_TOKEN),
+                input_tokens,
+                homes: follow.as_deref().map(Follow::known),
+                warm: follow.as_deref().map_or(0.0, Follow::warm),
                 shape: shape.as_ref(),
                 wall_nanos: core.wall(),
                 ..given
@@ -99,6 +105,10 @@ impl Walk {
         };
         let decided = self.exchange.decide(&wanted, now_of(core));
         self.hints = hints;
+        if let Some(follow) = follow.as_deref().filter(|_| decided.is_ok() && !self.is_dry_run()) {
+            follow.came(self.exchange.model());
+        }
+        self.follow = follow;
         self.model = model.map(Box::from);
         decided
     }
@@ -162,6 +172,7 @@ impl Walk {
                     let mut written = Box::new(self.written(&core, body, provider)?);
                     let crossing = written.crossing.take();
                     self.tell_books(&core);
+                    self.ask_home(target, core.now());
                     let way = Way { written: &written, target: place, upstream, end };
                     let sent = self.attempt(connection, body, way).await;
                     if self.upload.as_ref().is_some_and(Upload::has_begun) {
@@ -186,7 +197,7 @@ impl Walk {
                         Ok(mut answer) => {
                             hear_delay(provider, &mut answer);
                             choice.answered(answer.info.status, now());
-                            self.arrive(answer.info.status);
+                            self.arrive(answer.info.status, core.now());
                             match self.report(&core, &answer) {
                                 Verdict::Relay => {
                                     self.times.answered = Some(core.now());

@@ -47,6 +47,9 @@ impl Walk {
         json.member_str("model", self.model.as_deref().unwrap_or_default());
         write_way(&mut json, exchange);
         json.member_str("strategy", quote.strategy.as_str()).member_bool("sticky", quote.is_stuck);
+        if let Some(follow) = &self.follow {
+            json.name("warm").raw(decimal(follow.warm()).as_bytes());
+        }
         json.name("candidates").array();
         let estimates: Vec<_> =
             quote.candidates.iter().map(|candidate| self.estimate(candidate, now)).collect();
@@ -86,6 +89,11 @@ impl Walk {
         json.member_str("health", candidate.health.as_str());
         json.member_u64("weight", u64::from(target.weight));
         json.member_u64("under_way", target.gauge.under_way());
+        if let Some((side, is_home)) = candidate.side {
+            json.member_u64("warm_tokens", side.warm_tokens);
+            json.name("warm_odds").raw(share(side.warm_odds).as_bytes());
+            json.member_u64("prompt_tokens", side.prompt_tokens).member_bool("home", is_home);
+        }
         if let Some(Score::Delay(Some(us))) = candidate.score {
             json.member_u64("delay_us", u64::from(us));
         }
@@ -170,6 +178,11 @@ fn write_difficulty(json: &mut JsonWriter<'_>, difficulty: Difficulty) {
         json.name(feature.name).raw(decimal(term).as_bytes());
     }
     json.end().end();
+}
+
+/// Millionths as a number from 0 to 1.
+fn share(millionths: u64) -> String {
+    format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000)
 }
 
 fn decimal(number: f64) -> String {

@@ -15,6 +15,9 @@ use crate::row::{Payer, Row, RowId, RowKind, UsageSource, Work};
 /// The longest text that a row keeps, in bytes; what is longer is cut. Names of scopes are never cut, they are refused.
 pub const TEXT_BYTES_MAX: usize = 1024;
 
+/// A route's reason that is longer is not likely to come again.
+const REASON_BYTES_MAX: usize = 96;
+
 /// The most scopes that a row pays from.
 pub const SCOPES_MAX: usize = 64;
 
@@ -236,7 +239,15 @@ fn put_work(work: &Work, dictionary: &mut Dictionary, out: &mut Vec<u8>) {
         attempts,
         cache_hit,
     } = work;
-    for text in [surface, model_asked, provider, model, route_reason, region, fault] {
+    for text in [surface, model_asked, provider, model] {
+        dictionary.put_text(out, cut(text));
+    }
+    // Arithmetic does not come again.
+    match route_reason.len() {
+        0..=REASON_BYTES_MAX => dictionary.put_text(out, cut(route_reason)),
+        _ => put_literal(out, cut(route_reason)),
+    }
+    for text in [region, fault] {
         dictionary.put_text(out, cut(text));
     }
     put(out, u64::from(*status));

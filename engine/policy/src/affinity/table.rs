@@ -30,6 +30,9 @@ const PAGE_BUCKETS: u64 = 64;
 /// Replicas that one look-up tells apart.
 const WARM_MAX: usize = 8;
 
+/// Blocks behind the last anchor that is known where the turn before is looked for.
+const ENDS_MAX: usize = 256;
+
 /// The least number of buckets.
 const BUCKETS_MIN: usize = 2;
 
@@ -164,6 +167,45 @@ impl Table {
             }
         }
         warmth
+    }
+
+    /// What [`look_up`](Self::look_up) finds without the conversation's name, and who answered its turn before: known by its
+    /// name or by where its prompt ended, and warm up to there.
+    #[must_use]
+    pub fn recall(&self, prompt: &Prompt, now: Nanos) -> (Warmth, Option<Warm>) {
+        let seconds = seconds(now);
+        let warm = |number: u16, depth: u32, entry: Entry| {
+            let age = seconds.saturating_sub(entry.seconds);
+            Warm { replica: Replica(number), depth, age }
+        };
+        let mut warmth = Warmth::default();
+        let mut behind = 0;
+        for anchor in prompt.anchors().iter().rev() {
+            let Some(entry) = self.get(anchor.key) else { continue };
+            behind = behind.max(anchor.depth);
+            for number in [entry.latest, entry.before].into_iter().filter(|number| *number != 0) {
+                warmth.add(warm(number, anchor.depth, entry));
+            }
+        }
+        let next = prompt.anchors().iter().map(|anchor| anchor.depth).find(|depth| *depth > behind);
+        let until = next.map_or(prompt.blocks(), |depth| depth - 1);
+        let depths = (behind..=until).rev().take(ENDS_MAX);
+        let mut ends = depths.filter_map(|depth| Some((depth, self.get(prompt.end(depth)?)?)));
+        let end = ends.next().map(|(depth, entry)| warm(entry.latest, depth, entry));
+        let named = prompt.session().and_then(|key| self.get(key)).map(|entry| {
+            let found = end.filter(|end| end.replica.0 == entry.latest);
+            let found = found.or_else(|| warmth.of(Replica(entry.latest)));
+            warm(entry.latest, found.map_or(0, |found| found.depth), entry)
+        });
+        (warmth, named.or(end))
+    }
+
+    /// A replica has read a prompt, which is a turn of a conversation.
+    pub fn keep(&self, prompt: &Prompt, replica: Replica, now: Nanos) {
+        self.note(prompt, replica, now);
+        if let Some(key) = prompt.end(prompt.blocks()) {
+            self.put(key, replica.0, seconds(now));
+        }
     }
 
     /// A replica has read a prompt, or is about to.

@@ -131,6 +131,8 @@ impl Exchange {
             }
             let targets = kept.as_deref().unwrap_or(found.targets);
             let route = Route::new(found.strategy, targets).stick(stuck);
+            let even = self.even(&policy, &found, targets, wanted);
+            let route = route.weighing(even);
             self.go(found.name, found.asked, route);
             self.way = way;
             return Ok(());

@@ -6,6 +6,7 @@ use faregate_adapters::shape::Shape;
 
 use crate::{
     Caller, Nanos, Policy, Wall,
+    affinity::{Homes, Seen as Known},
     health::Health,
     models::{Model, Sticky},
     route::Difficulty,
@@ -37,6 +38,8 @@ pub struct Asks<'a> {
     pub difficulty: Option<f64>,
     /// The share of the prompt that a target still holds, from 0 to 1.
     pub warm: f64,
+    /// Where conversations have been answered, and what is known of this one; `None` where the policy does not need it.
+    pub homes: Option<(&'a Homes, &'a Known)>,
     /// The present, in nanoseconds since 1970 UTC.
     pub wall_nanos: u64,
 }

@@ -158,7 +158,7 @@ fn model(
         }
         indices.push(targets.add(provider, asked, weight));
     }
-    if strategy == Strategy::Cost {
+    if matches!(strategy, Strategy::Cost | Strategy::BreakEven) {
         let span = section.given("strategy").unwrap_or_else(|| section.span.clone());
         targets.by_cost.push(ByCost { span, targets: indices.clone() });
     }
@@ -167,6 +167,7 @@ fn model(
         strategy,
         targets: indices,
         sticky: route::sticky(reader, section, strategy),
+        second: route::second(reader, section, strategy),
         allow_override: section.flag("allow_override").unwrap_or(false),
         branches: Vec::new(),
         cache: super::cache::read(reader, section),
@@ -179,6 +180,7 @@ fn strategy(section: &Section<'_, '_>) -> Strategy {
         "latency" => Strategy::Latency,
         "load" => Strategy::Load,
         "cost" => Strategy::Cost,
+        "break-even" => Strategy::BreakEven,
         _ => Strategy::Order,
     }
 }

@@ -1,5 +1,7 @@
 //! The keys `models.*.route`: rules, and the models that they lead to.
 
+use faregate_price::{Currencies, written};
+
 use super::{
     Reader, Span, Word,
     providers::did_you_mean,
@@ -49,6 +51,7 @@ pub(super) fn read(
     }
     let sticks = |sticky: Option<Sticky>| matches!(sticky, Some(Sticky::User | Sticky::Session));
     needs.shape |= models.list().iter().any(|model| sticks(model.sticky));
+    needs.warm |= models.list().iter().any(|model| model.strategy == Strategy::BreakEven);
     Watch { headers: known.headers, tags: known.tags, needs }
 }
 
@@ -63,7 +66,7 @@ fn branches(
         let reason = format!("{} has targets and rules", section.called());
         reader.clash(&targets, reason, "give the targets to a model of their own, and lead to it");
     }
-    for key in ["strategy", "sticky"] {
+    for key in ["strategy", "sticky", "second_worth"] {
         if let Some(given) = section.given(key) {
             let reason = format!("{key} is without effect on rules");
             reader.clash(&given, reason, "it belongs to the models that the rules lead to");
@@ -126,6 +129,25 @@ fn condition(reader: &Reader<'_>, word: &Word<'_>, known: &mut Known<'_>) -> Opt
         reader.wrong(&span, mistake.reason, mistake.help);
     })
     .ok()
+}
+
+/// Pico-dollars of a nano-dollar.
+const PICO: u64 = 1000;
+
+/// Reads what a second of waiting is worth, in pico-dollars.
+pub(super) fn second(reader: &Reader<'_>, section: &Section<'_, '_>, strategy: Strategy) -> u64 {
+    let Some(word) = section.text("second_worth") else { return 0 };
+    if strategy != Strategy::BreakEven {
+        let help = "add strategy = \"break-even\" to the model, or take second_worth out";
+        reader.warn(Some(&word.span), "second_worth is without effect on other strategies", help);
+    }
+    match written::amount(word.text, &Currencies::default()) {
+        Ok(amount) => amount.0.saturating_mul(PICO),
+        Err(error) => {
+            reader.wrong(&word.span, error.reason, error.help);
+            0
+        }
+    }
 }
 
 /// Reads whom draws are tied to.

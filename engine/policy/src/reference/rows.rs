@@ -467,12 +467,28 @@ pub const SECTIONS: &[Section] = &[
             rows("route", "rules that lead to other models, in place of targets"),
             key(
                 "strategy",
-                Kind::Choice(&["order", "weight", "weighted", "latency", "load", "cost"]),
+                Kind::Choice(&[
+                    "order",
+                    "weight",
+                    "weighted",
+                    "latency",
+                    "load",
+                    "cost",
+                    "break-even",
+                ]),
                 "order",
                 "\"latency\"",
                 "order: the first target that can answer; weight (or weighted): by lot; latency: whose \
                  answers begin soonest; load: with the fewest requests under way; cost: the cheapest, where \
-                 all have prices; the others follow when it fails",
+                 all have prices; break-even: where the conversation costs least from here on, caches and turns to come \
+                 counted in; the others follow when it fails",
+            ),
+            key(
+                "second_worth",
+                Kind::Text,
+                "",
+                "\"$0.001\"",
+                "with break-even: what a second until an answer begins is worth; left out: nothing",
             ),
             key(
                 "sticky",

@@ -1,0 +1,475 @@
+//! Where conversations have been answered, and what has been learned of the targets' caches and of conversations.
+//!
+//! In: prompts, which target has answered them, what its answer says it read from a cache. Out: how much of a prompt each target
+//! is warm for and with what odds, and how many turns are likely to follow. Remembered: a [`Table`] of prompts and targets;
+//! for each target hits and tries by the age of what was cached, for each model how often a turn was followed by another
+//! one. All cores share it. All words are relaxed: each is right by itself, and an estimate may miss one.
+
+use super::{Prompt, Replica, Table, Warm, Warmth, worth::ONE};
+use crate::{
+    Nanos,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+/// Ages and lengths are told apart by so many bins, two for each doubling.
+const BINS: usize = 32;
+
+/// Targets that are told apart; others share what is learned.
+const TARGETS: usize = 512;
+
+/// Models that are told apart.
+const FLOWS: usize = 128;
+
+/// What is known beforehand counts as so many tries.
+const BEFORE: u64 = 4;
+
+/// Counts are halved when one has come so far, so that what is learned can change.
+const COUNT_MAX: u64 = 1024;
+
+/// Turns to come that are counted at most.
+const TURNS_MAX: u64 = 100;
+
+/// Seconds between two turns, where nothing is known.
+const GAP_SECONDS: u32 = 30;
+
+/// Tokens of an answer, where nothing is known.
+const OUTPUT_TOKENS: u64 = 200;
+
+/// How long a delay counts that nobody has seen again, in seconds.
+const DELAY_SECONDS: u64 = 300;
+
+/// What a provider says of its cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keeps {
+    /// What is cached is kept for so many seconds after it was used last.
+    pub seconds: u32,
+    /// Shorter prompts are not cached.
+    pub tokens_min: u64,
+}
+
+/// Where conversations have been answered.
+#[derive(Debug)]
+pub struct Homes {
+    table: Table,
+    targets: Box<[Known]>,
+    flows: Box<[Flow]>,
+}
+
+/// What is known of a prompt.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    warmth: Warmth,
+    /// Where the turn before was answered, and how much of the prompt it was.
+    last: Option<Warm>,
+    blocks: u32,
+}
+
+/// What was believed of the target that a prompt has gone to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Belief {
+    /// Tokens of the prompt, by its bytes alone.
+    pub raw_tokens: u64,
+    /// The part of the prompt that it has read, in millionths.
+    pub warm: u64,
+    /// Seconds since it has.
+    pub age: u32,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// Thousandths of what was believed.
+    hits: [AtomicU64; BINS],
+    /// The same: 1000 for each.
+    tries: [AtomicU64; BINS],
+    /// Tokens for one that bytes alone make, in millionths; zero: nothing is known.
+    scale: AtomicU64,
+    /// The part of what was not cached that was written to the cache, in millionths and one more; zero: nothing is known.
+    writes: AtomicU64,
+    /// Microseconds in the upper half, when it was seen, in seconds, in the lower.
+    delay: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Flow {
+    /// Turns by the length of their prompt.
+    turns: [AtomicU64; BINS],
+    /// Those that another one has followed.
+    followed: [AtomicU64; BINS],
+    /// How long after, by age.
+    gaps: [AtomicU64; BINS],
+    /// Tokens of answers.
+    output: AtomicU64,
+}
+
+impl Homes {
+    /// Nothing is known yet. The table has about so many bytes.
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        let known = || Known {
+            hits: words(),
+            tries: words(),
+            scale: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+            delay: AtomicU64::new(0),
+        };
+        let flow =
+            || Flow { turns: words(), followed: words(), gaps: words(), output: AtomicU64::new(0) };
+        Self {
+            table: Table::new(bytes),
+            targets: (0..TARGETS).map(|_| known()).collect(),
+            flows: (0..FLOWS).map(|_| flow()).collect(),
+        }
+    }
+
+    /// What is known of a prompt.
+    #[must_use]
+    pub fn see(&self, prompt: &Prompt, now: Nanos) -> Seen {
+        let (warmth, last) = self.table.recall(prompt, now);
+        Seen { warmth, last, blocks: prompt.blocks() }
+    }
+
+    /// A turn of a conversation of `model` has come.
+    pub fn came(&self, model: &str, seen: &Seen) {
+        let flow = self.flow(model);
+        if let Some(last) = seen.last {
+            bump(&flow.followed[bin(last.depth)], 1);
+            count(&flow.gaps, bin(last.age), 1, COUNT_MAX);
+        }
+        let at = bin(seen.blocks);
+        if bump(&flow.turns[at], 1) >= COUNT_MAX {
+            halve(&flow.turns[at]);
+            halve(&flow.followed[at]);
+        }
+    }
+
+    /// Turns that are likely to follow one with a prompt of so many blocks, in thousandths.
+    #[must_use]
+    pub fn more(&self, model: &str, blocks: u32) -> u64 {
+        let flow = self.flow(model);
+        let sum = |words: &[AtomicU64]| words.iter().map(|word| word.load(Relaxed)).sum::<u64>();
+        // Half of all turns are followed by another one, until more is known.
+        let odds = |followed: u64, turns: u64, before: u64| {
+            let known = (followed.min(turns)) * ONE + before * BEFORE;
+            known / (turns + BEFORE)
+        };
+        let overall = odds(sum(&flow.followed), sum(&flow.turns), ONE / 2);
+        let at = bin(blocks);
+        let here = odds(flow.followed[at].load(Relaxed), flow.turns[at].load(Relaxed), overall);
+        let more = here * 1000 / (ONE - here.min(ONE - 1));
+        more.min(TURNS_MAX * 1000)
+    }
+
+    /// Tokens of an answer.
+    #[must_use]
+    pub fn output(&self, model: &str) -> u64 {
+        match self.flow(model).output.load(Relaxed) {
+            0 => OUTPUT_TOKENS,
+            told => told / 16,
+        }
+    }
+
+    /// The odds that a target has what it read so many seconds ago, in millionths.
+    #[must_use]
+    pub fn odds(&self, target: Replica, age: u32, keeps: &Keeps) -> u64 {
+        self.odds_in(target, bin(age), age <= keeps.seconds)
+    }
+
+    /// The odds that a target has what it reads now when the next turn of such a conversation comes, in millionths.
+    #[must_use]
+    pub fn keep_odds(&self, model: &str, target: Replica, keeps: &Keeps) -> u64 {
+        let gaps = &self.flow(model).gaps;
+        let (mut sum, mut total) = (0, 0);
+        for (at, gap) in gaps.iter().enumerate() {
+            let before = if at == bin(GAP_SECONDS) { BEFORE } else { 0 };
+            let gap = gap.load(Relaxed) + before;
+            sum += gap * self.odds_in(target, at, least(at) <= keeps.seconds);
+            total += gap;
+        }
+        sum / total.max(1)
+    }
+
+    /// Tokens of so many that bytes alone make, as a target counts them.
+    #[must_use]
+    pub fn tokens(&self, target: Replica, raw: u64) -> u64 {
+        match self.known(target).scale.load(Relaxed) {
+            0 => raw,
+            scale => mul(raw, scale),
+        }
+    }
+
+    /// The part of what is read anew that a target writes to its cache, in millionths.
+    #[must_use]
+    pub fn writes(&self, target: Replica) -> Option<u64> {
+        self.known(target).writes.load(Relaxed).checked_sub(1)
+    }
+
+    /// How long a target's answers take to begin, in microseconds; `None` where nobody has seen it lately.
+    #[must_use]
+    pub fn delay_us(&self, target: Replica, now: Nanos) -> Option<u64> {
+        let word = self.known(target).delay.load(Relaxed);
+        let is_old = seconds(now).saturating_sub(word & 0xffff_ffff) > DELAY_SECONDS;
+        (word >> 32 != 0 && !is_old).then_some(word >> 32)
+    }
+
+    /// A target has begun to answer a prompt, so many microseconds after it was asked.
+    pub fn answered(&self, prompt: &Prompt, target: Replica, took_us: u64, now: Nanos) {
+        self.table.keep(prompt, target, now);
+        let before = self.delay_us(target, now);
+        let took = took_us.clamp(1, u64::from(u32::MAX));
+        let next = before.map_or(took, |before| (before * 7 + took) / 8).max(1);
+        self.known(target).delay.store(next << 32 | seconds(now), Relaxed);
+    }
+
+    /// A target has told what it read of a prompt: tokens in all, from its cache, and written to it.
+    pub fn told(&self, target: Replica, belief: &Belief, told: [u64; 3]) {
+        let [input, cached, written] = told;
+        let known = self.known(target);
+        if input == 0 {
+            return;
+        }
+        if belief.raw_tokens > 0 {
+            let scale = (input.saturating_mul(ONE) / belief.raw_tokens).clamp(ONE / 16, ONE * 16);
+            blend(&known.scale, scale);
+        }
+        let uncached = input.saturating_sub(cached).max(1);
+        blend(&known.writes, written.min(uncached) * ONE / uncached + 1);
+        let believed = input.saturating_mul(belief.warm) / ONE;
+        if believed == 0 {
+            return;
+        }
+        let part = cached.min(believed).saturating_mul(1000) / believed;
+        let at = bin(belief.age);
+        bump(&known.hits[at], part);
+        if bump(&known.tries[at], 1000) >= COUNT_MAX * 1000 {
+            halve(&known.tries[at]);
+            halve(&known.hits[at]);
+        }
+    }
+
+    /// Answers of a model have so many tokens.
+    pub fn made(&self, model: &str, output: u64) {
+        let word = &self.flow(model).output;
+        let next = match word.load(Relaxed) {
+            0 => output.saturating_mul(16),
+            before => before - before / 16 + output.min(1 << 32),
+        };
+        word.store(next.max(1), Relaxed);
+    }
+
+    /// A target is not warm for a prompt any more.
+    pub fn forget(&self, prompt: &Prompt, target: Replica) {
+        self.table.forget(prompt, target, 0);
+    }
+
+    fn odds_in(&self, target: Replica, at: usize, is_kept: bool) -> u64 {
+        let known = self.known(target);
+        let (hits, tries) = (known.hits[at].load(Relaxed), known.tries[at].load(Relaxed));
+        let before = if is_kept { BEFORE * 1000 } else { 0 };
+        (hits.min(tries) + before) * ONE / (tries + BEFORE * 1000)
+    }
+
+    fn known(&self, target: Replica) -> &Known {
+        &self.targets[usize::from(target.0) % TARGETS]
+    }
+
+    fn flow(&self, model: &str) -> &Flow {
+        let name = super::name_number(&[model]);
+        &self.flows[usize::try_from(name % FLOWS as u64).unwrap_or(0)]
+    }
+}
+
+impl Seen {
+    /// How far one target is warm: blocks, and seconds since.
+    #[must_use]
+    pub fn of(&self, target: Replica) -> Option<Warm> {
+        let last = self.last.filter(|last| last.replica == target);
+        let found = self.warmth.of(target);
+        match (last, found) {
+            (Some(last), Some(found)) if found.depth > last.depth => Some(found),
+            (last, found) => last.or(found),
+        }
+    }
+
+    /// Where the conversation was answered last.
+    #[must_use]
+    pub fn home(&self) -> Option<Replica> {
+        self.last.map(|last| last.replica)
+    }
+
+    /// All targets that are warm.
+    pub fn warm(&self) -> impl Iterator<Item = Warm> + '_ {
+        let last = self.last.filter(|last| last.depth > 0);
+        last.into_iter().chain(self.warmth.iter())
+    }
+
+    /// Blocks of the prompt.
+    #[must_use]
+    pub fn blocks(&self) -> u32 {
+        self.blocks
+    }
+}
+
+fn words() -> [AtomicU64; BINS] {
+    std::array::from_fn(|_| AtomicU64::new(0))
+}
+
+/// Two bins for each doubling.
+fn bin(number: u32) -> usize {
+    let number = number.saturating_add(1);
+    let octave = number.ilog2();
+    let half = if octave == 0 { 0 } else { (number >> (octave - 1)) & 1 };
+    usize::try_from(2 * octave + half).unwrap_or(BINS).min(BINS - 1)
+}
+
+/// The least number of a bin.
+fn least(bin: usize) -> u32 {
+    let octave = u32::try_from(bin / 2).unwrap_or(0);
+    let half = if bin % 2 == 1 { (1_u32 << octave) / 2 } else { 0 };
+    (1_u32 << octave) + half - 1
+}
+
+fn bump(word: &AtomicU64, by: u64) -> u64 {
+    word.fetch_add(by, Relaxed) + by
+}
+
+fn halve(word: &AtomicU64) {
+    word.store(word.load(Relaxed) / 2, Relaxed);
+}
+
+/// Adds to one of several, and halves all when it has come to `most`.
+fn count(words: &[AtomicU64; BINS], at: usize, by: u64, most: u64) {
+    if bump(&words[at], by) >= most {
+        words.iter().for_each(halve);
+    }
+}
+
+/// A moving average, of which the first is taken as it is.
+fn blend(word: &AtomicU64, next: u64) {
+    let before = word.load(Relaxed);
+    word.store(if before == 0 { next } else { (before * 7 + next) / 8 }.max(1), Relaxed);
+}
+
+fn mul(number: u64, millionths: u64) -> u64 {
+    let product = u128::from(number) * u128::from(millionths) / u128::from(ONE);
+    u64::try_from(product).unwrap_or(u64::MAX)
+}
+
+fn seconds(now: Nanos) -> u64 {
+    (now.0 / 1_000_000_000).min(u64::from(u32::MAX))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::affinity::{BLOCK_BYTES, Seed};
+
+    const KEEPS: Keeps = Keeps { seconds: 300, tokens_min: 1024 };
+
+    /// A prompt of so many blocks, of which those from `from` on are this talk's own.
+    fn prompt(talk: u8, from: u8, blocks: u8) -> Prompt {
+        let mut prompt = Prompt::new(&Seed::new([1, 2, 3, 4]), &["team"]).followed();
+        for block in 0..blocks {
+            let mut bytes = [block; BLOCK_BYTES];
+            bytes[0] = if block < from { 0 } else { talk };
+            prompt.add(&bytes);
+        }
+        prompt
+    }
+
+    fn at(seconds: u64) -> Nanos {
+        Nanos(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn the_turn_before_is_found_to_its_last_block() {
+        let (homes, a, b) = (Homes::new(1 << 20), Replica::of(1), Replica::of(2));
+        for blocks in [1, 16, 17, 37, 99, 200, 230] {
+            let talk = blocks;
+            homes.answered(&prompt(talk, 0, blocks), a, 1000, at(10));
+            let seen = homes.see(&prompt(talk, 0, 255), at(15));
+            let warm = seen.of(a).unwrap();
+            assert_eq!(
+                (warm.depth, warm.age, seen.home()),
+                (blocks.into(), 5, Some(a)),
+                "{blocks}"
+            );
+            assert_eq!(seen.of(b), None);
+        }
+        let new = homes.see(&prompt(255, 0, 99), at(15));
+        assert_eq!((new.home(), new.warm().count()), (None, 0));
+        // What two conversations begin with is warm, and makes no turn of one out of the other.
+        homes.answered(&prompt(240, 20, 40), b, 1000, at(10));
+        let other = homes.see(&prompt(241, 20, 40), at(20));
+        assert_eq!((other.home(), other.of(b).map(|warm| warm.depth)), (None, Some(20)));
+    }
+
+    #[test]
+    fn a_name_finds_the_conversation_though_its_prompt_begins_anew() {
+        let (homes, a) = (Homes::new(1 << 20), Replica::of(1));
+        let named = |talk| {
+            let mut prompt = prompt(talk, 0, 30);
+            prompt.name("s");
+            prompt
+        };
+        homes.answered(&named(1), a, 1000, at(10));
+        let seen = homes.see(&named(2), at(20));
+        assert_eq!((seen.home(), seen.of(a).map(|warm| warm.depth)), (Some(a), Some(0)));
+    }
+
+    #[test]
+    fn odds_follow_what_answers_tell() {
+        let (homes, a, b) = (Homes::new(1 << 16), Replica::of(1), Replica::of(2));
+        assert_eq!(homes.odds(a, 200, &KEEPS), ONE);
+        assert_eq!(homes.odds(a, 400, &KEEPS), 0);
+        let tell = |target, age, cached| {
+            let belief = Belief { raw_tokens: 1000, warm: ONE / 2, age };
+            homes.told(target, &belief, [2000, cached, 0]);
+        };
+        for _ in 0..100 {
+            tell(a, 100, 0);
+            tell(a, 3000, 1000);
+            tell(b, 100, 1000);
+        }
+        assert!(homes.odds(a, 100, &KEEPS) < ONE / 10);
+        assert!(homes.odds(a, 3000, &KEEPS) > ONE - ONE / 10, "kept for longer than is said");
+        assert_eq!(homes.odds(b, 100, &KEEPS), ONE, "another target's odds are its own");
+        assert_eq!(homes.tokens(a, 500), 1000, "tokens are scaled to those that were told");
+    }
+
+    #[test]
+    fn turns_to_come_follow_those_that_came() {
+        let homes = Homes::new(1 << 16);
+        assert_eq!(
+            homes.more("m", 100),
+            1000,
+            "half of all turns are followed, until more is known"
+        );
+        let seen = |blocks, last: Option<u32>| Seen {
+            blocks,
+            last: last.map(|depth| Warm { replica: Replica::of(1), depth, age: 10 }),
+            ..Seen::default()
+        };
+        for _ in 0..500 {
+            homes.came("m", &seen(100, None));
+            homes.came("m", &seen(250, Some(100)));
+            homes.came("one", &seen(100, None));
+        }
+        assert!(homes.more("m", 100) > 3000, "{}", homes.more("m", 100));
+        assert!(homes.more("one", 100) < 50, "{}", homes.more("one", 100));
+        assert!(homes.keep_odds("m", Replica::of(1), &KEEPS) > ONE - ONE / 50);
+    }
+
+    #[test]
+    fn bins_hold_every_number_in_order() {
+        let mut before = 0;
+        for number in (1..100_000).chain([u32::MAX]) {
+            let at = bin(number);
+            assert!(at == before || at <= before + 2 || number == u32::MAX, "{number}");
+            assert!(
+                at == BINS - 1 || (least(at)..least(at + 1)).contains(&number),
+                "{number}: {at}"
+            );
+            before = at;
+        }
+    }
+}
