@@ -139,7 +139,7 @@ fn read(
     Policy {
         server,
         ledger: server::ledger(&root.table("ledger")),
-        attribution: attribution::read(reader, &root.table("attribution")),
+        attribution: attribution::read(reader, root),
         providers,
         targets,
         models,
