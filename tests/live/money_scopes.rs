@@ -152,3 +152,47 @@ fn workloads_have_budgets_and_are_among_the_reports() {
     let dollars = |name: &str, dollars: u64| (name.to_owned(), Some(dollars * 1_000_000_000));
     assert_eq!(found, [dollars("", 1), dollars("faq", 3), dollars("mine", 2)]);
 }
+
+#[test]
+fn tokens_and_requests_are_known_after_a_restart_and_after_a_kill() {
+    let provider = provider();
+    let rest = "[teams.a]\nlimits = [\"9 requests/month\", { limit = \"1M tokens/day\", calendar = true }, \
+         { limit = \"2 requests/year\", soft = true }]\n[users.default]\nlimits = \"4 requests/day\"\n";
+    let rest = format!("{rest}{}", faregate_tests::key::row("one", "team = \"a\""));
+    let sim = gateway::sim(&provider);
+    let folder = faregate_tests::folder::Folder::new();
+    let launch = Launch::new(format!("{sim}{rest}"));
+    let launch = launch.variable("FAREGATE_DATA", &folder.path().display().to_string());
+    let ask = |gateway: &Gateway, user: &str| {
+        let mut client = gateway.client(&faregate_tests::key::named("one"));
+        client = client.with("x-faregate-user", user);
+        client.chat("m").status
+    };
+    let levels = |gateway: &Gateway| {
+        let me = gateway.client(&faregate_tests::key::named("one")).get("/v1/faregate/me").json();
+        let budgets = me["scopes"][0]["budgets"].as_array().unwrap().clone();
+        budgets.iter().map(|one| one["spent"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let mut first = launch.clone().start();
+    assert_eq!([ask(&first, "bob"), ask(&first, "bob"), ask(&first, "bob")], [200; 3]);
+    let before = levels(&first);
+    assert_eq!((before[0], before[2]), (3, 3), "{before:?}");
+    assert!(before[1] > 0, "{before:?}");
+    assert!(first.stop().success());
+    let mut second = launch.clone().start();
+    assert_eq!(levels(&second), before, "after an end as it should be");
+    assert_eq!([ask(&second, "bob"), ask(&second, "bob")], [200, 429], "four a day");
+    let known = levels(&second);
+    // A soft limit is written down behind its use.
+    wait::until_true("the journal has it", || {
+        second.metrics().sum("faregate_journal_rows_waiting", &[]) == 0.0
+    });
+    wait::pass(std::time::Duration::from_millis(100));
+    second.kill();
+    let third = launch.start();
+    let found = levels(&third);
+    assert!(found.iter().zip(&known).all(|(found, known)| found >= known), "{found:?} {known:?}");
+    assert!(found[0] <= 9, "{found:?}");
+    assert_eq!(ask(&third, "bob"), 429);
+    assert_eq!(ask(&third, "eve"), 200);
+}

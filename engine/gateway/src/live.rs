@@ -19,7 +19,6 @@ use faregate_adapters::{auth::aws, kind::Auth};
 use faregate_policy::{
     CorePolicy, Policy,
     affinity::Load,
-    budget::Unit,
     health::{Breaker, BreakerSettings},
     policy::{BaseUrl, HeaderValue, Provider, Scheme, Secret, TargetDeadlines},
 };
@@ -174,8 +173,7 @@ impl Builder {
             return Err(problems);
         }
         if self.has_books {
-            let money = policy.budgets().filter(|(_, budget)| budget.unit == Unit::Money);
-            money.for_each(|(_, budget)| budget.fund.keep_in_journal());
+            policy.budgets().for_each(|(_, budget)| budget.fund.keep_in_journal());
             policy.crowd.keep_in_journal();
         }
         for shared in places.values() {

@@ -12,12 +12,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::{
-    attribution::Labels,
-    budget::{Budget, Unit},
-    caller::ScopeIndex,
-    time::Wall,
-};
+use crate::{attribution::Labels, budget::Budget, caller::ScopeIndex, time::Wall};
 
 mod entry;
 #[cfg(all(test, loom))]
@@ -121,7 +116,7 @@ impl Crowd {
         Ok(pins)
     }
 
-    /// A journal keeps the budgets of money that are made from now on.
+    /// A journal keeps the budgets that are made from now on.
     pub fn keep_in_journal(&self) {
         if let Some(table) = &self.table {
             table.keep_in_journal();
@@ -159,9 +154,4 @@ impl Crowd {
             table.sweep(now, leave);
         }
     }
-}
-
-/// Whether a journal keeps budgets of this unit: its rows carry money alone.
-pub(crate) fn is_kept(unit: Unit) -> bool {
-    unit == Unit::Money
 }

@@ -105,10 +105,10 @@ pub struct Server {
 /// Where the books are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Ledger {
-    /// In the user's data folder, where there are budgets of money, and nowhere else: a row is no small part of a small request.
+    /// In the user's data folder, where there are budgets, and nowhere else: a row is no small part of a small request.
     #[default]
     WithBudgets,
-    /// In the user's data folder, if it can be written; a policy with budgets of money does not start without.
+    /// In the user's data folder, if it can be written; a policy with budgets does not start without.
     Auto,
     /// Nowhere: nothing is written down, and budgets begin anew with each start.
     Off,

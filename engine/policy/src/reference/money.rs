@@ -34,7 +34,7 @@ pub(super) const LEDGER: Section = Section {
         "",
         "\"/var/lib/faregate\"",
         "folder of the journal and the store, one gateway's alone, or \"off\"; left out: FAREGATE_DATA, else faregate in \
-         the user's data folder; without this table, books are kept where there are budgets of money; read at the start only",
+         the user's data folder; without this table, books are kept where there are budgets; read at the start only",
     )],
 };
 
@@ -199,6 +199,14 @@ pub(super) const LIMIT: Section = Section {
             "false",
             "true",
             "whether it counts and warns, and never refuses; of budgets only",
+        ),
+        key(
+            "calendar",
+            Kind::Flag,
+            "false",
+            "true",
+            "whether tokens or requests by the hour or the day are a budget by the calendar, kept over a restart, and no rate \
+             that refills all the time",
         ),
         key(
             "timezone",
