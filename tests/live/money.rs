@@ -6,6 +6,7 @@ mod crowd;
 mod exact;
 mod refusals;
 mod ways;
+mod webhook;
 
 use std::path::Path;
 

@@ -21,6 +21,7 @@ use faregate_policy::{
     affinity::Load,
     health::{Breaker, BreakerSettings},
     policy::{BaseUrl, HeaderValue, Provider, Scheme, Secret, TargetDeadlines},
+    webhook::Webhook,
 };
 use faregate_wire::HeadLimits;
 use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
@@ -28,8 +29,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     affinity::Affinity,
+    books::Hook,
     catalogue,
-    credentials::{self, Credential, Keeper, Source},
+    credentials::{self, Credential, Keeper, Source, fetch::parts},
     reply, tls,
     upstream::{Name, Place, Resolver, Upstream, UpstreamId},
 };
@@ -50,6 +52,8 @@ pub(crate) struct Live {
     pub(crate) is_private: bool,
     /// What is known of prompts, where replicas are chosen by them.
     pub(crate) affinity: Option<Arc<Affinity>>,
+    /// Where operators are told of budgets.
+    pub(crate) webhook: Option<Arc<Hook>>,
     /// Files whose content was used beside the policy itself.
     pub(crate) files: Vec<PathBuf>,
     places: BTreeMap<Identity, Shared>,
@@ -168,6 +172,7 @@ impl Builder {
                 .ok()
         });
         work.files.extend(policy.server.price_catalogue.clone());
+        let webhook = policy.webhook.as_ref().and_then(|webhook| work.webhook(webhook));
         let Work { places, credentials, files, problems, .. } = work;
         if !problems.is_empty() {
             return Err(problems);
@@ -206,6 +211,7 @@ impl Builder {
             targets,
             server_tls,
             head_limits,
+            webhook,
             files,
             places,
             credentials,
@@ -308,6 +314,20 @@ impl Work<'_> {
             }
             _ => None,
         }
+    }
+
+    fn webhook(&mut self, webhook: &Webhook) -> Option<Arc<Hook>> {
+        let secret = self.secret("budgets.webhook.secret", &webhook.secret)?;
+        if parts(&webhook.url).is_none() {
+            self.problem("budgets.webhook.url", "it is no URL of http or https");
+        }
+        let ca_file = webhook.ca_file.clone();
+        if let Some(file) = &ca_file
+            && let Err(error) = tls::client_config(Some(file), false)
+        {
+            self.problem("budgets.webhook.ca_file", &error);
+        }
+        Some(Arc::new(Hook { url: webhook.url.clone(), secret, ca_file }))
     }
 
     /// The credentials from a source: those that are there already, or new ones.

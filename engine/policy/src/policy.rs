@@ -22,6 +22,7 @@ use crate::{
     retry::RetryBudget,
     route::Gauge,
     rule::Watch,
+    webhook::Webhook,
 };
 
 /// A whole policy, as every core sees it until the next one takes its place.
@@ -56,6 +57,8 @@ pub struct Policy {
     pub breaker: BreakerSettings,
     /// What targets cost.
     pub prices: Prices,
+    /// Where operators are told of budgets that are used up, or nearly so.
+    pub webhook: Option<Webhook>,
     /// What is allowed and yet worth a look.
     pub warnings: Vec<Problem>,
 }

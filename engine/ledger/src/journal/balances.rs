@@ -21,8 +21,12 @@ use super::{
 use crate::row::{Row, RowId, RowKind};
 
 /// What the names of scopes begin with whose units are no money: `tokens:team/search`. Rows do not say what such a scope has
-/// used, so its grants do: what was granted and not given back counts as used when the next process begins.
-pub const COUNTED: [&str; 2] = ["tokens:", "requests:"];
+/// used, so its grants do: what was granted and not given back counts as used when the next process begins. The last is of
+/// shares of budgets that somebody was told of.
+pub const COUNTED: [&str; 3] = ["tokens:", "requests:", TOLD];
+
+/// What the names of scopes begin with that say which share of a budget somebody was told of.
+pub const TOLD: &str = "told:";
 
 /// Sums of all rows, and what is open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

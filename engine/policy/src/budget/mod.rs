@@ -162,6 +162,7 @@ impl Budget {
     /// For one thread, now and then: each share is told once a window.
     #[must_use]
     pub fn warns(&self, now: Wall) -> Option<u64> {
+        self.shares().next()?;
         let percent = self.level(now).percent();
         let reached = self.shares().filter(|share| *share <= percent).max()?;
         self.fund.tell_once(reached, now, &self.calendar).then_some(reached)

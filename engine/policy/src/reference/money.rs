@@ -117,6 +117,38 @@ pub(super) const BUDGETS: Section = Section {
             "users, sessions, tags and workloads with budgets that are remembered at a time; of one more, requests are refused \
              unless its budgets are soft",
         ),
+        table(
+            "webhook",
+            "where operators are told of budgets that have reached a share of warn_at, and of soft limits",
+        ),
+    ],
+};
+
+pub(super) const WEBHOOK: Section = Section {
+    path: "budgets.webhook",
+    help: "where operators are told of budgets that have reached a share of warn_at, and of soft limits",
+    keys: &[
+        key(
+            "url",
+            Kind::Text,
+            "",
+            "\"https://hooks.example.com/faregate\"",
+            "what a POST is sent to for each share, budget and window; redirects are not followed",
+        ),
+        key(
+            "secret",
+            Kind::Text,
+            "",
+            "\"env:FAREGATE_HOOK_SECRET\"",
+            "what x-faregate-signature is made with: sha256= and the HMAC-SHA-256 of the body in hexadecimal digits",
+        ),
+        key(
+            "ca_file",
+            Kind::Text,
+            "",
+            "\"/etc/ssl/certs/ca-certificates.crt\"",
+            "PEM: who may vouch for it; left out: the system's authorities",
+        ),
     ],
 };
 

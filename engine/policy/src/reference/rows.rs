@@ -581,6 +581,7 @@ pub const SECTIONS: &[Section] = &[
     money::BUDGETS,
     money::USERS,
     money::SESSIONS,
+    money::WEBHOOK,
     money::TAGS,
     money::WORKLOADS,
     money::MATCH,

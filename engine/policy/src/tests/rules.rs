@@ -32,6 +32,11 @@ const WHOLE: &[Table] = &[
     ("retries", "[retries]", &[]),
     ("breaker", "[breaker]", &[]),
     ("budgets", "[budgets]", &[]),
+    (
+        "budgets.webhook",
+        "[budgets.webhook]",
+        &["url = \"https://h/x?y\"", "secret = \"env:HOOK\"", "ca_file = \"a.pem\""],
+    ),
     ("users.*", "[users.default]", &["limits = \"$5/day\""]),
     ("sessions.*", "[sessions.default]", &["limits = \"$5/day\""]),
     ("tags.*", "[tags.\"feature=*\"]", &["limits = \"$5/day\""]),
@@ -531,7 +536,7 @@ fn a_policy_is_described_in_a_few_lines() {
         "providers  4: openai, bedrock, vertex, fleet\n\
          models     4: default, split, auto, gpt-*\n\
          keys       1; callers without a key are served\n\
-         limits     16 in 7: model/split, organisation, team/public, team/search, project/search/ranking, \
+         limits     17 in 7: model/split, organisation, team/public, team/search, project/search/ranking, \
          agent/search/ranking/crawler, key/search-ci\n\
          listens    127.0.0.1:4000 by TLS, admin 127.0.0.1:4001\n\
          access log stdout; a request may take 10m"
@@ -599,5 +604,24 @@ fn workloads_are_matched_and_have_budgets() {
         "no request can",
     ] {
         assert!(found.iter().any(|reason| reason.contains(part)), "{part}: {found:#?}");
+    }
+}
+
+#[test]
+fn a_webhook_has_a_url_and_a_secret() {
+    let text = |rest: &str| format!("{OPENAI}[budgets.webhook]\n{rest}\n");
+    let hook = right(&text("url = \"https://h/x?y=1\"\nsecret = \"env:HOOK\"")).webhook.unwrap();
+    assert_eq!((&*hook.url, hook.secret), ("https://h/x?y=1", Secret::Env("HOOK".to_owned())));
+    for (rest, part) in [
+        ("secret = \"env:HOOK\"", "has no url"),
+        ("url = \"https://h/x\"", "has no secret"),
+        ("url = \"ftp://h/x\"\nsecret = \"env:HOOK\"", "no URL of http"),
+        ("url = \"https://u:p@h/x\"\nsecret = \"env:HOOK\"", "no password"),
+        ("url = \"https:///x\"\nsecret = \"env:HOOK\"", "no host"),
+        ("url = \"https://h/x y\"\nsecret = \"env:HOOK\"", "no URL"),
+        ("url = \"https://h/x\"\nsecret = \"hunter2\"", "does not stand in the policy"),
+    ] {
+        let found = reasons(&text(rest));
+        assert!(found.len() == 1 && found[0].contains(part), "{part}: {found:?}");
     }
 }
