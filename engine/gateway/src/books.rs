@@ -8,6 +8,7 @@
 mod clerk;
 mod folder;
 mod keeper;
+mod retention;
 mod row;
 mod webhook;
 
@@ -234,7 +235,8 @@ impl Opened {
         drop(books.keeper.set(keeper.thread().clone()));
         webhook::start(Arc::clone(&books), Arc::clone(shared), Arc::clone(&stop))
             .map_err(|error| format!("webhook: {error}"))?;
-        let clerk = clerk::start(&data, books.node, books.inbox.clone(), Arc::clone(&stop))?;
+        let clerk =
+            clerk::start(&data, (books.node, books.inbox.clone()), shared, Arc::clone(&stop))?;
         Ok(Keeping { books, writer, stop, keeper, clerk })
     }
 }

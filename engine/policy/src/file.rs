@@ -134,13 +134,15 @@ fn read(
     let mut book = callers::Book::new(reader, &models, scopes);
     book.read(root, &table, &server.listen);
     let (keys, scopes) = book.close();
+    let ledger = root.table("ledger");
     let retry_budget = match previous {
         Some(previous) => Arc::clone(&previous.retry_budget),
         None => Arc::new(RetryBudget::new(cores)),
     };
     Policy {
         server,
-        ledger: server::ledger(&root.table("ledger")),
+        ledger: server::ledger(&ledger),
+        keep: server::keep(&ledger),
         attribution: attribution::read(reader, root),
         providers,
         targets,

@@ -32,6 +32,8 @@ pub struct Policy {
     pub server: Server,
     /// Where the books are kept; read at the start only.
     pub ledger: Ledger,
+    /// How long rows are kept; `None`: always. Sums of hours and days are.
+    pub keep: Option<Duration>,
     /// Where users, sessions and tags of requests are read from.
     pub attribution: Attribution,
     /// Who is spoken to, in the order of the file.

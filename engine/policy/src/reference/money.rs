@@ -1,5 +1,7 @@
 //! The tables of the reference about money: the books, who pays, budgets.
 
+use std::time::Duration;
+
 use super::{
     Key, Kind, Section,
     rows::{key, table},
@@ -28,15 +30,28 @@ pub(crate) const MONTHS: &[&str] = &[
 pub(super) const LEDGER: Section = Section {
     path: "ledger",
     help: "where what requests cost is written down",
-    keys: &[key(
-        "dir",
-        Kind::Text,
-        "",
-        "\"/var/lib/faregate\"",
-        "folder of the journal and the store, one gateway's alone, or \"off\"; left out: FAREGATE_DATA, else faregate in \
-         the user's data folder; without this table, books are kept where there are budgets; read at the start only",
-    )],
+    keys: &[LEDGER_DIR, LEDGER_KEEP],
 };
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+const LEDGER_KEEP: Key = key(
+    "keep",
+    Kind::DurationOrOff(DAY.saturating_mul(31), DAY.saturating_mul(36_525)),
+    "off",
+    "\"400 days\"",
+    "how long each row is kept; then its month is closed, if nobody has, and its row deleted, while sums of hours and days \
+     stay; \"off\": always",
+);
+
+const LEDGER_DIR: Key = key(
+    "dir",
+    Kind::Text,
+    "",
+    "\"/var/lib/faregate\"",
+    "folder of the journal and the store, one gateway's alone, or \"off\"; left out: FAREGATE_DATA, else faregate in \
+         the user's data folder; without this table, books are kept where there are budgets; read at the start only",
+);
 
 pub(super) const ATTRIBUTION: Section = Section {
     path: "attribution",
