@@ -215,8 +215,8 @@ fn every_choice_can_be_made_again_from_its_row_alone() {
     assert!(told.len() > ASKED * 3 / 4, "{}", told.len());
     let rows = rows(&gateway.folder.join("data"), told.len());
     let mut winners = [0, 0];
-    for row in rows.iter().filter(|row| told.contains_key(&row.request_id)) {
-        let (route, reason) = &told[&row.request_id];
+    for row in rows.iter().filter(|row| told.contains_key(&*row.request_id)) {
+        let (route, reason) = &told[&*row.request_id];
         assert_eq!(&row.work.route_reason, reason, "the row says what the client was told");
         let (even, winner) =
             Even::read(&row.work.route_reason).unwrap_or_else(|| panic!("{reason}"));

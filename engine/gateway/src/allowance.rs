@@ -89,7 +89,7 @@ fn write_scope(json: &mut JsonWriter<'_>, scope: &Scope, at: At) {
 }
 
 /// The names of the members are those of a refusal.
-fn write_budget(json: &mut JsonWriter<'_>, budget: &Budget, at: At) {
+pub(crate) fn write_budget(json: &mut JsonWriter<'_>, budget: &Budget, at: At) {
     let level = budget.level(at.wall);
     json.object().member_str("limit", &budget.text);
     json.member_str("unit", unit_of(budget.unit)).member_str("period", budget.period.as_str());

@@ -9,7 +9,9 @@ mod clerk;
 mod folder;
 mod keeper;
 mod parts;
+mod retention;
 mod row;
+mod webhook;
 
 use std::{
     path::{Path, PathBuf},
@@ -34,6 +36,7 @@ use faregate_policy::Policy;
 pub(crate) use folder::default_folder;
 pub(crate) use parts::Parts;
 pub(crate) use row::{row, under_way};
+pub(crate) use webhook::Hook;
 
 use crate::{clock::Clock, trace::Random, worker::Shared};
 
@@ -56,6 +59,8 @@ pub(crate) struct Books {
     /// Rows that nobody took.
     lost: AtomicU64,
     keeper: OnceLock<Thread>,
+    /// What operators are to be told of budgets.
+    news: webhook::News,
 }
 
 /// The books, opened; no thread but the writer's runs yet.
@@ -146,6 +151,7 @@ impl Books {
             next: AtomicU64::new(recovery.first_row),
             lost: AtomicU64::new(0),
             keeper: OnceLock::new(),
+            news: webhook::News::default(),
         };
         Ok(Opened { books: Arc::new(books), writer, data: data.to_owned(), balances })
     }
@@ -229,7 +235,10 @@ impl Opened {
         let keeper = keeper::start(Arc::clone(&books), Arc::clone(shared), Arc::clone(&stop))
             .map_err(|error| format!("keeper: {error}"))?;
         drop(books.keeper.set(keeper.thread().clone()));
-        let clerk = clerk::start(&data, books.node, books.inbox.clone(), Arc::clone(&stop))?;
+        webhook::start(Arc::clone(&books), Arc::clone(shared), Arc::clone(&stop))
+            .map_err(|error| format!("webhook: {error}"))?;
+        let clerk =
+            clerk::start(&data, (books.node, books.inbox.clone()), shared, Arc::clone(&stop))?;
         Ok(Keeping { books, writer, stop, keeper, clerk })
     }
 }

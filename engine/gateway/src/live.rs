@@ -19,9 +19,9 @@ use faregate_adapters::{auth::aws, kind::Auth};
 use faregate_policy::{
     CorePolicy, Policy,
     affinity::Load,
-    budget::Unit,
     health::{Breaker, BreakerSettings},
     policy::{BaseUrl, HeaderValue, Provider, Scheme, Secret, TargetDeadlines},
+    webhook::Webhook,
 };
 use faregate_wire::HeadLimits;
 use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
@@ -29,9 +29,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     affinity::Affinity,
-    books::Parts,
+    books::{Hook, Parts},
     catalogue,
-    credentials::{self, Credential, Keeper, Source},
+    credentials::{self, Credential, Keeper, Source, fetch::parts},
     homes::Followed,
     reply, tls,
     upstream::{Name, Place, Resolver, Upstream, UpstreamId},
@@ -55,6 +55,8 @@ pub(crate) struct Live {
     pub(crate) affinity: Option<Arc<Affinity>>,
     /// What is known of conversations, where rules or routes ask for it.
     pub(crate) followed: Option<Arc<Followed>>,
+    /// Where operators are told of budgets.
+    pub(crate) webhook: Option<Arc<Hook>>,
     /// Files whose content was used beside the policy itself.
     pub(crate) files: Vec<PathBuf>,
     places: BTreeMap<Identity, Shared>,
@@ -175,13 +177,13 @@ impl Builder {
                 .ok()
         });
         work.files.extend(policy.server.price_catalogue.clone());
+        let webhook = policy.webhook.as_ref().and_then(|webhook| work.webhook(webhook));
         let Work { places, credentials, files, problems, .. } = work;
         if !problems.is_empty() {
             return Err(problems);
         }
         if self.has_books {
-            let money = policy.budgets().filter(|(_, budget)| budget.unit == Unit::Money);
-            money.for_each(|(_, budget)| budget.fund.keep_in_journal());
+            policy.budgets().for_each(|(_, budget)| budget.fund.keep_in_journal());
             policy.crowd.keep_in_journal();
         }
         for shared in places.values() {
@@ -217,6 +219,7 @@ impl Builder {
             targets,
             server_tls,
             head_limits,
+            webhook,
             files,
             places,
             credentials,
@@ -319,6 +322,20 @@ impl Work<'_> {
             }
             _ => None,
         }
+    }
+
+    fn webhook(&mut self, webhook: &Webhook) -> Option<Arc<Hook>> {
+        let secret = self.secret("budgets.webhook.secret", &webhook.secret)?;
+        if parts(&webhook.url).is_none() {
+            self.problem("budgets.webhook.url", "it is no URL of http or https");
+        }
+        let ca_file = webhook.ca_file.clone();
+        if let Some(file) = &ca_file
+            && let Err(error) = tls::client_config(Some(file), false)
+        {
+            self.problem("budgets.webhook.ca_file", &error);
+        }
+        Some(Arc::new(Hook { url: webhook.url.clone(), secret, ca_file }))
     }
 
     /// The credentials from a source: those that are there already, or new ones.

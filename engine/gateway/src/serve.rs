@@ -19,7 +19,6 @@ use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
 use faregate_policy::{
     Policy,
-    budget::Unit,
     policy::{AccessLog, DriverWish, Ledger, ResponsesFile},
 };
 
@@ -267,8 +266,7 @@ const BOOKS_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Opens the books, if they are to be kept.
 fn open_books(policy: &Policy) -> Result<Option<books::Opened>, String> {
-    let needed =
-        policy.budgets().any(|(_, budget)| budget.unit == Unit::Money) || !policy.crowd.is_empty();
+    let needed = policy.budgets().next().is_some() || !policy.crowd.is_empty();
     let (folder, is_said) = match &policy.ledger {
         Ledger::Off => return Ok(None),
         Ledger::WithBudgets if !needed => return Ok(None),

@@ -1,4 +1,4 @@
-//! Budgets of scopes that the policy does not list: users, sessions, tags, whoever they are.
+//! Budgets of scopes that the policy does not list: users, sessions, workloads, tags, whoever they are.
 //!
 //! In: what a request says of itself ([`Labels`]), with the present. Out: its scopes, pinned while it draws on them. Remembered
 //! in a table that outlives the policy: a fund for each budget of each scope that was seen and may still matter.
@@ -12,12 +12,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::{
-    attribution::Labels,
-    budget::{Budget, Unit},
-    caller::ScopeIndex,
-    time::Wall,
-};
+use crate::{attribution::Labels, budget::Budget, caller::ScopeIndex, time::Wall};
 
 mod entry;
 #[cfg(all(test, loom))]
@@ -36,7 +31,7 @@ pub const SCOPES_MAX: u64 = 65_536;
 /// The budgets of a scope, with funds that nobody draws on.
 pub(crate) type Rule = Arc<[Budget]>;
 
-/// Users, sessions, or the values of one tag.
+/// Users, sessions, workloads, or the values of one tag.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Kind {
     /// Each that has no rule of its own.
@@ -65,6 +60,7 @@ pub struct Crowd {
     pub(crate) generation: u64,
     pub(crate) users: Kind,
     pub(crate) sessions: Kind,
+    pub(crate) workloads: Kind,
     /// By the tag's name.
     pub(crate) tags: HashMap<Box<str>, Kind>,
     /// Models of the policy that have budgets, by name.
@@ -83,10 +79,13 @@ impl Crowd {
     /// Whether no scope can be made.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.users.is_empty() && self.sessions.is_empty() && self.tags.is_empty()
+        self.users.is_empty()
+            && self.sessions.is_empty()
+            && self.workloads.is_empty()
+            && self.tags.is_empty()
     }
 
-    /// The scopes that a request draws on, the narrowest first: its session, its user, its tags.
+    /// The scopes that a request draws on, the narrowest first: its session, its user, its tags, its workload.
     ///
     /// # Errors
     ///
@@ -104,7 +103,7 @@ impl Crowd {
             }
             Ok(())
         };
-        let Labels { session, user, .. } = labels;
+        let Labels { session, user, workload, .. } = labels;
         pin(self.sessions.rule(session), &|| format!("session/{session}"))?;
         pin(self.users.rule(user), &|| format!("user/{user}"))?;
         if !self.tags.is_empty() {
@@ -113,10 +112,11 @@ impl Crowd {
                 pin(rule, &|| format!("tag/{tag}={value}"))?;
             }
         }
+        pin(self.workloads.rule(workload), &|| format!("workload/{workload}"))?;
         Ok(pins)
     }
 
-    /// A journal keeps the budgets of money that are made from now on.
+    /// A journal keeps the budgets that are made from now on.
     pub fn keep_in_journal(&self) {
         if let Some(table) = &self.table {
             table.keep_in_journal();
@@ -154,9 +154,4 @@ impl Crowd {
             table.sweep(now, leave);
         }
     }
-}
-
-/// Whether a journal keeps budgets of this unit: its rows carry money alone.
-pub(crate) fn is_kept(unit: Unit) -> bool {
-    unit == Unit::Money
 }

@@ -19,6 +19,7 @@ mod route;
 mod section;
 mod server;
 mod url;
+mod webhook;
 
 use std::{
     cell::{Cell, RefCell},
@@ -123,6 +124,7 @@ fn read(
     let table_of_budgets = root.table("budgets");
     let calendar = budgets::calendar(reader, &table_of_budgets);
     let room = table_of_budgets.number("scopes_max");
+    let webhook = webhook::read(reader, &table_of_budgets);
     let mut scopes = Scopes::new(cores, calendar, previous);
     let models::Read { models, mut targets, watch, limited, by_cost } =
         models::read(reader, root, &providers, breaker, previous, &mut scopes);
@@ -132,14 +134,16 @@ fn read(
     let mut book = callers::Book::new(reader, &models, scopes);
     book.read(root, &table, &server.listen);
     let (keys, scopes) = book.close();
+    let ledger = root.table("ledger");
     let retry_budget = match previous {
         Some(previous) => Arc::clone(&previous.retry_budget),
         None => Arc::new(RetryBudget::new(cores)),
     };
     Policy {
         server,
-        ledger: server::ledger(&root.table("ledger")),
-        attribution: attribution::read(reader, &root.table("attribution")),
+        ledger: server::ledger(&ledger),
+        keep: server::keep(&ledger),
+        attribution: attribution::read(reader, root),
         providers,
         targets,
         models,
@@ -151,6 +155,7 @@ fn read(
         retry_budget,
         breaker,
         prices,
+        webhook,
         warnings: Vec::new(),
     }
 }

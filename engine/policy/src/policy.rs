@@ -22,6 +22,7 @@ use crate::{
     retry::RetryBudget,
     route::Gauge,
     rule::Watch,
+    webhook::Webhook,
 };
 
 /// A whole policy, as every core sees it until the next one takes its place.
@@ -31,6 +32,8 @@ pub struct Policy {
     pub server: Server,
     /// Where the books are kept; read at the start only.
     pub ledger: Ledger,
+    /// How long rows are kept; `None`: always. Sums of hours and days are.
+    pub keep: Option<Duration>,
     /// Where users, sessions and tags of requests are read from.
     pub attribution: Attribution,
     /// Who is spoken to, in the order of the file.
@@ -56,6 +59,8 @@ pub struct Policy {
     pub breaker: BreakerSettings,
     /// What targets cost.
     pub prices: Prices,
+    /// Where operators are told of budgets that are used up, or nearly so.
+    pub webhook: Option<Webhook>,
     /// What is allowed and yet worth a look.
     pub warnings: Vec<Problem>,
 }
@@ -119,10 +124,10 @@ pub enum ResponsesFile {
 /// Where the books are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Ledger {
-    /// In the user's data folder, where there are budgets of money, and nowhere else: a row is no small part of a small request.
+    /// In the user's data folder, where there are budgets, and nowhere else: a row is no small part of a small request.
     #[default]
     WithBudgets,
-    /// In the user's data folder, if it can be written; a policy with budgets of money does not start without.
+    /// In the user's data folder, if it can be written; a policy with budgets does not start without.
     Auto,
     /// Nowhere: nothing is written down, and budgets begin anew with each start.
     Off,

@@ -1,7 +1,7 @@
 //! The clerk: folds the journal into the store.
 //!
 //! In: the journal's records, as far as they are durable. Out: rows and sums in the store, and word to the journal which
-//! segments it need not keep. A store that is down stops nothing: it is tried again.
+//! segments it need not keep; rows that are old go. A store that is down stops nothing: it is tried again.
 
 use std::{
     path::{Path, PathBuf},
@@ -19,7 +19,8 @@ use faregate_ledger::{
     store::{self, Store},
 };
 
-use super::JOURNAL;
+use super::{JOURNAL, retention::Retention};
+use crate::worker::Shared;
 
 /// How often the journal is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -37,11 +38,12 @@ const ROWS: usize = 8192;
 /// When the system gives no thread.
 pub(super) fn start(
     data: &Path,
-    node: u64,
-    inbox: Inbox,
+    (node, inbox): (u64, Inbox),
+    shared: &Arc<Shared>,
     stop: Arc<AtomicBool>,
 ) -> Result<JoinHandle<()>, String> {
-    let mut clerk = Clerk { data: data.to_owned(), node, desk: None };
+    let (shared, retention) = (Arc::clone(shared), Retention::default());
+    let mut clerk = Clerk { data: data.to_owned(), node, desk: None, retention, shared };
     thread::Builder::new()
         .name("clerk".to_owned())
         .spawn(move || {
@@ -69,6 +71,8 @@ struct Clerk {
     node: u64,
     /// `None`: to be opened where the store stands.
     desk: Option<Desk>,
+    retention: Retention,
+    shared: Arc<Shared>,
 }
 
 /// The store, and the journal read up to where it stands.
@@ -85,6 +89,11 @@ impl Clerk {
             None => Desk::open(&self.data, self.node)?,
         };
         desk.fold(self.node, inbox)?;
+        let (keep, now) = (self.shared.live.load().policy.keep, self.shared.clock.wall());
+        let old = self.retention.step(&mut desk.store, keep, now);
+        if let Some(old) = old.map_err(|error| error.to_string())? {
+            inbox.forget_before(old);
+        }
         self.desk = Some(desk);
         Ok(())
     }

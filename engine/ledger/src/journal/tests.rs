@@ -1,5 +1,6 @@
 //! Records as bytes and back; the journal on a disk that fails.
 
+mod counted;
 mod crash;
 mod damage;
 mod gateway;

@@ -213,6 +213,33 @@ fn deleted_rows_leave_their_sums_and_their_names() {
 }
 
 #[test]
+fn rows_go_in_small_steps_and_reports_and_closed_months_stay_what_they_were() {
+    let rows = rows(500);
+    let mut store = Store::in_memory().unwrap();
+    store.fold(&rows, None).unwrap();
+    assert_eq!(store.oldest_open(november().end() - 1).unwrap(), None, "it has not ended");
+    assert_eq!(store.oldest_open(november().end()).unwrap(), Some(november()));
+    assert_eq!(store.newest().unwrap(), rows.iter().map(|row| row.settled_at).max().unwrap());
+    let closed = store.close(november(), november().end()).unwrap();
+    assert_eq!(store.oldest_open(u64::MAX).unwrap(), None);
+    let days = |store: &Store| number(store, "SELECT sum(cost * span + requests) FROM day");
+    let before = days(&store);
+    let mut deleted = 0;
+    while deleted < 500 {
+        let step = store.compact_some(november().end(), 37).unwrap();
+        assert!((1..=40).contains(&step), "{step} in one step, behind {deleted}");
+        deleted += step;
+        assert_eq!(number(&store, "SELECT count(*) FROM entry"), 500 - deleted as i64);
+        assert_eq!(days(&store), before);
+        assert_eq!(store.verify(november()).unwrap(), Some(Verdict::SumsGood(closed.clone())));
+        assert_eq!(store.fold(&rows[..200], None).unwrap().new, 0, "what is gone is known");
+    }
+    assert_eq!(store.compact_some(november().end(), 37).unwrap(), 0);
+    let sources = number(&store, "SELECT count(DISTINCT source) FROM gone");
+    assert_eq!(number(&store, "SELECT count(*) FROM gone"), sources, "one range of each process");
+}
+
+#[test]
 fn a_store_is_found_again_and_a_later_one_is_refused() {
     let folder = std::env::temp_dir().join(format!("faregate-ledger-{}", std::process::id()));
     let rows = rows(20);

@@ -8,7 +8,6 @@
 
 use std::sync::Arc;
 
-use super::is_kept;
 use crate::{
     atomic::{AtomicU64, Ordering, Place},
     budget::{Budget, Fund, Level},
@@ -153,8 +152,8 @@ impl Entry {
                 if let Some(own) = own.iter().find(is_same) {
                     return Budget { fund: Arc::clone(&own.fund), ..wanted.clone() };
                 }
-                let is_journaled = making.is_journaled && is_kept(wanted.unit);
-                let fund = Fund::new(wanted.period, wanted.limit, making.cores, is_journaled);
+                let fund =
+                    Fund::new(wanted.period, wanted.limit, making.cores, making.is_journaled);
                 let made = Budget { fund: Arc::new(fund), ..wanted.clone() };
                 made.take_effect();
                 made

@@ -358,7 +358,7 @@ fn usual_url(section: &Section<'_, '_>, known: Option<&Known>, kind: &Kind) -> O
 }
 
 /// Where a secret is kept; notes what is a secret itself.
-fn secret(reader: &Reader<'_>, word: &Word<'_>) -> Option<Secret> {
+pub(super) fn secret(reader: &Reader<'_>, word: &Word<'_>) -> Option<Secret> {
     match reference(word.text) {
         Some(Ok(secret)) => Some(secret),
         Some(Err(reason)) => {

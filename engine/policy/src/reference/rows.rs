@@ -85,6 +85,7 @@ pub const SECTIONS: &[Section] = &[
             named("users", "what an end user may use"),
             named("sessions", "what a session may use"),
             named("tags", "what requests with a tag may use together"),
+            named("workloads", "kinds of work, and what each may use"),
             table("ledger", "where what requests cost is written down"),
             table("attribution", "whom and what a request is for, as its client says"),
             named("prices", "what models cost, beside or instead of the catalogue"),
@@ -613,7 +614,10 @@ pub const SECTIONS: &[Section] = &[
     money::BUDGETS,
     money::USERS,
     money::SESSIONS,
+    money::WEBHOOK,
     money::TAGS,
+    money::WORKLOADS,
+    money::MATCH,
     money::LIMIT,
     money::RAISE,
     Section {

@@ -146,6 +146,20 @@ impl Fund {
         (up_to > granted).then_some(Grant { number: turn.number, window, up_to })
     }
 
+    /// The same of a soft limit, which waits for no grant: what was claimed, after it was.
+    #[must_use]
+    pub fn asks_behind(&self, now: Wall, calendar: &Calendar) -> Option<Grant> {
+        if !self.is_journaled() || !self.is_soft() || !self.is_told() {
+            return None;
+        }
+        let turn = self.turn(now, calendar);
+        let up_to = CLAIMS.amount(self.claims(turn.number)?);
+        let window =
+            Window { start: calendar.window(self.period, before(turn.end)).start, end: turn.end };
+        let is_more = up_to > self.durable.granted(turn.number);
+        is_more.then_some(Grant { number: turn.number, window, up_to })
+    }
+
     /// Publishes a grant that is durable. Without effect when its window is over. For the one thread that writes the journal.
     pub fn grant(&self, grant: &Grant) {
         if self.claims(grant.number).is_some() {
