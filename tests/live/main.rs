@@ -18,6 +18,7 @@ mod drain;
 mod faults;
 mod front;
 mod import;
+mod keys;
 mod llama;
 mod money;
 mod money_scopes;

@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use faregate_adapters::dialect::Form;
+use faregate_adapters::{dialect::Form, ratelimit::RateLimits};
 use faregate_policy::exchange::Refusal;
 use faregate_wire::{Framing, HeadLimits, Method, Slots, parse_response, parse_switch};
 
@@ -143,6 +143,8 @@ pub(crate) struct Info {
     pub(crate) retry_after_ms: Option<Box<str>>,
     /// The provider gave the answer an id of its own.
     pub(crate) has_request_id: bool,
+    /// What it says of rate limits, where that is asked for.
+    pub(crate) limits: Option<Box<RateLimits>>,
 }
 
 /// What an attempt sends.
@@ -165,6 +167,8 @@ pub(crate) struct Order<'a> {
     pub(crate) translated: Option<&'static str>,
     /// The client's dialect and the time since 1970 in nanoseconds, to tell rate limits by when it is not the provider's.
     pub(crate) tells: (Form, u64),
+    /// Whether anybody wants to know what it says of rate limits.
+    pub(crate) hears_limits: bool,
 }
 
 /// Takes an idle connection or makes one. True when it is an idle one.
@@ -418,6 +422,7 @@ fn read_head(buf: &[u8], out: &mut Vec<u8>, order: &Order<'_>) -> Result<Option<
         retry_after: text(head.retry_after),
         retry_after_ms: text(head.retry_after_ms),
         has_request_id: returned.request_id,
+        limits: order.hears_limits.then(|| Box::new(reply::rate_limits(&head, order.tells.1))),
     }))
 }
 

@@ -20,6 +20,7 @@ mod credentials;
 mod exchange;
 mod forward;
 mod io;
+mod keys;
 mod live;
 mod local;
 mod log;

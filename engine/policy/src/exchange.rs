@@ -84,6 +84,8 @@ pub struct Exchange {
     route: Route,
     way: Way,
     attempts: u32,
+    /// Those of them that were followed by one with another key.
+    other_keys: u32,
     /// Attempts that ended without an answer though the provider may have worked.
     ambiguous: u32,
     waits: u32,
@@ -179,6 +181,7 @@ impl Exchange {
             route: Route::default(),
             way: Way::default(),
             attempts: 0,
+            other_keys: 0,
             ambiguous: 0,
             waits: 0,
             not_before: Nanos(0),

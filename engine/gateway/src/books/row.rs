@@ -38,7 +38,7 @@ fn described(id: RowId, core: &Core, walk: &Walk, ending: &Ending<'_>) -> Row {
                 .map(|target| walk.live.policy.providers[target.provider].name.to_string())
                 .unwrap_or_default(),
             model: exchange.upstream_model().to_owned(),
-            route_reason: exchange.route_reason().into_owned(),
+            route_reason: route_reason(walk),
             region: String::new(),
             status: ending.status,
             fault: ending.code.to_owned(),
@@ -76,6 +76,16 @@ pub(crate) fn under_way(id: RowId, core: &Core, walk: &Walk) -> Box<Row> {
         delivered: false,
     };
     Box::new(Row { reserved: walk.exchange.money_held(), ..described(id, core, walk, &ending) })
+}
+
+/// Why it went where it went, and with which key of its provider.
+fn route_reason(walk: &Walk) -> String {
+    let mut reason = walk.exchange.route_reason().into_owned();
+    if let Some(key) = &walk.provider_key {
+        reason.push_str("; key ");
+        reason.push_str(key);
+    }
+    reason
 }
 
 fn payer(walk: &Walk) -> Payer {

@@ -24,13 +24,14 @@ use super::{
 };
 use crate::{
     answer,
-    attempt::{self, Answer, Deadlines, Failure, Order},
+    attempt::{self, Answer, Deadlines, Failure, Info, Order},
     books,
     buffer::{self, LANDING_BYTES},
     client::News,
     clock::Instant,
     connection::Connection,
     credentials::Unsent,
+    keys::{Key, Shown},
     live::Target,
     reply::{self, Outgoing},
     upload::Upload,
@@ -112,7 +113,7 @@ impl Walk {
     ) -> Result<Obtained, Stop> {
         let core = std::rc::Rc::clone(&connection.core);
         let now = || Nanos(core.now().nanos());
-        let mut tried = Tried::default();
+        let (mut tried, mut shown) = (Tried::default(), Shown::default());
         let mut missing = String::new();
         let mut counted = false;
         if let Some(books) = core.shared.books.as_ref().filter(|books| books.is_behind())
@@ -151,7 +152,9 @@ impl Walk {
                     let before = tried.at(target);
                     let choice = place.choose(only, before, replica_hint, now(), asked.as_ref());
                     let (replica, upstream) = (choice.index, choice.upstream);
+                    let key = place.key(target, &mut shown, now(), core.random.next());
                     self.stay = asked.map(|asked| asked.stay(place, replica, now()));
+                    self.provider_key = key.map(|key| std::sync::Arc::clone(&key.name));
                     if place.upstreams.len() > 1 {
                         tried.add(replica);
                     }
@@ -162,7 +165,7 @@ impl Walk {
                     let mut written = Box::new(self.written(&core, body, provider)?);
                     let crossing = written.crossing.take();
                     self.tell_books(&core);
-                    let way = Way { written: &written, target: place, upstream, end };
+                    let way = Way { written: &written, target: place, upstream, key, end };
                     let sent = self.attempt(connection, body, way).await;
                     if self.upload.as_ref().is_some_and(Upload::has_begun) {
                         self.exchange.forbid_retries();
@@ -187,7 +190,20 @@ impl Walk {
                             hear_delay(provider, &mut answer);
                             choice.answered(answer.info.status, now());
                             self.arrive(answer.info.status);
-                            match self.report(&core, &answer) {
+                            let retry_after = retry_after(&core, &answer.info);
+                            if let Some(key) = key {
+                                let info = &answer.info;
+                                key.hear(info.status, info.limits.as_deref(), retry_after, now());
+                                if place.has_other_key(&shown, now())
+                                    && self.exchange.other_key(info.status, now())
+                                {
+                                    recycle(&core, upstream, answer);
+                                    continue;
+                                }
+                            }
+                            // Where all keys rest, the target does until the first of them wakes.
+                            let retry_after = place.keys_rest(now()).or(retry_after);
+                            match self.report(&answer, retry_after, now()) {
                                 Verdict::Relay => {
                                     self.times.answered = Some(core.now());
                                     let answer = Box::new(answer);
@@ -234,18 +250,9 @@ impl Walk {
         self.surface.form().is_none_or(|form| provider.forms.contains(&form))
     }
 
-    fn report(&mut self, core: &Core, answer: &Answer) -> Verdict {
-        let info = &answer.info;
-        let retry_after = match &info.retry_after {
-            None if info.retry_after_ms.is_none() => None,
-            after => retry::retry_after(
-                after.as_deref().map(str::as_bytes).unwrap_or_default(),
-                info.retry_after_ms.as_deref().map(str::as_bytes),
-                core.wall(),
-            ),
-        };
-        let outcome = Outcome::Answered { status: info.status, retry_after };
-        self.exchange.report(outcome, Nanos(core.now().nanos()))
+    fn report(&mut self, answer: &Answer, retry_after: Option<Duration>, now: Nanos) -> Verdict {
+        let outcome = Outcome::Answered { status: answer.info.status, retry_after };
+        self.exchange.report(outcome, now)
     }
 
     /// Waits before the next attempt, and watches the client meanwhile.
@@ -281,14 +288,14 @@ impl Walk {
         body: &Body,
         way: Way<'_>,
     ) -> Result<Answer, Failure> {
-        let Way { written, target, upstream, end } = way;
+        let Way { written, target, upstream, key, end } = way;
         let core = std::rc::Rc::clone(&connection.core);
         if let Some(credential) = &upstream.credential
             && !Box::pin(credential.ready(core.wall())).await
         {
             return Err(Failure::Credentials);
         }
-        let head = self.head(body, written, upstream, &core);
+        let head = self.head(body, written, (upstream, key), &core);
         let mut parts: Vec<&[u8]> = Vec::with_capacity(8);
         parts.push(&head);
         let mut upload = self.upload.take();
@@ -317,6 +324,7 @@ impl Walk {
             switches: self.protocols.is_some(),
             translated: written.crossing_type(self),
             tells: (self.form(), core.wall()),
+            hears_limits: key.is_some(),
         };
         let deadlines = self.deadlines(target, end);
         let client = &mut connection.client;
@@ -347,7 +355,13 @@ impl Walk {
     }
 
     /// The head of the request, with the body behind it when that is small.
-    fn head(&self, body: &Body, written: &Written, upstream: &Upstream, core: &Core) -> Vec<u8> {
+    fn head(
+        &self,
+        body: &Body,
+        written: &Written,
+        (upstream, key): (&Upstream, Option<&Key>),
+        core: &Core,
+    ) -> Vec<u8> {
         let length = written.body.len(body.bytes());
         let copied = if self.upload.is_none() && length <= COPY_BYTES_MAX { length } else { 0 };
         let wanted = 512 + written.fields.len() + copied;
@@ -380,7 +394,7 @@ impl Walk {
             request_id: &self.id,
         };
         let proof = proof(body, written, upstream, &outgoing, core.wall());
-        outgoing.proof = &proof;
+        outgoing.proof = key.map_or(&proof, |key| &key.line);
         reply::write_request(&mut out, upstream, &outgoing);
         if copied > 0 {
             written.body.write(body.bytes(), &mut out);
@@ -417,6 +431,18 @@ fn proof(
     proof
 }
 
+/// How long the provider asks to be left alone.
+fn retry_after(core: &Core, info: &Info) -> Option<Duration> {
+    match &info.retry_after {
+        None if info.retry_after_ms.is_none() => None,
+        after => retry::retry_after(
+            after.as_deref().map(str::as_bytes).unwrap_or_default(),
+            info.retry_after_ms.as_deref().map(str::as_bytes),
+            core.wall(),
+        ),
+    }
+}
+
 /// What a client is told where no target is left because of this.
 fn without_credentials(provider: &Provider, upstream: &Upstream) -> String {
     let tried = upstream.credential.as_ref().map_or("nothing", |credential| credential.tried());
@@ -429,6 +455,7 @@ struct Way<'a> {
     written: &'a Written,
     target: &'a Target,
     upstream: &'a Upstream,
+    key: Option<&'a Key>,
     end: Instant,
 }
 

@@ -129,6 +129,32 @@ impl Exchange {
         }
     }
 
+    /// Instead of [`report`](Self::report), where the attempt was answered with a status that is about the key it showed, and
+    /// the provider has another key to show: true when the request may go on with it, and then [`step`](Self::step) is next.
+    ///
+    /// Such an attempt says nothing of the target, and is none of those that the policy counts: each key is shown once.
+    pub fn other_key(&mut self, status: u16, now: Nanos) -> bool {
+        self.see(now);
+        let class = Class::of_status(status);
+        let is_of_key = matches!(class, Class::Busy) || matches!(status, 401 | 403);
+        if self.only_once || !is_of_key || now >= self.deadline() {
+            return false;
+        }
+        let Some(sent) = self.under_way.take() else { return false };
+        let target = self.route.target(sent.place);
+        self.money_failed(false);
+        let breaker = &self.policy.targets[target].breaker;
+        match class {
+            Class::Busy => breaker.succeeded(sent.pass, now),
+            _ => breaker.cancel(sent.pass),
+        }
+        self.other_keys += 1;
+        self.phase = Phase::Route;
+        self.cause = Some(Cause { target, why: Why::Status(status) });
+        self.land();
+        true
+    }
+
     fn give_up(&mut self, fault: Fault) -> Verdict {
         self.land();
         self.phase = Phase::Route;
@@ -189,7 +215,7 @@ impl Exchange {
         let latest = Nanos(longest.0.min(self.deadline().0.saturating_sub(1)));
         let backed_off = now.after(retry::backoff(retries, self.route.round() + 1, u64::MAX));
         !self.only_once
-            && self.attempts < retries.attempts
+            && self.attempts - self.other_keys < retries.attempts
             && self.ambiguous <= AMBIGUOUS_RETRIES_MAX
             && now < self.deadline()
             && self.route.next_within(&self.policy.targets, now, backed_off, latest).is_some()

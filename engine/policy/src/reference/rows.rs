@@ -373,6 +373,10 @@ pub const SECTIONS: &[Section] = &[
                 "\"env:OPENAI_API_KEY\"",
                 "where its key is kept: \"env:NAME\" or \"file:PATH\"; sent as the dialect has it",
             ),
+            rows(
+                "keys",
+                "its keys, where it has several: a request shows one of those that may do most",
+            ),
             key(
                 "headers",
                 Kind::TextsByName,
@@ -411,6 +415,20 @@ pub const SECTIONS: &[Section] = &[
             ),
             CACHE,
             table("deadlines", "how long it may take"),
+        ],
+    },
+    Section {
+        path: "providers.*.keys[]",
+        help: "one of several keys of a provider, or \"env:NAME\" or \"file:PATH\" alone",
+        keys: &[
+            key(
+                "name",
+                Kind::Text,
+                "",
+                "\"batch\"",
+                "what it is called in logs, books and figures; left out: the name of its variable or file",
+            ),
+            key("key", Kind::Text, "", "\"env:OPENAI_KEY_2\"", "where it is kept"),
         ],
     },
     Section {
