@@ -15,6 +15,7 @@ mod cloud;
 mod deadlines;
 mod dialects;
 mod drain;
+mod fallbacks;
 mod faults;
 mod front;
 mod import;

@@ -45,6 +45,7 @@ mod quote;
 mod say;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod turn;
 mod way;
 
 pub use attempt::{Outcome, Step, Verdict};
@@ -52,12 +53,14 @@ pub use decide::{OUTPUT_TOKENS_SLICE, Pin, Wanted};
 pub use estimate::{Drawn, Estimate, Sum};
 pub use facts::Asks;
 pub use quote::{Candidate, Quote};
+pub use turn::{Left, TurnedBy};
 pub use way::{DEFAULT, Instead, Turn, Way};
 
 pub use money::{CUT_TOKENS, Extra, More, OUTPUT_TOKENS_CAP, Receipt};
 
 use hold::Limits;
 use money::Money;
+use turn::Fallbacks;
 
 /// One request.
 #[derive(Debug)]
@@ -98,6 +101,7 @@ pub struct Exchange {
     ended: Option<Fault>,
     /// It cannot be sent again.
     only_once: bool,
+    fallbacks: Fallbacks,
     money: Money,
 }
 
@@ -191,6 +195,7 @@ impl Exchange {
             cause: None,
             ended: None,
             only_once: false,
+            fallbacks: Fallbacks::default(),
             money: Money::default(),
         }
     }

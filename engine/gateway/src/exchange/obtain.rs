@@ -3,13 +3,14 @@
 use std::{task::Poll, time::Duration};
 
 use faregate_adapters::{
+    declined::{self, Declined},
     dialect::{Asked, Call, Form, gemini, openai},
     shape::Shape,
     surface::Surface,
 };
 use faregate_policy::{
     Nanos,
-    exchange::{Asks, Outcome, Refusal, Step, Verdict, Wanted},
+    exchange::{Asks, Outcome, Refusal, Step, TurnedBy, Verdict, Wanted},
     fault::Fault,
     policy::Provider,
     retry,
@@ -166,7 +167,14 @@ impl Walk {
                     let crossing = written.crossing.take();
                     self.tell_books(&core);
                     let way = Way { written: &written, target: place, upstream, key, end };
-                    let sent = self.attempt(connection, body, way).await;
+                    let mut sent = self.attempt(connection, body, way).await;
+                    let mut declined = None;
+                    if let Ok(answer) = &mut sent {
+                        match self.hear_out(connection, place, answer, end).await {
+                            Ok(why) => declined = why,
+                            Err(failure) => sent = Err(failure),
+                        }
+                    }
                     if self.upload.as_ref().is_some_and(Upload::has_begun) {
                         self.exchange.forbid_retries();
                     }
@@ -200,6 +208,12 @@ impl Walk {
                                     recycle(&core, upstream, answer);
                                     continue;
                                 }
+                            }
+                            if let Some(why) = declined
+                                && self.exchange.declined(why, now())
+                            {
+                                recycle(&core, upstream, answer);
+                                continue;
                             }
                             // Where all keys rest, the target does until the first of them wakes.
                             let retry_after = place.keys_rest(now()).or(retry_after);
@@ -248,6 +262,29 @@ impl Walk {
             return false;
         }
         self.surface.form().is_none_or(|form| provider.forms.contains(&form))
+    }
+
+    /// Reads on, where a provider may have declined the request for a reason for which the policy has another model to go on
+    /// with, and says which.
+    async fn hear_out(
+        &self,
+        connection: &mut Connection,
+        place: &Target,
+        answer: &mut Answer,
+        end: Instant,
+    ) -> Result<Option<TurnedBy>, Failure> {
+        let status = answer.info.status;
+        if !(400..500).contains(&status) || answer.info.coded || !self.exchange.hears_declined() {
+            return Ok(None);
+        }
+        let core = std::rc::Rc::clone(&connection.core);
+        let deadlines = self.deadlines(place, end);
+        let body =
+            Box::pin(attempt::whole(&core, &mut connection.client, answer, &deadlines)).await?;
+        Ok(body.and_then(|body| declined::declined(status, &body)).map(|why| match why {
+            Declined::ContextWindow => TurnedBy::ContextWindow,
+            Declined::ContentPolicy => TurnedBy::ContentPolicy,
+        }))
     }
 
     fn report(&mut self, answer: &Answer, retry_after: Option<Duration>, now: Nanos) -> Verdict {

@@ -75,7 +75,7 @@ impl Exchange {
         if now < self.not_before {
             return Step::Wait(self.not_before);
         }
-        let again = self.attempts > 0;
+        let again = self.attempts > self.fallbacks.attempts;
         match self.route.pick(&self.policy.targets, again, now, random) {
             Pick::Take { place, pass, skipped } => {
                 self.send(Sent { place, pass, at: now }, skipped, random)
@@ -83,6 +83,9 @@ impl Exchange {
             Pick::BackOff(round) => {
                 let backoff = retry::backoff(&self.policy.retries, round, random);
                 self.wait(now.after(backoff), now)
+            }
+            Pick::Later(_) | Pick::Nothing if self.has_fallback() && self.turn_down(now) => {
+                self.step(now, random)
             }
             Pick::Later(until) if again => self.wait(until, now),
             Pick::Later(until) => Step::Refuse(self.no_target(until.since(now))),
@@ -116,6 +119,12 @@ impl Exchange {
             self.phase = Phase::Route;
             self.cause = Some(Cause { target, why });
             self.land();
+            return Verdict::Again;
+        }
+        if class != Class::Ended && self.turn_after(now) {
+            self.cause = Some(Cause { target, why });
+            self.land();
+            self.phase = Phase::Route;
             return Verdict::Again;
         }
         match outcome {
@@ -212,17 +221,19 @@ impl Exchange {
     fn may_try_again(&self, now: Nanos) -> bool {
         let retries = &self.policy.retries;
         let longest = now.after(retry::wait_max(retries));
-        let latest = Nanos(longest.0.min(self.deadline().0.saturating_sub(1)));
         let backed_off = now.after(retry::backoff(retries, self.route.round() + 1, u64::MAX));
+        // Who has a fallback does not wait for a target that rests.
+        let longest = if self.has_fallback() { backed_off.min(longest) } else { longest };
+        let latest = Nanos(longest.0.min(self.deadline().0.saturating_sub(1)));
         !self.only_once
-            && self.attempts - self.other_keys < retries.attempts
+            && self.attempts - self.other_keys - self.fallbacks.attempts < retries.attempts
             && self.ambiguous <= AMBIGUOUS_RETRIES_MAX
             && now < self.deadline()
             && self.route.next_within(&self.policy.targets, now, backed_off, latest).is_some()
             && self.policy.retry_budget.spend(self.core)
     }
 
-    fn deadline(&self) -> Nanos {
+    pub(super) fn deadline(&self) -> Nanos {
         self.opened.after(self.policy.server.deadlines.total)
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Key, Kind, Section, money, prices};
+use super::{Key, Kind, Section, money, prices, resilience};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -417,20 +417,7 @@ pub const SECTIONS: &[Section] = &[
             table("deadlines", "how long it may take"),
         ],
     },
-    Section {
-        path: "providers.*.keys[]",
-        help: "one of several keys of a provider, or \"env:NAME\" or \"file:PATH\" alone",
-        keys: &[
-            key(
-                "name",
-                Kind::Text,
-                "",
-                "\"batch\"",
-                "what it is called in logs, books and figures; left out: the name of its variable or file",
-            ),
-            key("key", Kind::Text, "", "\"env:OPENAI_KEY_2\"", "where it is kept"),
-        ],
-    },
+    resilience::KEYS,
     Section {
         path: "providers.*.cache",
         help: "what is done about the provider's prompt cache; a model's table goes before it",
@@ -482,6 +469,10 @@ pub const SECTIONS: &[Section] = &[
                 "\"session\"",
                 "who is drawn the same target every time, where targets are drawn by weight; left out: nobody",
             ),
+            resilience::FALLBACKS,
+            resilience::ON_CONTEXT_WINDOW,
+            resilience::CONTEXT_TOKENS,
+            resilience::ON_CONTENT_POLICY,
             key(
                 "allow_override",
                 Kind::Flag,
