@@ -11,6 +11,7 @@ pub mod cache;
 pub mod chat;
 #[cfg(any(test, feature = "check"))]
 pub mod check;
+pub mod declined;
 pub mod dialect;
 pub mod embed;
 pub mod kind;

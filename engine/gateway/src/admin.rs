@@ -1,6 +1,7 @@
 //! The admin listener: health, metrics, the policy in force. A thread of its own, never a path of the data port.
 
 mod money;
+mod upstreams;
 
 use std::{
     cell::RefCell,
@@ -222,6 +223,7 @@ fn gauges(shared: &Shared, reloads: &Reloads) -> Vec<Gauge> {
             shared.log.as_ref().map_or(0, |sink| sink.dropped()),
         ),
     ];
+    gauges.extend(upstreams::keys(&shared.live.load(), Nanos(shared.clock.now().nanos())));
     gauges.extend(money::budgets(&shared.live.load().policy, Wall(shared.clock.wall())));
     gauges.extend(shared.books.as_ref().map(|books| money::journal(books)).unwrap_or_default());
     gauges

@@ -165,6 +165,8 @@ pub(crate) struct Walk {
     follow: Option<Box<Follow>>,
     /// Its stay at the latest replica that was chosen by it.
     pub(crate) stay: Option<Stay>,
+    /// What the key is called that the latest attempt showed, where its provider has several.
+    pub(crate) provider_key: Option<Arc<str>>,
     /// Marks for the latest target's prompt cache were put in.
     pub(crate) is_marked: bool,
     /// Its row's name in the books, where they know of it before it has ended.
@@ -299,6 +301,7 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         prompted: None,
         follow: None,
         stay: None,
+        provider_key: None,
         is_marked: false,
         early: None,
         row: None,

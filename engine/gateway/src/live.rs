@@ -20,6 +20,7 @@ use faregate_policy::{
     CorePolicy, Policy,
     affinity::Load,
     health::{Breaker, BreakerSettings},
+    keyring::Quota,
     policy::{BaseUrl, HeaderValue, Provider, Scheme, Secret, TargetDeadlines},
     webhook::Webhook,
 };
@@ -33,6 +34,7 @@ use crate::{
     catalogue,
     credentials::{self, Credential, Keeper, Source, fetch::parts},
     homes::Followed,
+    keys::Key,
     reply, tls,
     upstream::{Name, Place, Resolver, Upstream, UpstreamId},
 };
@@ -61,7 +63,11 @@ pub(crate) struct Live {
     pub(crate) files: Vec<PathBuf>,
     places: BTreeMap<Identity, Shared>,
     credentials: BTreeMap<Source, Arc<Credential>>,
+    quotas: BTreeMap<QuotaOf, Arc<Quota>>,
 }
+
+/// What a key may do is known by its target's name and a hash of the key.
+type QuotaOf = (Box<str>, [u8; 32]);
 
 /// One target's places.
 pub(crate) struct Target {
@@ -69,6 +75,8 @@ pub(crate) struct Target {
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     /// How long it may take.
     pub(crate) deadlines: TargetDeadlines,
+    /// Its keys, where there are several; else none.
+    pub(crate) keys: Vec<Key>,
 }
 
 /// A core's view of what is in force; taken once a request.
@@ -165,11 +173,23 @@ impl Builder {
             before,
             places: BTreeMap::new(),
             credentials: BTreeMap::new(),
+            quotas: BTreeMap::new(),
             files: Vec::new(),
             problems: String::new(),
         };
         let providers: Vec<Vec<Arc<Upstream>>> =
             policy.providers.iter().map(|provider| work.upstreams(provider)).collect();
+        let keys: Vec<Vec<(Key, [u8; 32])>> =
+            policy.providers.iter().map(|provider| work.keys(provider)).collect();
+        let targets = policy
+            .targets
+            .iter()
+            .map(|target| Target {
+                upstreams: providers[target.provider].clone(),
+                deadlines: policy.providers[target.provider].deadlines,
+                keys: work.keys_at(&target.name, &keys[target.provider]),
+            })
+            .collect();
         let server_tls = policy.server.tls.as_ref().and_then(|files| {
             work.files.extend([files.cert.clone(), files.key.clone()]);
             tls::server_config(&files.cert, &files.key)
@@ -178,7 +198,7 @@ impl Builder {
         });
         work.files.extend(policy.server.price_catalogue.clone());
         let webhook = policy.webhook.as_ref().and_then(|webhook| work.webhook(webhook));
-        let Work { places, credentials, files, problems, .. } = work;
+        let Work { places, credentials, quotas, files, problems, .. } = work;
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -189,14 +209,6 @@ impl Builder {
         for shared in places.values() {
             shared.breaker.set(policy.breaker);
         }
-        let targets = policy
-            .targets
-            .iter()
-            .map(|target| Target {
-                upstreams: providers[target.provider].clone(),
-                deadlines: policy.providers[target.provider].deadlines,
-            })
-            .collect();
         self.resolver.watch(places.values().map(|shared| Arc::clone(&shared.name)).collect());
         self.keeper.watch(credentials.values().cloned().collect());
         let server = &policy.server;
@@ -223,6 +235,7 @@ impl Builder {
             files,
             places,
             credentials,
+            quotas,
         })
     }
 }
@@ -232,6 +245,7 @@ struct Work<'a> {
     before: Option<&'a Live>,
     places: BTreeMap<Identity, Shared>,
     credentials: BTreeMap<Source, Arc<Credential>>,
+    quotas: BTreeMap<QuotaOf, Arc<Quota>>,
     files: Vec<PathBuf>,
     problems: String,
 }
@@ -273,16 +287,12 @@ impl Work<'_> {
         if let Some(secret) = key_of(provider).filter(|_| !is_signed) {
             let place = format!("providers.{}.api_key", provider.name);
             let key = self.secret(&place, &secret)?;
-            match provider.kind.auth {
-                Auth::Field(name) => {
-                    reply::write_field(&mut lines, name.as_bytes(), key.as_bytes());
-                    names.push(name.to_owned());
-                }
-                Auth::Bearer | Auth::Google | Auth::Aws => {
-                    let bearer = format!("Bearer {key}");
-                    reply::write_field(&mut lines, b"authorization", bearer.as_bytes());
-                }
-            }
+            show_key(&mut lines, provider, &key);
+        }
+        if let Auth::Field(name) = provider.kind.auth
+            && (!lines.is_empty() || !provider.keys.is_empty())
+        {
+            names.push(name.to_owned());
         }
         for (name, value) in &provider.headers {
             let value = match value {
@@ -295,6 +305,32 @@ impl Work<'_> {
             names.push(name.clone());
         }
         Some((names, lines))
+    }
+
+    /// The keys of a provider that has several, each with its hash.
+    fn keys(&mut self, provider: &Provider) -> Vec<(Key, [u8; 32])> {
+        let mut keys = Vec::with_capacity(provider.keys.len());
+        for one in &provider.keys {
+            let place = format!("providers.{}.keys: {}", provider.name, one.name);
+            let Some(secret) = self.secret(&place, &one.secret) else { continue };
+            let mut line = Vec::new();
+            show_key(&mut line, provider, &secret);
+            let (name, quota) = ((&*one.name).into(), Arc::default());
+            keys.push((Key { name, line: line.into(), quota }, Sha256::digest(secret).into()));
+        }
+        keys
+    }
+
+    /// The same keys, with what is known of them at one target.
+    fn keys_at(&mut self, target: &str, keys: &[(Key, [u8; 32])]) -> Vec<Key> {
+        let at = |(key, hash): &(Key, [u8; 32])| {
+            let of: QuotaOf = (target.into(), *hash);
+            let known = self.quotas.get(&of).or_else(|| self.before?.quotas.get(&of));
+            let quota = known.cloned().unwrap_or_default();
+            self.quotas.insert(of, Arc::clone(&quota));
+            Key { quota, ..key.clone() }
+        };
+        keys.iter().map(at).collect()
     }
 
     /// Where the credentials of a provider's cloud come from, unless it is told by a field who pays.
@@ -409,6 +445,17 @@ impl Work<'_> {
         self.files.push(file.to_owned());
         let text = std::fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?;
         Ok(Sha256::digest(text).into())
+    }
+}
+
+/// Appends the field that shows a key, as its dialect has it.
+fn show_key(out: &mut Vec<u8>, provider: &Provider, key: &str) {
+    match provider.kind.auth {
+        Auth::Field(name) => reply::write_field(out, name.as_bytes(), key.as_bytes()),
+        Auth::Bearer | Auth::Google | Auth::Aws => {
+            let bearer = format!("Bearer {key}");
+            reply::write_field(out, b"authorization", bearer.as_bytes());
+        }
     }
 }
 

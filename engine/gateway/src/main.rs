@@ -21,6 +21,7 @@ mod exchange;
 mod forward;
 mod homes;
 mod io;
+mod keys;
 mod live;
 mod local;
 mod log;

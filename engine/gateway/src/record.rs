@@ -193,6 +193,9 @@ fn write_line(line: &mut Vec<u8>, core: &Core, walk: &Walk, ending: &Ending<'_>,
     if let Some(at) = times.first_content {
         number(line, ",\"first_content_us\":", micros(at));
     }
+    if let Some(key) = &walk.provider_key {
+        plain(line, ",\"provider_key\":\"", key);
+    }
     if let Some(stay) = &walk.stay {
         text(line, ",\"affinity\":\"", &stay.to_string());
     }

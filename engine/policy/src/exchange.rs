@@ -46,6 +46,7 @@ mod quote;
 mod say;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod turn;
 mod way;
 
 pub use attempt::{Outcome, Step, Verdict};
@@ -53,12 +54,14 @@ pub use decide::{OUTPUT_TOKENS_SLICE, Pin, Wanted};
 pub use estimate::{Drawn, Estimate, Sum};
 pub use facts::Asks;
 pub use quote::{Candidate, Quote};
+pub use turn::{Left, TurnedBy};
 pub use way::{DEFAULT, Instead, Turn, Way};
 
 pub use money::{CUT_TOKENS, Extra, More, OUTPUT_TOKENS_CAP, Receipt};
 
 use hold::Limits;
 use money::Money;
+use turn::Fallbacks;
 
 /// One request.
 #[derive(Debug)]
@@ -85,6 +88,8 @@ pub struct Exchange {
     route: Route,
     way: Way,
     attempts: u32,
+    /// Those of them that were followed by one with another key.
+    other_keys: u32,
     /// Attempts that ended without an answer though the provider may have worked.
     ambiguous: u32,
     waits: u32,
@@ -97,6 +102,7 @@ pub struct Exchange {
     ended: Option<Fault>,
     /// It cannot be sent again.
     only_once: bool,
+    fallbacks: Fallbacks,
     money: Money,
 }
 
@@ -180,6 +186,7 @@ impl Exchange {
             route: Route::default(),
             way: Way::default(),
             attempts: 0,
+            other_keys: 0,
             ambiguous: 0,
             waits: 0,
             not_before: Nanos(0),
@@ -189,6 +196,7 @@ impl Exchange {
             cause: None,
             ended: None,
             only_once: false,
+            fallbacks: Fallbacks::default(),
             money: Money::default(),
         }
     }

@@ -10,6 +10,7 @@ mod budgets;
 mod cache;
 mod callers;
 mod crowd;
+mod keys;
 mod limits;
 mod models;
 mod moment;

@@ -20,6 +20,7 @@ pub mod fault;
 mod file;
 pub mod health;
 pub mod key;
+pub mod keyring;
 pub mod known;
 pub mod metric;
 pub mod models;

@@ -71,6 +71,7 @@ const BY_TOKEN: &[&str] = &[
     "gen_ai_token_type",
 ];
 
+const BY_PROVIDER_KEY: &[&str] = &["target", "key"];
 const BY_BUDGET: &[&str] = &["scope", "limit", "unit", "period"];
 
 /// Buckets of `gen_ai.server.request.duration`.
@@ -157,6 +158,14 @@ metrics! {
         "What was used beyond what was held of a budget."
     BUDGETS_UNLISTED "faregate_budgets_unlisted" Gauge "budgets" &[], &[];
         "Budgets that are not among these numbers, because there are too many."
+    PROVIDER_KEY_RESTS "faregate_provider_key_rests" Gauge "" BY_PROVIDER_KEY, &[];
+        "1 while a key of a provider is not shown at a target, because it was limited or refused."
+    PROVIDER_KEY_LEFT "faregate_provider_key_left_ppm" Gauge "millionths" BY_PROVIDER_KEY, &[];
+        "What is left of the tightest rate limit of a key of a provider, as its answers say."
+    PROVIDER_KEY_LIMITED "faregate_provider_key_limited_total" Counter "answers" BY_PROVIDER_KEY, &[];
+        "Answers that said a key of a provider has used up what it may (429)."
+    PROVIDER_KEY_REFUSED "faregate_provider_key_refused_total" Counter "answers" BY_PROVIDER_KEY, &[];
+        "Answers that refused a key of a provider (401, 403)."
     JOURNAL_WRITES "faregate_journal_writes" Gauge "" &[], &[];
         "1 while the journal takes rows, 0 when it does not and budgets are refused."
     JOURNAL_ROWS_WAITING "faregate_journal_rows_waiting" Gauge "rows" &[], &[];

@@ -77,6 +77,23 @@ pub struct Model {
     pub branches: Vec<Branch>,
     /// What is done about prompt caches; `None`: what each provider says.
     pub cache: Option<PromptCache>,
+    /// Models to go on with where none of its targets answers.
+    pub fallbacks: Vec<Box<str>>,
+    /// The model to go on with where the input is longer than this one's window.
+    pub on_context_window: Option<Box<str>>,
+    /// The model to go on with where a provider does not allow the content.
+    pub on_content_policy: Option<Box<str>>,
+    /// Tokens of input that its targets take.
+    pub context_tokens: Option<u64>,
+}
+
+impl Model {
+    /// Every model that it leads to, by rules and as fallbacks.
+    pub fn leads_to(&self) -> impl Iterator<Item = &str> {
+        let rules = self.branches.iter().map(|branch| &*branch.to);
+        let named = self.fallbacks.iter().chain(&self.on_context_window);
+        rules.chain(named.chain(&self.on_content_policy).map(|name| &**name))
+    }
 }
 
 /// A rule of a model.
@@ -159,13 +176,12 @@ impl Models {
         self.list[index].branches = branches;
     }
 
-    /// The models whose rules lead on and on: in a circle, or through more than [`LEADS_MAX`] models.
+    /// The models whose rules and fallbacks lead on and on: in a circle, or through more than [`LEADS_MAX`] models.
     pub(crate) fn endless(&self) -> Vec<usize> {
         let mut steps = vec![0_usize; self.list.len()];
         for _ in 0..=LEADS_MAX {
             for index in 0..self.list.len() {
-                let to =
-                    self.list[index].branches.iter().filter_map(|b| self.resolve(&b.to)?.index);
+                let to = self.list[index].leads_to().filter_map(|to| self.resolve(to)?.index);
                 steps[index] = to.map(|next| steps[next] + 1).max().unwrap_or(0);
             }
         }

@@ -259,6 +259,8 @@ pub struct Provider {
     pub replicas: Vec<BaseUrl>,
     /// Its key.
     pub api_key: Option<Secret>,
+    /// Its keys, where it has several. Then there is no `api_key`.
+    pub keys: Vec<ProviderKey>,
     /// Head fields that every request to it carries: lower-case name and value.
     pub headers: Vec<(String, HeaderValue)>,
     /// Who may vouch for it, instead of the system's authorities: a PEM file.
@@ -275,6 +277,15 @@ pub struct Provider {
     pub models: Vec<Pattern>,
     /// Whether paths that Faregate does not know are passed to it.
     pub passthrough: bool,
+}
+
+/// One of several keys of a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderKey {
+    /// What it is called in logs, books and figures.
+    pub name: Box<str>,
+    /// Where it is kept.
+    pub secret: Secret,
 }
 
 /// How bytes reach a replica.

@@ -113,7 +113,10 @@ impl Parts {
         let target = exchange.target();
         let asked = cut(walk.model.as_deref().unwrap_or_default());
         let (surface, model) = (walk.surface.name(), cut(exchange.upstream_model()));
-        let (reason, attempts) = (exchange.route_reason(), exchange.attempts());
+        let (mut reason, attempts) = (exchange.route_reason(), exchange.attempts());
+        if let Some(key) = &walk.provider_key {
+            reason = format!("{reason}; key {key}").into();
+        }
         let address = target.map_or(0, address);
         let fits = |found: &Worked| {
             let work = &found.work;

@@ -3,13 +3,14 @@
 use std::{task::Poll, time::Duration};
 
 use faregate_adapters::{
+    declined::{self, Declined},
     dialect::{Asked, Call, Form, gemini, openai},
     shape::Shape,
     surface::Surface,
 };
 use faregate_policy::{
     Nanos,
-    exchange::{Asks, Outcome, Refusal, Step, Verdict, Wanted},
+    exchange::{Asks, Outcome, Refusal, Step, TurnedBy, Verdict, Wanted},
     fault::Fault,
     policy::Provider,
     retry,
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::{
     answer,
-    attempt::{self, Answer, Deadlines, Failure, Order},
+    attempt::{self, Answer, Deadlines, Failure, Info, Order},
     books,
     buffer::{self, LANDING_BYTES},
     client::News,
@@ -32,6 +33,7 @@ use crate::{
     connection::Connection,
     credentials::Unsent,
     homes::Follow,
+    keys::{Key, Shown},
     live::Target,
     reply::{self, Outgoing},
     upload::Upload,
@@ -122,7 +124,7 @@ impl Walk {
     ) -> Result<Obtained, Stop> {
         let core = std::rc::Rc::clone(&connection.core);
         let now = || Nanos(core.now().nanos());
-        let mut tried = Tried::default();
+        let (mut tried, mut shown) = (Tried::default(), Shown::default());
         let mut missing = String::new();
         let mut counted = false;
         if let Some(books) = core.shared.books.as_ref().filter(|books| books.is_behind())
@@ -161,7 +163,9 @@ impl Walk {
                     let before = tried.at(target);
                     let choice = place.choose(only, before, replica_hint, now(), asked.as_ref());
                     let (replica, upstream) = (choice.index, choice.upstream);
+                    let key = place.key(target, &mut shown, now(), core.random.next());
                     self.stay = asked.map(|asked| asked.stay(place, replica, now()));
+                    self.provider_key = key.map(|key| std::sync::Arc::clone(&key.name));
                     if place.upstreams.len() > 1 {
                         tried.add(replica);
                     }
@@ -173,8 +177,15 @@ impl Walk {
                     let crossing = written.crossing.take();
                     self.tell_books(&core);
                     self.ask_home(target, core.now());
-                    let way = Way { written: &written, target: place, upstream, end };
-                    let sent = self.attempt(connection, body, way).await;
+                    let way = Way { written: &written, target: place, upstream, key, end };
+                    let mut sent = self.attempt(connection, body, way).await;
+                    let mut declined = None;
+                    if let Ok(answer) = &mut sent {
+                        match self.hear_out(connection, place, answer, end).await {
+                            Ok(why) => declined = why,
+                            Err(failure) => sent = Err(failure),
+                        }
+                    }
                     if self.upload.as_ref().is_some_and(Upload::has_begun) {
                         self.exchange.forbid_retries();
                     }
@@ -198,7 +209,26 @@ impl Walk {
                             hear_delay(provider, &mut answer);
                             choice.answered(answer.info.status, now());
                             self.arrive(answer.info.status, core.now());
-                            match self.report(&core, &answer) {
+                            let retry_after = retry_after(&core, &answer.info);
+                            if let Some(key) = key {
+                                let info = &answer.info;
+                                key.hear(info.status, info.limits.as_deref(), retry_after, now());
+                                if place.has_other_key(&shown, now())
+                                    && self.exchange.other_key(info.status, now())
+                                {
+                                    recycle(&core, upstream, answer);
+                                    continue;
+                                }
+                            }
+                            if let Some(why) = declined
+                                && self.exchange.declined(why, now())
+                            {
+                                recycle(&core, upstream, answer);
+                                continue;
+                            }
+                            // Where all keys rest, the target does until the first of them wakes.
+                            let retry_after = place.keys_rest(now()).or(retry_after);
+                            match self.report(&answer, retry_after, now()) {
                                 Verdict::Relay => {
                                     self.times.answered = Some(core.now());
                                     let answer = Box::new(answer);
@@ -245,18 +275,32 @@ impl Walk {
         self.surface.form().is_none_or(|form| provider.forms.contains(&form))
     }
 
-    fn report(&mut self, core: &Core, answer: &Answer) -> Verdict {
-        let info = &answer.info;
-        let retry_after = match &info.retry_after {
-            None if info.retry_after_ms.is_none() => None,
-            after => retry::retry_after(
-                after.as_deref().map(str::as_bytes).unwrap_or_default(),
-                info.retry_after_ms.as_deref().map(str::as_bytes),
-                core.wall(),
-            ),
-        };
-        let outcome = Outcome::Answered { status: info.status, retry_after };
-        self.exchange.report(outcome, Nanos(core.now().nanos()))
+    /// Reads on, where a provider may have declined the request for a reason for which the policy has another model to go on
+    /// with, and says which.
+    async fn hear_out(
+        &self,
+        connection: &mut Connection,
+        place: &Target,
+        answer: &mut Answer,
+        end: Instant,
+    ) -> Result<Option<TurnedBy>, Failure> {
+        let status = answer.info.status;
+        if !(400..500).contains(&status) || answer.info.coded || !self.exchange.hears_declined() {
+            return Ok(None);
+        }
+        let core = std::rc::Rc::clone(&connection.core);
+        let deadlines = self.deadlines(place, end);
+        let body =
+            Box::pin(attempt::whole(&core, &mut connection.client, answer, &deadlines)).await?;
+        Ok(body.and_then(|body| declined::declined(status, &body)).map(|why| match why {
+            Declined::ContextWindow => TurnedBy::ContextWindow,
+            Declined::ContentPolicy => TurnedBy::ContentPolicy,
+        }))
+    }
+
+    fn report(&mut self, answer: &Answer, retry_after: Option<Duration>, now: Nanos) -> Verdict {
+        let outcome = Outcome::Answered { status: answer.info.status, retry_after };
+        self.exchange.report(outcome, now)
     }
 
     /// Waits before the next attempt, and watches the client meanwhile.
@@ -292,14 +336,14 @@ impl Walk {
         body: &Body,
         way: Way<'_>,
     ) -> Result<Answer, Failure> {
-        let Way { written, target, upstream, end } = way;
+        let Way { written, target, upstream, key, end } = way;
         let core = std::rc::Rc::clone(&connection.core);
         if let Some(credential) = &upstream.credential
             && !Box::pin(credential.ready(core.wall())).await
         {
             return Err(Failure::Credentials);
         }
-        let head = self.head(body, written, upstream, &core);
+        let head = self.head(body, written, (upstream, key), &core);
         let mut parts: Vec<&[u8]> = Vec::with_capacity(8);
         parts.push(&head);
         let mut upload = self.upload.take();
@@ -328,6 +372,7 @@ impl Walk {
             switches: self.protocols.is_some(),
             translated: written.crossing_type(self),
             tells: (self.form(), core.wall()),
+            hears_limits: key.is_some(),
         };
         let deadlines = self.deadlines(target, end);
         let client = &mut connection.client;
@@ -358,7 +403,13 @@ impl Walk {
     }
 
     /// The head of the request, with the body behind it when that is small.
-    fn head(&self, body: &Body, written: &Written, upstream: &Upstream, core: &Core) -> Vec<u8> {
+    fn head(
+        &self,
+        body: &Body,
+        written: &Written,
+        (upstream, key): (&Upstream, Option<&Key>),
+        core: &Core,
+    ) -> Vec<u8> {
         let length = written.body.len(body.bytes());
         let copied = if self.upload.is_none() && length <= COPY_BYTES_MAX { length } else { 0 };
         let wanted = 512 + written.fields.len() + copied;
@@ -391,7 +442,7 @@ impl Walk {
             request_id: &self.id,
         };
         let proof = proof(body, written, upstream, &outgoing, core.wall());
-        outgoing.proof = &proof;
+        outgoing.proof = key.map_or(&proof, |key| &key.line);
         reply::write_request(&mut out, upstream, &outgoing);
         if copied > 0 {
             written.body.write(body.bytes(), &mut out);
@@ -428,6 +479,18 @@ fn proof(
     proof
 }
 
+/// How long the provider asks to be left alone.
+fn retry_after(core: &Core, info: &Info) -> Option<Duration> {
+    match &info.retry_after {
+        None if info.retry_after_ms.is_none() => None,
+        after => retry::retry_after(
+            after.as_deref().map(str::as_bytes).unwrap_or_default(),
+            info.retry_after_ms.as_deref().map(str::as_bytes),
+            core.wall(),
+        ),
+    }
+}
+
 /// What a client is told where no target is left because of this.
 fn without_credentials(provider: &Provider, upstream: &Upstream) -> String {
     let tried = upstream.credential.as_ref().map_or("nothing", |credential| credential.tried());
@@ -440,6 +503,7 @@ struct Way<'a> {
     written: &'a Written,
     target: &'a Target,
     upstream: &'a Upstream,
+    key: Option<&'a Key>,
     end: Instant,
 }
 

@@ -75,7 +75,7 @@ impl Exchange {
         if now < self.not_before {
             return Step::Wait(self.not_before);
         }
-        let again = self.attempts > 0;
+        let again = self.attempts > self.fallbacks.attempts;
         match self.route.pick(&self.policy.targets, again, now, random) {
             Pick::Take { place, pass, skipped } => {
                 self.send(Sent { place, pass, at: now }, skipped, random)
@@ -83,6 +83,9 @@ impl Exchange {
             Pick::BackOff(round) => {
                 let backoff = retry::backoff(&self.policy.retries, round, random);
                 self.wait(now.after(backoff), now)
+            }
+            Pick::Later(_) | Pick::Nothing if self.has_fallback() && self.turn_down(now) => {
+                self.step(now, random)
             }
             Pick::Later(until) if again => self.wait(until, now),
             Pick::Later(until) => Step::Refuse(self.no_target(until.since(now))),
@@ -118,6 +121,12 @@ impl Exchange {
             self.land();
             return Verdict::Again;
         }
+        if class != Class::Ended && self.turn_after(now) {
+            self.cause = Some(Cause { target, why });
+            self.land();
+            self.phase = Phase::Route;
+            return Verdict::Again;
+        }
         match outcome {
             // The provider's words are about the gateway's key, and none of the client's business.
             Outcome::Answered { status: 401, .. } => self.give_up(Fault::UpstreamKeyRefused),
@@ -127,6 +136,32 @@ impl Exchange {
             }
             Outcome::Failed(fault) => self.give_up(fault),
         }
+    }
+
+    /// Instead of [`report`](Self::report), where the attempt was answered with a status that is about the key it showed, and
+    /// the provider has another key to show: true when the request may go on with it, and then [`step`](Self::step) is next.
+    ///
+    /// Such an attempt says nothing of the target, and is none of those that the policy counts: each key is shown once.
+    pub fn other_key(&mut self, status: u16, now: Nanos) -> bool {
+        self.see(now);
+        let class = Class::of_status(status);
+        let is_of_key = matches!(class, Class::Busy) || matches!(status, 401 | 403);
+        if self.only_once || !is_of_key || now >= self.deadline() {
+            return false;
+        }
+        let Some(sent) = self.under_way.take() else { return false };
+        let target = self.route.target(sent.place);
+        self.money_failed(false);
+        let breaker = &self.policy.targets[target].breaker;
+        match class {
+            Class::Busy => breaker.succeeded(sent.pass, now),
+            _ => breaker.cancel(sent.pass),
+        }
+        self.other_keys += 1;
+        self.phase = Phase::Route;
+        self.cause = Some(Cause { target, why: Why::Status(status) });
+        self.land();
+        true
     }
 
     fn give_up(&mut self, fault: Fault) -> Verdict {
@@ -186,17 +221,19 @@ impl Exchange {
     fn may_try_again(&self, now: Nanos) -> bool {
         let retries = &self.policy.retries;
         let longest = now.after(retry::wait_max(retries));
-        let latest = Nanos(longest.0.min(self.deadline().0.saturating_sub(1)));
         let backed_off = now.after(retry::backoff(retries, self.route.round() + 1, u64::MAX));
+        // Who has a fallback does not wait for a target that rests.
+        let longest = if self.has_fallback() { backed_off.min(longest) } else { longest };
+        let latest = Nanos(longest.0.min(self.deadline().0.saturating_sub(1)));
         !self.only_once
-            && self.attempts < retries.attempts
+            && self.attempts - self.other_keys - self.fallbacks.attempts < retries.attempts
             && self.ambiguous <= AMBIGUOUS_RETRIES_MAX
             && now < self.deadline()
             && self.route.next_within(&self.policy.targets, now, backed_off, latest).is_some()
             && self.policy.retry_budget.spend(self.core)
     }
 
-    fn deadline(&self) -> Nanos {
+    pub(super) fn deadline(&self) -> Nanos {
         self.opened.after(self.policy.server.deadlines.total)
     }
 

@@ -71,6 +71,9 @@ impl Exchange {
         self.phase = Phase::LookUp;
         self.phase = Phase::Route;
         self.find_way(wanted)?;
+        self.fallbacks.stays = wanted.pinned.is_some();
+        self.fallbacks.input_bound = wanted.input_tokens_bound;
+        self.turn_ahead(wanted.asks.input_tokens);
         if wanted.extra.is_some() {
             self.draw_on(wanted.labels, now)?;
         }
@@ -206,7 +209,7 @@ impl Exchange {
         Ok(())
     }
 
-    fn go(&mut self, name: &str, asked: &str, route: Route) {
+    pub(super) fn go(&mut self, name: &str, asked: &str, route: Route) {
         let mut names = String::with_capacity(name.len() + asked.len());
         names.push_str(name);
         names.push_str(asked);

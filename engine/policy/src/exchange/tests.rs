@@ -8,6 +8,7 @@ use super::*;
 use crate::{health::Health, key};
 
 mod stored;
+mod turn;
 mod way;
 
 const KEY: &[u8] = b"sk-of-the-crawler";

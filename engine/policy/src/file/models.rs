@@ -92,7 +92,7 @@ pub(super) fn read(
         let model = model(reader, &name, &section, &mut targets);
         let scope = scopes.read_budgets(reader, &section, &format!("model/{}", name.text));
         limited.extend(scope.map(|index| (name.text.into(), index)));
-        if section.given("route").is_some() {
+        if route::leads_on(&section) {
             pending.push(Pending { model: models.list().len(), section });
         }
         models.add(model); // without targets or rules it has been noted, and the policy is refused
@@ -171,6 +171,10 @@ fn model(
         allow_override: section.flag("allow_override").unwrap_or(false),
         branches: Vec::new(),
         cache: super::cache::read(reader, section),
+        fallbacks: route::fallbacks(section),
+        on_context_window: section.text("on_context_window").map(|word| word.text.into()),
+        on_content_policy: section.text("on_content_policy").map(|word| word.text.into()),
+        context_tokens: section.number("context_tokens"),
     }
 }
 

@@ -10,7 +10,7 @@ use faregate_adapters::{
 };
 
 use super::{
-    Reader, Word,
+    Reader, Word, keys,
     section::{Section, bare_or_quoted},
     url::{self, BadUrl},
 };
@@ -136,6 +136,7 @@ fn provider(
     let version = section.text("api_version").map(|word| version(reader, &word));
     let replicas = replicas(reader, section, known, kind);
     let api_key = section.text("api_key").and_then(|word| secret(reader, &word));
+    let keys = keys::read(reader, section, kind);
     let headers = headers(reader, section);
     let provider = Provider {
         name: name.text.into(),
@@ -146,6 +147,7 @@ fn provider(
         api_version: version.or(kind.version_default()).map(Into::into),
         replicas,
         api_key,
+        keys,
         headers,
         ca_file: section.text("ca_file").map(|word| word.text.into()),
         insecure_skip_verify: section.flag("insecure_skip_verify").unwrap_or(false),
@@ -158,7 +160,7 @@ fn provider(
     look_twice(reader, name, section, &provider);
     if known.is_some_and(|known| !known.key_vars.is_empty())
         && !matches!(kind.auth, Auth::Aws | Auth::Google)
-        && section.given("api_key").is_none()
+        && section.given("api_key").or_else(|| section.given("keys")).is_none()
         && provider.headers.is_empty()
         && section.given("base_url").or_else(|| section.given("replicas")).is_none()
     {
@@ -191,7 +193,7 @@ fn look_twice(
     }
     let clear = |url: &&BaseUrl| url.scheme == Scheme::Http && !url::is_private(url);
     if let Some(url) = provider.replicas.iter().find(clear)
-        && provider.api_key.is_some()
+        && (provider.api_key.is_some() || !provider.keys.is_empty())
     {
         let span = section.given("base_url").or_else(|| section.given("replicas"));
         let reason = format!("the key of provider {} goes to {} in the clear", name.text, url.host);
@@ -405,7 +407,9 @@ fn headers(reader: &Reader<'_>, section: &Section<'_, '_>) -> Vec<(String, Heade
             reader.wrong(&name.span, format!("Faregate writes `{lower}` itself"), "take it out");
         } else if headers.iter().any(|(other, _)| *other == lower) {
             reader.wrong(&name.span, format!("`{lower}` is there twice"), "");
-        } else if lower == "authorization" && section.given("api_key").is_some() {
+        } else if lower == "authorization"
+            && section.given("api_key").or_else(|| section.given("keys")).is_some()
+        {
             let help = "api_key is sent as authorization: Bearer KEY; keep one of the two";
             reader.clash(&name.span, "both api_key and this would be `authorization`", help);
         }

@@ -8,7 +8,7 @@ use super::{
     section::{Entry, Section},
 };
 use crate::{
-    models::{Branch, LEADS_MAX, Models, Sticky, Strategy},
+    models::{Branch, LEADS_MAX, Models, Resolved, Sticky, Strategy},
     policy::Target,
     rule::{Known, Needs, Rule, Watch},
 };
@@ -39,13 +39,16 @@ pub(super) fn read(
         let of = |branch: &Branch| branch.when.as_ref().map(Rule::needs);
         needs = branches.iter().filter_map(of).fold(needs, Needs::or);
         models.branch(*model, branches);
+        check_fallbacks(reader, section, models);
     }
     for index in models.endless() {
         let Some(Pending { section, .. }) = pending.iter().find(|it| it.model == index) else {
             continue;
         };
-        let span = section.given("route").unwrap_or_else(|| section.span.clone());
-        let reason = format!("the rules of {} lead on without an end", section.called());
+        let span = LEADING.iter().find_map(|key| section.given(key));
+        let span = span.unwrap_or_else(|| section.span.clone());
+        let reason =
+            format!("the rules and fallbacks of {} lead on without an end", section.called());
         let help = format!("at most {LEADS_MAX} models, and none twice, to one that has targets");
         reader.clash(&span, reason, help);
     }
@@ -53,6 +56,54 @@ pub(super) fn read(
     needs.shape |= models.list().iter().any(|model| sticks(model.sticky));
     needs.warm |= models.list().iter().any(|model| model.strategy == Strategy::BreakEven);
     Watch { headers: known.headers, tags: known.tags, needs }
+}
+
+/// Keys that lead to other models.
+const LEADING: [&str; 4] = ["route", "fallbacks", "on_context_window", "on_content_policy"];
+
+/// Models that stand in for one.
+const FALLBACKS_MAX: usize = 8;
+
+/// Whether a model leads to others.
+pub(super) fn leads_on(section: &Section<'_, '_>) -> bool {
+    LEADING.iter().any(|key| section.given(key).is_some())
+}
+
+/// Reads the models that stand in for one.
+pub(super) fn fallbacks(section: &Section<'_, '_>) -> Vec<Box<str>> {
+    let words = section.texts("fallbacks").unwrap_or_default();
+    words.iter().map(|word| word.text.into()).collect()
+}
+
+fn check_fallbacks(reader: &Reader<'_>, section: &Section<'_, '_>, models: &Models) {
+    let list = section.texts("fallbacks").unwrap_or_default();
+    if list.len() > FALLBACKS_MAX
+        && let Some(span) = section.given("fallbacks")
+    {
+        reader.wrong(&span, format!("a model has at most {FALLBACKS_MAX} fallbacks"), "");
+    }
+    let single = ["on_context_window", "on_content_policy"].map(|key| section.text(key));
+    for to in list.iter().chain(single.iter().flatten()) {
+        leads(reader, to, models);
+        let has_rules = |found: Resolved<'_, '_>| found.targets.is_empty();
+        if models.resolve(to.text).is_some_and(has_rules) {
+            let reason = format!("model `{}` has rules, and a fallback has targets", to.text);
+            reader.clash(&to.span, reason, "name one of the models that its rules lead to");
+        }
+    }
+    if section.given("route").is_some()
+        && let Some(span) = LEADING[1..].iter().find_map(|key| section.given(key))
+    {
+        let help = "give them to the models that the rules lead to";
+        reader.clash(&span, "fallbacks are without effect on a model that has rules", help);
+    }
+    if section.given("context_tokens").is_some()
+        && section.given("on_context_window").is_none()
+        && let Some(span) = section.given("context_tokens")
+    {
+        let help = "add on_context_window = \"MODEL\", or take it out";
+        reader.warn(Some(&span), "context_tokens is without effect alone", help);
+    }
 }
 
 fn branches(

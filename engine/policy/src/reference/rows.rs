@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Key, Kind, Section, money, prices};
+use super::{Key, Kind, Section, money, prices, resilience};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -391,6 +391,10 @@ pub const SECTIONS: &[Section] = &[
                 "\"env:OPENAI_API_KEY\"",
                 "where its key is kept: \"env:NAME\" or \"file:PATH\"; sent as the dialect has it",
             ),
+            rows(
+                "keys",
+                "its keys, where it has several: a request shows one of those that may do most",
+            ),
             key(
                 "headers",
                 Kind::TextsByName,
@@ -431,6 +435,7 @@ pub const SECTIONS: &[Section] = &[
             table("deadlines", "how long it may take"),
         ],
     },
+    resilience::KEYS,
     Section {
         path: "providers.*.cache",
         help: "what is done about the provider's prompt cache; a model's table goes before it",
@@ -498,6 +503,10 @@ pub const SECTIONS: &[Section] = &[
                 "\"session\"",
                 "who is drawn the same target every time, where targets are drawn by weight; left out: nobody",
             ),
+            resilience::FALLBACKS,
+            resilience::ON_CONTEXT_WINDOW,
+            resilience::CONTEXT_TOKENS,
+            resilience::ON_CONTENT_POLICY,
             key(
                 "allow_override",
                 Kind::Flag,

@@ -21,6 +21,7 @@ const WHOLE: &[Table] = &[
     ("server.deadlines", "[server.deadlines]", &[]),
     ("providers.*", "[providers.openai]", &[]),
     ("providers.*.deadlines", "[providers.openai.deadlines]", &[]),
+    ("providers.*.keys[]", "[[providers.groq.keys]]", &["key = \"env:A\"", "name = \"a\""]),
     ("providers.*.cache", "[providers.openai.cache]", &["prompt = \"auto\""]),
     ("models.*", "[models.default]", &["strategy = \"weighted\""]),
     ("models.*.targets[]", "[[models.default.targets]]", &["target = \"openai/x\""]),
@@ -533,7 +534,7 @@ fn a_policy_is_described_in_a_few_lines() {
     let policy = right(super::example::EXAMPLE);
     assert_eq!(
         policy.describe().to_string(),
-        "providers  5: openai, bedrock, vertex, azure, fleet\n\
+        "providers  6: openai, shared, bedrock, vertex, azure, fleet\n\
          models     4: default, split, auto, gpt-*\n\
          keys       1; callers without a key are served\n\
          limits     17 in 7: model/split, organisation, team/public, team/search, project/search/ranking, \

@@ -1,0 +1,48 @@
+//! Providers' keys among the metrics.
+//!
+//! In: what is in force, the present. Out: numbers that are read at each scrape. Nothing of a key but its name is here.
+
+use std::collections::HashSet;
+
+use faregate_policy::{
+    Nanos,
+    metric::{self, Metric},
+};
+
+use crate::{
+    keys::Key,
+    live::Live,
+    metrics::{Escaped, Gauge},
+};
+
+/// Keys at targets that have numbers.
+const KEYS_MAX: usize = 500;
+
+/// The numbers of providers' keys; none where no provider has several.
+pub(super) fn keys(live: &Live, now: Nanos) -> Vec<Gauge> {
+    let mut seen = HashSet::new();
+    let targets = live.policy.targets.iter().zip(&live.targets);
+    let all = targets.flat_map(|(target, at)| at.keys.iter().map(move |key| (&target.name, key)));
+    // Targets of one name are one.
+    let own = all.filter(|(target, key)| seen.insert(((*target).clone(), key.name.clone())));
+    let label = |target: &str, key: &Key| {
+        format!("{{target=\"{}\",key=\"{}\"}}", Escaped(target), Escaped(&key.name))
+    };
+    let listed: Vec<(String, &Key)> =
+        own.take(KEYS_MAX).map(|(target, key)| (label(target, key), key)).collect();
+    if listed.is_empty() {
+        return Vec::new();
+    }
+    let of = |metric: &'static Metric, read: &dyn Fn(&Key) -> u64| Gauge {
+        name: metric.name,
+        kind: metric.kind.as_str(),
+        help: metric.help,
+        values: listed.iter().map(|(labels, key)| (labels.clone(), read(key))).collect(),
+    };
+    vec![
+        of(&metric::PROVIDER_KEY_RESTS, &|key| u64::from(key.quota.rest(now).is_some())),
+        of(&metric::PROVIDER_KEY_LEFT, &|key| key.quota.left_ppm(now)),
+        of(&metric::PROVIDER_KEY_LIMITED, &|key| key.quota.counts().0),
+        of(&metric::PROVIDER_KEY_REFUSED, &|key| key.quota.counts().1),
+    ]
+}
