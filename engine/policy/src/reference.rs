@@ -8,6 +8,7 @@ pub(crate) mod money;
 mod prices;
 mod resilience;
 mod rows;
+mod server;
 
 use std::time::Duration;
 

@@ -227,9 +227,8 @@ impl Homes {
         if input == 0 {
             return;
         }
-        if belief.raw_tokens > 0 {
-            let scale = (input.saturating_mul(ONE) / belief.raw_tokens).clamp(ONE / 16, ONE * 16);
-            blend(&known.scale, scale);
+        if let Some(scale) = input.saturating_mul(ONE).checked_div(belief.raw_tokens) {
+            blend(&known.scale, scale.clamp(ONE / 16, ONE * 16));
         }
         let uncached = input.saturating_sub(cached).max(1);
         blend(&known.writes, written.min(uncached) * ONE / uncached + 1);

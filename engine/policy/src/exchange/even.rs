@@ -47,9 +47,8 @@ impl Exchange {
         let model = &policy.models.list()[found.index?];
         let (homes, seen) = wanted.asks.homes?;
         let known = Known { policy, homes, seen, model: found.name, wanted, now: self.now };
-        let output = match homes.output(found.name) {
-            usual => wanted.output_tokens_max.map_or(usual, |most| usual.min(most)),
-        };
+        let usual = homes.output(found.name);
+        let output = wanted.output_tokens_max.map_or(usual, |most| usual.min(most));
         let names: Vec<_> = targets
             .iter()
             .take(SIDES_MAX)

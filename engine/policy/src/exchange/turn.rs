@@ -137,9 +137,14 @@ impl Exchange {
             TurnedBy::ContextWindow => model.on_context_window.clone(),
             TurnedBy::ContentPolicy => model.on_content_policy.clone(),
             TurnedBy::Down => {
-                let known = |name: &Box<str>| self.fallbacks.rest.contains(name);
-                let fresh: Vec<_> =
-                    model.fallbacks.iter().rev().filter(|name| !known(name)).cloned().collect();
+                let known = &self.fallbacks.rest;
+                let fresh: Vec<_> = model
+                    .fallbacks
+                    .iter()
+                    .rev()
+                    .filter(|name| !known.contains(name))
+                    .cloned()
+                    .collect();
                 self.fallbacks.rest.extend(fresh);
                 self.fallbacks.rest.pop()
             }
