@@ -4,6 +4,7 @@ mod bounds;
 mod crash;
 mod crowd;
 mod exact;
+mod extras;
 mod refusals;
 mod ways;
 mod webhook;

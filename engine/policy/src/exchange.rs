@@ -23,7 +23,10 @@
 
 use std::rc::Rc;
 
-use faregate_adapters::chat::{Usage, UsageSource};
+use faregate_adapters::{
+    aside::Aside,
+    chat::{Usage, UsageSource},
+};
 
 pub use crate::fault::Refusal;
 use crate::{
@@ -135,6 +138,8 @@ pub struct Settlement {
     pub delivered: bool,
     /// Events with content that came, as a stand-in for tokens of output; `None` where the answer was no stream.
     pub output_estimate: Option<u64>,
+    /// What the answer says beside tokens.
+    pub aside: Aside,
     /// What ended the request early.
     pub fault: Option<Fault>,
 }
