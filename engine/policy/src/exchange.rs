@@ -46,6 +46,7 @@ mod hold;
 mod money;
 mod quote;
 mod say;
+mod session;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod way;
@@ -55,6 +56,7 @@ pub use decide::{OUTPUT_TOKENS_SLICE, Pin, Wanted};
 pub use estimate::{Drawn, Estimate, Sum};
 pub use facts::Asks;
 pub use quote::{Candidate, Quote};
+pub use session::Session;
 pub use way::{DEFAULT, Instead, Turn, Way};
 
 pub use money::{CUT_TOKENS, Extra, More, OUTPUT_TOKENS_CAP, Receipt};

@@ -146,7 +146,7 @@ pub(super) struct Money {
     /// What is held: for this attempt, and for those that may yet be billed.
     held: Cost,
     /// What the attempt under way may cost.
-    worst: NanoUsd,
+    pub(super) worst: NanoUsd,
     /// What attempts before it may have cost.
     wasted: NanoUsd,
     /// Tokens of output that are held, each choice's.
@@ -195,7 +195,7 @@ impl Exchange {
         Wall(now.0.wrapping_add(self.money.offset))
     }
 
-    fn purse(&self) -> Option<CallersPurse> {
+    pub(super) fn purse(&self) -> Option<CallersPurse> {
         let caller = self.caller?;
         let drawn = self.money.drawn.clone();
         let purse = CallersPurse { policy: Rc::clone(&self.policy), caller, drawn };
@@ -312,7 +312,12 @@ impl Exchange {
         }
     }
 
-    fn hold(&mut self, purse: &CallersPurse, cost: Cost, now: Nanos) -> Result<(), Denied> {
+    pub(super) fn hold(
+        &mut self,
+        purse: &CallersPurse,
+        cost: Cost,
+        now: Nanos,
+    ) -> Result<(), Denied> {
         let wall = self.wall(now);
         let core = self.core;
         let money = &mut self.money;
@@ -392,6 +397,11 @@ impl Exchange {
             );
             NotHeld::Refused(Box::new(Refusal::new(Fault::Unpriced, message).about("model")))
         })
+    }
+
+    /// How it asks to be served.
+    pub(super) fn service_asked(&self) -> Service {
+        self.money.extra.unwrap_or_default().service
     }
 
     pub(super) fn ask(&self, output: u64, model: &str, price: &Price) -> Ask {
