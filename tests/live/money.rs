@@ -5,6 +5,7 @@ mod crash;
 mod crowd;
 mod exact;
 mod extras;
+mod flat;
 mod refusals;
 mod ways;
 mod webhook;

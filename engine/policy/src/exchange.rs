@@ -39,6 +39,7 @@ use crate::{
 };
 
 mod attempt;
+mod cheaper;
 mod decide;
 mod estimate;
 mod facts;

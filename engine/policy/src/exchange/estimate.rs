@@ -13,7 +13,7 @@ use crate::{
 
 use super::{
     Exchange, OUTPUT_TOKENS_SLICE,
-    money::{OUTPUT_TOKENS_CAP, OUTPUT_TOKENS_LEAST, priced_units},
+    money::{OUTPUT_TOKENS_CAP, OUTPUT_TOKENS_LEAST, named, priced_units},
 };
 
 /// What a request may cost at a target.
@@ -101,9 +101,9 @@ impl Exchange {
             requests: 1,
         };
         let wall = self.wall(now);
-        let scopes = self.caller().map_or(&[][..], |caller| &caller.scopes).iter().rev();
-        let scopes = scopes.map(|index| &self.policy.scopes[*index]);
-        let budgets = scopes.flat_map(|scope| scope.budgets.iter().map(|one| (&*scope.name, one)));
+        let drawn = self.money.drawn.as_deref();
+        let caller = self.caller.into_iter();
+        let budgets = caller.flat_map(|caller| named(&self.policy, caller, drawn));
         let budgets: Vec<_> = budgets
             .map(|(scope, budget)| {
                 let (asked, level) = (cost.of(budget.unit), budget.level(wall));

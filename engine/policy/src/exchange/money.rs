@@ -97,7 +97,7 @@ pub(super) struct CallersPurse {
 
 /// Scopes of one request that are not its caller's.
 #[derive(Debug)]
-struct DrawnOn {
+pub(super) struct DrawnOn {
     /// Its session, its user, its tags, its workload.
     pins: Vec<Pin>,
     /// The model's: index into the policy's.
@@ -105,13 +105,19 @@ struct DrawnOn {
 }
 
 impl CallersPurse {
+    /// The scope of the model that was asked for, where it has budgets.
+    pub(super) fn model_scope(&self) -> Option<&str> {
+        let model = self.drawn.as_ref()?.model?;
+        Some(&self.policy.scopes[model].name)
+    }
+
     /// The budgets, each with its scope's name.
-    fn named(&self) -> impl Iterator<Item = (&str, &Budget)> {
+    pub(super) fn named(&self) -> impl Iterator<Item = (&str, &Budget)> {
         named(&self.policy, self.caller, self.drawn.as_deref())
     }
 }
 
-fn named<'a>(
+pub(super) fn named<'a>(
     policy: &'a CorePolicy,
     caller: usize,
     drawn: Option<&'a DrawnOn>,
@@ -142,9 +148,9 @@ pub(super) struct Money {
     /// What the request may use beside its tokens; `None`: it costs nothing.
     pub(super) extra: Option<Extra>,
     hold: Option<Hold<CallersPurse>>,
-    drawn: Option<Rc<DrawnOn>>,
+    pub(super) drawn: Option<Rc<DrawnOn>>,
     /// What is held: for this attempt, and for those that may yet be billed.
-    held: Cost,
+    pub(super) held: Cost,
     /// What the attempt under way may cost.
     pub(super) worst: NanoUsd,
     /// What attempts before it may have cost.
@@ -446,6 +452,7 @@ impl Exchange {
             asked,
             level,
             output_fits: fits.filter(|fits| *fits > 0),
+            model_fits: self.model_that_fits(purse, self.wall(now)),
         };
         NotHeld::Refused(Box::new(say::budget(&refused, self.wall(now))))
     }
