@@ -154,7 +154,7 @@ pub(super) struct Money {
     /// What the attempt under way may cost.
     pub(super) worst: NanoUsd,
     /// What attempts before it may have cost.
-    wasted: NanoUsd,
+    pub(super) wasted: NanoUsd,
     /// Tokens of output that are held, each choice's.
     output: u64,
     /// The client has set no bound.

@@ -1,4 +1,4 @@
-//! Money of a session that goes on: what it has used so far and what its next answer may use is set aside, slice by slice.
+//! Money beyond one attempt: of a request that is sent twice, and of a session that goes on: what it has used so far and what its next answer may use is set aside, slice by slice.
 //!
 //! In: the usage that its answers have told, and how far the present one has come. Out: how much of it may come before this is
 //! asked again, or that nothing more is to be had. Remembered: what is held.
@@ -61,6 +61,21 @@ impl Exchange {
             }
         }
         Err(More::Nothing)
+    }
+
+    /// Sets the attempt under way aside once more, because what was sent is sent again and both may be billed: the first one is
+    /// charged at its most. Whether there was enough; where not, nothing has changed.
+    pub fn pay_again(&mut self, now: Nanos) -> bool {
+        self.see(now);
+        let Some(purse) = self.purse() else { return true };
+        let (worst, before) = (self.money.worst, self.money.wasted);
+        self.money.wasted = before.saturating_add(worst);
+        let again = Cost { money: worst, tokens: self.money.held.tokens, requests: 1 };
+        let held = self.hold(&purse, again, now).is_ok();
+        if !held {
+            self.money.wasted = before;
+        }
+        held
     }
 
     /// What it has cost, and may come to cost; `None` where nobody can say.
