@@ -268,7 +268,7 @@ fn a_session_ends_with_an_error_event_when_its_budget_has_no_more() {
     wait::until_true("it is settled", || level(&gateway)["held"] == 0);
     let level = level(&gateway);
     let spent = level["spent"].as_u64().unwrap();
-    assert!(spent <= 50_000_000 && spent >= 25_000_000, "{level}");
+    assert!((25_000_000..=50_000_000).contains(&spent), "{level}");
     assert_eq!((spent % 5_000_000, &level["overrun"]), (0, &0.into()), "{level}");
 }
 
