@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking"))]
 
+pub mod aside;
 pub mod auth;
 pub mod base64;
 pub mod cache;
@@ -15,6 +16,7 @@ pub mod declined;
 pub mod dialect;
 pub mod embed;
 pub mod kind;
+pub mod media;
 pub mod prefix;
 pub mod quirks;
 pub mod ratelimit;

@@ -4,6 +4,8 @@ mod bounds;
 mod crash;
 mod crowd;
 mod exact;
+mod extras;
+mod flat;
 mod refusals;
 mod ways;
 mod webhook;

@@ -4,6 +4,7 @@
 
 use faregate_policy::{
     Caller, Nanos, Policy, Wall,
+    attribution::Labels,
     budget::{Budget, Unit},
     policy::{Limit, LimitKind, Scope},
 };
@@ -41,17 +42,21 @@ pub(crate) fn write_all(out: &mut Vec<u8>, policy: &Policy, trouble: Option<&str
     policy.scopes.iter().for_each(|scope| write_scope(&mut json, scope, at));
     let drawn = policy.crowd.all();
     for scope in drawn.iter().take(LISTED_MAX) {
-        json.object().member_str("scope", &scope.name).name("budgets").array();
-        scope.budgets.iter().for_each(|budget| write_budget(&mut json, budget, at));
-        json.end().name("rates").array().end().end();
+        write_drawn(&mut json, (&scope.name, &scope.budgets), at);
     }
     json.end();
     json.member_u64("unlisted", drawn.len().saturating_sub(LISTED_MAX) as u64);
     json.end();
 }
 
-/// Writes who the caller is, and the scopes on its path that have limits, from the organisation down to the key.
-pub(crate) fn write_me(out: &mut Vec<u8>, policy: &Policy, caller: &Caller, at: At) {
+/// Writes who the caller is, and the scopes that have limits: on its path, from the organisation down to the key, then models that
+/// it may use, then those that a request with these labels would draw on.
+pub(crate) fn write_me(
+    out: &mut Vec<u8>,
+    policy: &Policy,
+    (caller, labels): (&Caller, &Labels),
+    at: At,
+) {
     let mut json = JsonWriter::new(out);
     begin(&mut json, "faregate.me", at);
     json.name("caller").object().member_str("key", &caller.key);
@@ -71,7 +76,22 @@ pub(crate) fn write_me(out: &mut Vec<u8>, policy: &Policy, caller: &Caller, at: 
     json.end().name("scopes").array();
     let scopes = caller.scopes.iter().filter_map(|index| policy.scopes.get(*index));
     scopes.for_each(|scope| write_scope(&mut json, scope, at));
+    let mut models: Vec<_> =
+        policy.crowd.models().filter(|(name, _)| caller.may_use(name)).collect();
+    models.sort_unstable();
+    let models = models.into_iter().filter_map(|(_, index)| policy.scopes.get(index));
+    models.for_each(|scope| write_scope(&mut json, scope, at));
+    for scope in policy.crowd.look(labels) {
+        write_drawn(&mut json, (&scope.name, &scope.budgets), at);
+    }
     json.end().end();
+}
+
+/// A scope that has budgets alone.
+fn write_drawn(json: &mut JsonWriter<'_>, (name, budgets): (&str, &[Budget]), at: At) {
+    json.object().member_str("scope", name).name("budgets").array();
+    budgets.iter().for_each(|budget| write_budget(json, budget, at));
+    json.end().name("rates").array().end().end();
 }
 
 fn begin(json: &mut JsonWriter<'_>, object: &str, at: At) {

@@ -77,6 +77,8 @@ pub(crate) enum Failure {
         /// Whether the connection had served before.
         reused: bool,
     },
+    /// The same of an idle one, when money is held and the provider may have taken the whole request: it may bill that, too.
+    Taken,
     /// What came was no answer.
     Protocol,
     /// A deadline passed.
@@ -93,7 +95,7 @@ impl fmt::Display for Failure {
             Self::Dial(error) => error.fmt(f),
             Self::Credentials => f.write_str("there are no credentials"),
             Self::Reset { reused: true } => f.write_str("an idle connection was closed"),
-            Self::Reset { reused: false } => {
+            Self::Reset { reused: false } | Self::Taken => {
                 f.write_str("the connection was closed before an answer")
             }
             Self::Protocol => f.write_str("what came is no HTTP answer"),
@@ -153,6 +155,8 @@ pub(crate) struct Order<'a> {
     pub(crate) parts: &'a [&'a [u8]],
     /// The rest of the body, which has not arrived yet.
     pub(crate) upload: Option<&'a mut Upload>,
+    /// Money is held for it: it is looked whether the provider may have taken what is sent once more.
+    pub(crate) is_paid: bool,
     /// The client's method; the answer to HEAD has no body.
     pub(crate) method: Method,
     /// Whether the client speaks HTTP/1.1.
@@ -251,7 +255,16 @@ pub(crate) async fn ask(
             if !stream.is_receiving() {
                 stream.begin(buffer::landing());
             }
-            receive(core, client, &mut stream, reused, deadlines).await?
+            let received = receive(core, client, &mut stream, reused, deadlines).await;
+            let is_whole = !early && order.is_paid;
+            match received {
+                Err(Failure::Reset { reused: true })
+                    if is_whole && stream.socket().may_have_been_taken() =>
+                {
+                    return Err(Failure::Taken);
+                }
+                received => received?,
+            }
         }
     };
     let mut out = Vec::with_capacity(1024);

@@ -326,7 +326,8 @@ fn me(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Result<Local,
     let mut body = Vec::with_capacity(1024);
     if let Some(caller) = exchange.caller() {
         let at = allowance::At { wall: Wall(wall), now, generation: live.generation };
-        allowance::write_me(&mut body, &live.policy, caller, at);
+        let labels = live.policy.attribution.of_head(head.all_fields());
+        allowance::write_me(&mut body, &live.policy, (caller, &labels), at);
     }
     Ok(Local::private(head, core, body))
 }

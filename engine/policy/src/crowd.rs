@@ -71,6 +71,15 @@ pub struct Crowd {
     pub(crate) table: Option<Arc<Table>>,
 }
 
+/// A scope as a request would find it.
+#[derive(Clone, Debug)]
+pub struct Looked {
+    /// Its name: `user/alice`.
+    pub name: String,
+    /// What it may use.
+    pub budgets: Vec<Budget>,
+}
+
 /// There is no room for this scope, and a hard limit must hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NoRoom(pub(crate) String);
@@ -83,6 +92,37 @@ impl Crowd {
             && self.sessions.is_empty()
             && self.workloads.is_empty()
             && self.tags.is_empty()
+    }
+
+    /// The scopes that a request with these labels would draw on, as far as they have been seen; of one that has not, the budgets
+    /// are untouched. Nothing is made.
+    #[must_use]
+    pub fn look(&self, labels: &Labels) -> Vec<Looked> {
+        let mut found = Vec::new();
+        let Some(table) = &self.table else { return found };
+        let mut look = |rule: Option<&Rule>, name: &dyn Fn() -> String| {
+            let Some(rule) = rule else { return };
+            let name = name();
+            let budgets = match table.find(&name) {
+                Some(drawn) => drawn.budgets.to_vec(),
+                None => rule.to_vec(),
+            };
+            found.push(Looked { name, budgets });
+        };
+        let Labels { session, user, workload, .. } = labels;
+        look(self.sessions.rule(session), &|| format!("session/{session}"));
+        look(self.users.rule(user), &|| format!("user/{user}"));
+        for (tag, value) in &labels.tags {
+            let rule = self.tags.get(tag).and_then(|kind| kind.rule(value));
+            look(rule, &|| format!("tag/{tag}={value}"));
+        }
+        look(self.workloads.rule(workload), &|| format!("workload/{workload}"));
+        found
+    }
+
+    /// Models that have budgets, each with its scope's place in the policy.
+    pub fn models(&self) -> impl Iterator<Item = (&str, ScopeIndex)> {
+        self.models.iter().map(|(name, index)| (&**name, *index))
     }
 
     /// The scopes that a request draws on, the narrowest first: its session, its user, its tags, its workload.

@@ -23,7 +23,10 @@
 
 use std::rc::Rc;
 
-use faregate_adapters::chat::{Usage, UsageSource};
+use faregate_adapters::{
+    aside::Aside,
+    chat::{Usage, UsageSource},
+};
 
 pub use crate::fault::Refusal;
 use crate::{
@@ -36,6 +39,7 @@ use crate::{
 };
 
 mod attempt;
+mod cheaper;
 mod decide;
 mod estimate;
 mod even;
@@ -44,6 +48,7 @@ mod hold;
 mod money;
 mod quote;
 mod say;
+mod session;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod turn;
@@ -54,6 +59,7 @@ pub use decide::{OUTPUT_TOKENS_SLICE, Pin, Wanted};
 pub use estimate::{Drawn, Estimate, Sum};
 pub use facts::Asks;
 pub use quote::{Candidate, Quote};
+pub use session::Session;
 pub use turn::{Left, TurnedBy};
 pub use way::{DEFAULT, Instead, Turn, Way};
 
@@ -142,6 +148,8 @@ pub struct Settlement {
     pub delivered: bool,
     /// Events with content that came, as a stand-in for tokens of output; `None` where the answer was no stream.
     pub output_estimate: Option<u64>,
+    /// What the answer says beside tokens.
+    pub aside: Aside,
     /// What ended the request early.
     pub fault: Option<Fault>,
 }

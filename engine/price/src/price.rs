@@ -247,6 +247,12 @@ impl Price {
         self.scale == 0 || (tiers && self.units.iter().flatten().all(|&unit| unit == 0))
     }
 
+    /// Whether it says what this service costs.
+    #[must_use]
+    pub fn serves(&self, service: Service) -> bool {
+        self.tiers.is_empty() || self.of_service(service).is_ok()
+    }
+
     fn worst_tokens(&self, service: Service, ask: &Ask) -> Result<u128, NoPrice> {
         let output = u128::from(ask.output) * u128::from(ask.answers.max(1));
         let mut worst = 0_u128;

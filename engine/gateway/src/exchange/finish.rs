@@ -10,7 +10,7 @@ use faregate_adapters::{
 };
 use faregate_policy::{
     Nanos,
-    exchange::{Exchange, Receipt, Refusal, Settlement},
+    exchange::{Exchange, More, Receipt, Refusal, Session, Settlement},
     fault::Fault,
     policy::Provider,
 };
@@ -200,18 +200,31 @@ impl Walk {
         self.write_fields(&mut answer.out, &answer.info, false, None);
         connection.answered = true;
         connection.arm(self.live.policy.server.deadlines.stall);
-        let mut ended = Ended { end: End::ClientGone, usage: None, bytes: 0 };
+        let mut ended = Ended { end: End::ClientGone, usage: None, untold: None, bytes: 0 };
         if connection.client.send(&[&answer.out]).await.is_ok() {
             let received = answer.buf.split_off(answer.info.len);
             let idle = self.live.policy.server.deadlines.idle;
             let client = &mut connection.client;
-            ended =
-                Box::pin(realtime::pass(&core, client, &mut answer.stream, received, idle)).await;
+            let (exchange, core) = (&mut self.exchange, &core);
+            let mut hold = |session: &Session| {
+                let held = exchange.hold_session(session, Nanos(core.now().nanos()));
+                if held == Err(More::Later)
+                    && let Some(books) = &core.shared.books
+                {
+                    books.hurry();
+                }
+                held
+            };
+            let stream = &mut answer.stream;
+            ended = Box::pin(realtime::pass(core, client, stream, received, idle, &mut hold)).await;
         }
         let fault = ended.end.fault();
-        let usage_source = Told { usage: ended.usage, is_short: false }.source(None);
+        let told = Told { usage: ended.usage, is_short: ended.untold.is_some() };
+        let usage_source = told.source(None);
+        // Of an answer that was cut off, what came of it is added.
+        let usage = realtime::together(ended.usage, ended.untold);
         let settlement = Settlement {
-            usage: ended.usage,
+            usage,
             usage_source,
             delivered: true,
             output_estimate: Some(0),
@@ -220,7 +233,7 @@ impl Walk {
         };
         self.receipt = Some(settle(&mut self.exchange, &core, settlement));
         let code = fault.map_or("", Fault::code);
-        let (usage, bytes) = (ended.usage.as_ref(), ended.bytes);
+        let (usage, bytes) = (usage.as_ref(), ended.bytes);
         let source = usage_source;
         let ending = Ending { status: 101, code, usage, source, bytes, delivered: true };
         record::record(&core, &self, &ending);

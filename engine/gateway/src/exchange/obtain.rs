@@ -365,6 +365,7 @@ impl Walk {
         let mut order = Order {
             parts: &parts,
             upload: upload.as_mut(),
+            is_paid: self.exchange.money_held() > NanoUsd::ZERO,
             method: self.method,
             client_is_http11: self.http11,
             rewrites: true,
@@ -385,6 +386,11 @@ impl Walk {
             self.times.sent.get_or_insert(core.shared.clock.now());
             match attempt::ask(&core, client, stream, reused, &mut order, &deadlines).await {
                 Err(Failure::Reset { reused: true }) => fresh = true,
+                // Both may be billed, so both are set aside.
+                Err(Failure::Taken) => match self.exchange.pay_again(Nanos(core.now().nanos())) {
+                    true => fresh = true,
+                    false => break Err(Failure::Reset { reused: false }),
+                },
                 result => break result,
             }
         };

@@ -7,6 +7,7 @@ use std::cell::OnceCell;
 
 use faregate_adapters::{
     dialect::Form,
+    media::Media,
     surface::Surface,
     tokens::{self, Count, How},
 };
@@ -43,7 +44,8 @@ impl Walk {
         let is_held = self.exchange.may_have_budgets();
         let says = |word: &[u8]| is_held && memchr::memmem::find(bytes, word).is_some();
         let is_long = matches!(self.form(), Form::Messages | Form::Converse) && says(b"\"1h\"");
-        let tier = self.member(body, "service_tier").and_then(|tier| tier.str());
+        let tier = self.member(body, "service_tier");
+        let tier = tier.or_else(|| self.member(body, "serviceTier")).and_then(|tier| tier.str());
         let modalities = self.member(body, "modalities").is_some();
         // An answer that is cut in the middle must be one whose end the gateway can write.
         let streams = self.streams
@@ -66,19 +68,25 @@ impl Walk {
             cache_writes: if is_long { CacheWrites::Long } else { CacheWrites::Short },
             audio_input: says(b"input_audio") || says(b"audio/"),
             audio_output: modalities || self.protocols.is_some() || says(b"\"AUDIO\""),
-            units: self.units(choices, bytes.len()),
+            units: self.units(choices, bytes),
             is_unmetered,
         })
     }
 
     /// What is counted of a request beside tokens, at most.
-    fn units(&self, choices: u64, bytes: usize) -> Units {
+    fn units(&self, choices: u64, body: &[u8]) -> Units {
         let path = &*self.path;
-        let units = Units::default().with(Unit::Request, 1);
+        let mut units = Units::default().with(Unit::Request, 1);
+        if self.surface.form().is_some()
+            && !matches!(self.surface, Surface::Embeddings | Surface::EmbedContent)
+        {
+            let media = Media::of(body, choices);
+            units = units.with(Unit::ImageInput, media.images).with(Unit::Search, media.searches);
+        }
         match self.surface {
             Surface::Rerank => units.with(Unit::Rerank, 1),
             _ if path.contains("/images/") => units.with(Unit::Image, choices.max(1)),
-            _ if path.ends_with("/audio/speech") => units.with(Unit::Character, bytes as u64),
+            _ if path.ends_with("/audio/speech") => units.with(Unit::Character, body.len() as u64),
             _ => units,
         }
     }
@@ -199,6 +207,7 @@ impl Till for Paying<'_> {
             estimate: stand_in.map(|stand_in| stand_in.usage),
             delivered: self.delivered,
             output_estimate: self.plan.events.then_some(learned.content_events),
+            aside: learned.aside,
             fault,
         };
         self.receipt = Some(self.exchange.settle(settlement, Nanos(self.core.now().nanos())));

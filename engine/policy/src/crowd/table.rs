@@ -89,6 +89,13 @@ impl Table {
         Some(pin)
     }
 
+    /// The scope of this name, if somebody has seen it.
+    pub(super) fn find(&self, name: &str) -> Option<Arc<Drawn>> {
+        let entry = self.places[self.index(name)]
+            .look(|list| list?.iter().find(|entry| *entry.name == *name).cloned())?;
+        entry.drawn()
+    }
+
     #[cold]
     fn add(&self, place: &Place<List>, name: &str, room: u64) -> Option<Arc<Entry>> {
         let entry = Arc::new(Entry::pinned(name));

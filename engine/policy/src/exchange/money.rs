@@ -9,9 +9,12 @@
 
 use std::rc::Rc;
 
-use faregate_adapters::chat::{Usage, UsageSource};
+use faregate_adapters::{
+    chat::{Usage, UsageSource},
+    media::image_tokens,
+};
 use faregate_price::{
-    Ask, CacheWrites, Circumstances, NanoUsd, NoPrice, Service, Services, Unit as Counts,
+    Ask, CacheWrites, Circumstances, NanoUsd, NoPrice, Price, Service, Services, Unit as Counts,
     Units as Counted,
 };
 
@@ -59,7 +62,8 @@ pub struct Extra {
     pub audio_input: bool,
     /// Whether there may be audio in the output.
     pub audio_output: bool,
-    /// What is counted beside tokens, at most.
+    /// What is counted beside tokens, at most. Of images that are read and of searches, nothing is asked where they have no
+    /// price of their own.
     pub units: Counted,
     /// A provider may charge for it though nobody can say how much before it has.
     pub is_unmetered: bool,
@@ -93,7 +97,7 @@ pub(super) struct CallersPurse {
 
 /// Scopes of one request that are not its caller's.
 #[derive(Debug)]
-struct DrawnOn {
+pub(super) struct DrawnOn {
     /// Its session, its user, its tags, its workload.
     pins: Vec<Pin>,
     /// The model's: index into the policy's.
@@ -101,13 +105,19 @@ struct DrawnOn {
 }
 
 impl CallersPurse {
+    /// The scope of the model that was asked for, where it has budgets.
+    pub(super) fn model_scope(&self) -> Option<&str> {
+        let model = self.drawn.as_ref()?.model?;
+        Some(&self.policy.scopes[model].name)
+    }
+
     /// The budgets, each with its scope's name.
-    fn named(&self) -> impl Iterator<Item = (&str, &Budget)> {
+    pub(super) fn named(&self) -> impl Iterator<Item = (&str, &Budget)> {
         named(&self.policy, self.caller, self.drawn.as_deref())
     }
 }
 
-fn named<'a>(
+pub(super) fn named<'a>(
     policy: &'a CorePolicy,
     caller: usize,
     drawn: Option<&'a DrawnOn>,
@@ -138,13 +148,13 @@ pub(super) struct Money {
     /// What the request may use beside its tokens; `None`: it costs nothing.
     pub(super) extra: Option<Extra>,
     hold: Option<Hold<CallersPurse>>,
-    drawn: Option<Rc<DrawnOn>>,
+    pub(super) drawn: Option<Rc<DrawnOn>>,
     /// What is held: for this attempt, and for those that may yet be billed.
-    held: Cost,
+    pub(super) held: Cost,
     /// What the attempt under way may cost.
-    worst: NanoUsd,
+    pub(super) worst: NanoUsd,
     /// What attempts before it may have cost.
-    wasted: NanoUsd,
+    pub(super) wasted: NanoUsd,
     /// Tokens of output that are held, each choice's.
     output: u64,
     /// The client has set no bound.
@@ -191,7 +201,7 @@ impl Exchange {
         Wall(now.0.wrapping_add(self.money.offset))
     }
 
-    fn purse(&self) -> Option<CallersPurse> {
+    pub(super) fn purse(&self) -> Option<CallersPurse> {
         let caller = self.caller?;
         let drawn = self.money.drawn.clone();
         let purse = CallersPurse { policy: Rc::clone(&self.policy), caller, drawn };
@@ -320,7 +330,8 @@ impl Exchange {
         };
         loop {
             let worst = self.worst_case(target, output, &purse)?;
-            let tokens = self.input_tokens().saturating_add(output.saturating_mul(choices));
+            let input = self.input_tokens(&self.model_at(target));
+            let tokens = input.saturating_add(output.saturating_mul(choices));
             let cost = Cost { money: worst, tokens, requests: 1 };
             match self.hold(&purse, cost, now) {
                 Ok(()) => {
@@ -342,7 +353,12 @@ impl Exchange {
         }
     }
 
-    fn hold(&mut self, purse: &CallersPurse, cost: Cost, now: Nanos) -> Result<(), Denied> {
+    pub(super) fn hold(
+        &mut self,
+        purse: &CallersPurse,
+        cost: Cost,
+        now: Nanos,
+    ) -> Result<(), Denied> {
         let wall = self.wall(now);
         let core = self.core;
         let money = &mut self.money;
@@ -398,7 +414,7 @@ impl Exchange {
             return Err(NotHeld::Refused(Box::new(refusal)));
         };
         let extra = self.money.extra.unwrap_or_default();
-        let mut ask = self.ask(output);
+        let mut ask = self.ask(output, model, &priced.price);
         if extra.is_unmetered {
             // Its answer does not tell tokens: what bounds it is a price of something that can be counted beforehand.
             let counts =
@@ -424,27 +440,34 @@ impl Exchange {
         })
     }
 
-    pub(super) fn ask(&self, output: u64) -> Ask {
+    /// How it asks to be served.
+    pub(super) fn service_asked(&self) -> Service {
+        self.money.extra.unwrap_or_default().service
+    }
+
+    pub(super) fn ask(&self, output: u64, model: &str, price: &Price) -> Ask {
         let extra = self.money.extra.unwrap_or_default();
         let services = match extra.service {
             Service::Standard => Services::default(),
             asked => Services::default().or(asked),
         };
         Ask {
-            input: self.input_tokens(),
+            input: self.input_tokens(model),
             output,
             answers: self.output.1,
             cache_writes: extra.cache_writes,
             audio_input: extra.audio_input,
             audio_output: extra.audio_output,
             services,
-            units: extra.units,
+            units: priced_units(extra.units, price),
             ..Ask::default()
         }
     }
 
-    fn input_tokens(&self) -> u64 {
-        self.input_bound
+    /// The most tokens of input: of an image, its place in the body says nothing.
+    pub(super) fn input_tokens(&self, model: &str) -> u64 {
+        let images = self.money.extra.map_or(0, |extra| extra.units.count(Counts::ImageInput));
+        self.input_bound.saturating_add(images.saturating_mul(image_tokens(model)))
     }
 
     pub(super) fn model_at(&self, target: usize) -> std::borrow::Cow<'_, str> {
@@ -464,6 +487,7 @@ impl Exchange {
             asked,
             level,
             output_fits: fits.filter(|fits| *fits > 0),
+            model_fits: self.model_that_fits(purse, self.wall(now)),
         };
         NotHeld::Refused(Box::new(say::budget(&refused, self.wall(now))))
     }
@@ -478,7 +502,9 @@ impl Exchange {
             let left = budget.level(wall).left().saturating_add(held.of(budget.unit));
             let fits = match budget.unit {
                 Unit::Money => self.output_for(target, left.saturating_sub(wasted), most)?,
-                Unit::Tokens => left.checked_sub(self.input_tokens())? / choices.max(1),
+                Unit::Tokens => {
+                    left.checked_sub(self.input_tokens(&self.model_at(target)))? / choices.max(1)
+                }
                 Unit::Requests if left == 0 => return None,
                 Unit::Requests => most,
             };
@@ -493,7 +519,8 @@ impl Exchange {
         // What has no price passes, or was refused for that.
         let Some(priced) = self.policy.price(target, &model) else { return Some(most) };
         let fits = |output: u64| {
-            priced.price.worst_case(&self.ask(output)).is_ok_and(|worst| worst.0 <= left)
+            let ask = self.ask(output, &model, &priced.price);
+            priced.price.worst_case(&ask).is_ok_and(|worst| worst.0 <= left)
         };
         let (mut low, mut high) = (0, most);
         if !fits(low) {
@@ -532,7 +559,8 @@ impl Exchange {
         while slice >= OUTPUT_TOKENS_LEAST {
             let output = self.money.output.saturating_add(slice);
             let Ok(worst) = self.worst_case(target, output, &purse) else { return More::Nothing };
-            let tokens = self.input_tokens().saturating_add(output.saturating_mul(self.output.1));
+            let input = self.input_tokens(&self.model_at(target));
+            let tokens = input.saturating_add(output.saturating_mul(self.output.1));
             match self.hold(&purse, Cost { money: worst, tokens, requests: 1 }, now) {
                 Ok(()) => {
                     self.money.worst = worst;
@@ -612,11 +640,15 @@ impl Exchange {
         }
         self.policy.with_price(last.target, self.upstream_model(), |priced| {
             let Some(priced) = priced else { return Receipt::default() };
-            let at = Circumstances {
-                service: extra.service,
-                units: extra.units,
-                ..Circumstances::default()
-            };
+            let mut units = priced_units(extra.units, &priced.price);
+            if let Some(searches) = settlement.aside.searches
+                && priced.price.unit(Counts::Search).is_some()
+            {
+                units = units.with(Counts::Search, searches);
+            }
+            let told = settlement.aside.tier.map(Service::named);
+            let service = told.filter(|told| priced.price.serves(*told)).unwrap_or(extra.service);
+            let at = Circumstances { service, units, ..Circumstances::default() };
             let mut receipt = Receipt { price_id: (*priced.id).into(), ..Receipt::default() };
             // A price of units alone needs no tokens.
             let is_of_units = priced.price.tiers().is_empty();
@@ -635,7 +667,8 @@ impl Exchange {
         let is_held = self.money.hold.is_some();
         let by_and_by = self.money.is_made_while_sent();
         let on_its_way = if is_held && by_and_by { CUT_TOKENS } else { 0 };
-        let input = if is_held { self.input_bound } else { 0 };
+        let bound = self.input_tokens(self.upstream_model());
+        let input = if is_held { bound } else { 0 };
         let is_cut = settlement.fault.is_some();
         if let Some(usage) = settlement.usage {
             let more = if is_cut && settlement.usage_source != UsageSource::Provider {
@@ -662,9 +695,18 @@ impl Exchange {
         }
         // Who leaves before a stream begins stops the work; who leaves before a whole answer comes may have to pay for it.
         let has_gone = settlement.fault == Some(Fault::ClientGone) && !settlement.delivered;
-        let usage = Usage { input: self.input_bound, output: on_its_way, ..Usage::default() };
+        let usage = Usage { input: bound, output: on_its_way, ..Usage::default() };
         (has_gone && (by_and_by || !is_held)).then_some(usage)
     }
+}
+
+/// Units without those that cost nothing of their own at this price.
+pub(super) fn priced_units(units: Counted, price: &Price) -> Counted {
+    let priced = |units: Counted, unit| match price.unit(unit) {
+        Some(_) => units,
+        None => units.with(unit, 0),
+    };
+    priced(priced(units, Counts::Search), Counts::ImageInput)
 }
 
 #[cold]
