@@ -17,6 +17,7 @@ pub mod kind;
 pub mod prefix;
 pub mod quirks;
 pub mod ratelimit;
+pub mod repeat;
 pub mod shape;
 pub mod surface;
 pub mod tokens;

@@ -5,6 +5,7 @@
 //! together.
 //! Format: <https://toml.io/en/v1.1.0>
 
+mod answers;
 mod attribution;
 mod budgets;
 mod cache;
@@ -140,6 +141,7 @@ fn read(
         server,
         ledger: server::ledger(&root.table("ledger")),
         attribution: attribution::read(reader, root),
+        answers: answers::read(root),
         providers,
         targets,
         models,

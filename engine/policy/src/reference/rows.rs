@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Key, Kind, Section, money, prices};
+use super::{Key, Kind, Section, cache, money, prices};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -79,6 +79,7 @@ pub const SECTIONS: &[Section] = &[
             table("retries", "what is tried again"),
             table("breaker", "when a target counts as down"),
             table("budgets", "whose calendar budgets go by"),
+            table("cache", "how much is kept of answers that workloads have given again"),
             table("organisation", "everybody together"),
             named("teams", "who pays"),
             rows("keys", "who may call"),
@@ -584,6 +585,9 @@ pub const SECTIONS: &[Section] = &[
     money::TAGS,
     money::WORKLOADS,
     money::MATCH,
+    cache::OF_WORKLOAD,
+    cache::EXACT,
+    cache::CACHE,
     money::LIMIT,
     money::RAISE,
     Section {
