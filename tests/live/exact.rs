@@ -332,16 +332,18 @@ fn a_hit_costs_nothing_and_the_books_say_what_it_saved() {
     assert_eq!((&line["cost_nanousd"], &line["attempts"]), (&json!(0), &json!(0)));
     assert!(line.get("target").is_none() && line["kept_from"] == "sim/*", "{line}");
     assert!(before.contains(&format!("{cost}")), "what the first one cost is spent: {before}");
-    let report = || {
-        let mut command =
-            faregate_tests::binary::command(&["spend", "--by", "key", "--format", "json", "-c"]);
-        let output =
-            command.arg(&gateway.policy).env("FAREGATE_DATA", gateway.folder.join("data")).output();
-        String::from_utf8_lossy(&output.unwrap().stdout).into_owned()
-    };
-    wait::until_true("the books have both", || {
-        report().contains("\"cache_hits\":1") || report().contains("\"cache_hits\": 1")
+    let total = wait::until("the books have both", || {
+        let total = crate::money::spend_by(gateway.folder.path(), "key")["total"].clone();
+        (total["requests"] == 2).then_some(total)
     });
+    assert_eq!(
+        (&total["cost_nano_usd"], &total["cache_hits"]),
+        (&json!(cost), &json!(1)),
+        "{total}"
+    );
+    assert_eq!(total["saved_by_cache_nano_usd"], json!(cost), "{total}");
+    let tokens = first.json()["usage"]["completion_tokens"].clone();
+    assert_eq!(total["output_tokens"], tokens, "what was not made is not counted: {total}");
     assert_eq!(did(&client.chat("m")), "hit");
     assert_eq!(did(&client.chat("m")), "hit");
     assert_eq!(client.chat("m").code(), "request_rate_exceeded", "requests are counted");
@@ -360,7 +362,7 @@ fn an_operator_drops_what_is_kept() {
             if answer.status == 200 { answer.json()["dropped"].clone() } else { json!(0) },
         )
     };
-    let fill = || ["a1", "lone"].map(|name| send(name));
+    let fill = || ["a1", "lone"].map(&send);
     fill();
     assert_eq!(fill(), ["hit", "hit"]);
     assert_eq!(drop("?team=b"), (200, json!(0)));
@@ -462,7 +464,7 @@ fn a_leader_that_leaves_does_not_take_the_answer_with_it() {
 fn when_the_leader_fails_one_goes_instead() {
     let failed = std::sync::atomic::AtomicBool::new(false);
     let upstream = Upstream::start(move |_| {
-        thread::sleep(Duration::from_millis(300));
+        wait::pass(Duration::from_millis(300));
         match failed.swap(true, std::sync::atomic::Ordering::SeqCst) {
             false => vec![Act::Reset],
             true => vec![Act::Send(upstream::json(DONE))],
