@@ -20,6 +20,7 @@ pub mod media;
 pub mod prefix;
 pub mod quirks;
 pub mod ratelimit;
+pub mod repeat;
 pub mod shape;
 pub mod surface;
 pub mod tokens;

@@ -16,6 +16,7 @@ mod deadlines;
 mod dialects;
 mod drain;
 mod even;
+mod exact;
 mod fallbacks;
 mod faults;
 mod front;

@@ -31,6 +31,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     affinity::Affinity,
     books::{Hook, Parts},
+    cache::Cache,
     catalogue,
     credentials::{self, Credential, Keeper, Source, fetch::parts},
     homes::Followed,
@@ -59,6 +60,8 @@ pub(crate) struct Live {
     pub(crate) followed: Option<Arc<Followed>>,
     /// Where operators are told of budgets.
     pub(crate) webhook: Option<Arc<Hook>>,
+    /// Answers that are kept, where a workload has some kept.
+    pub(crate) cache: Option<Arc<Cache>>,
     /// Files whose content was used beside the policy itself.
     pub(crate) files: Vec<PathBuf>,
     places: BTreeMap<Identity, Shared>,
@@ -222,8 +225,13 @@ impl Builder {
         let by_prefix = policy.providers.iter().any(|provider| provider.by_prefix);
         let followed = before.and_then(|live| live.followed.clone());
         let follows = policy.watch.needs.warm;
+        let cache = policy.answers.is_on().then(|| {
+            let known = before.and_then(|live| live.cache.clone());
+            known.unwrap_or_else(|| Arc::new(Cache::new(policy.answers.memory_bytes)))
+        });
         Ok(Live {
             followed: follows.then(|| followed.unwrap_or_else(|| Arc::new(Followed::new()))),
+            cache,
             affinity: by_prefix.then(|| known.unwrap_or_else(|| Arc::new(Affinity::new()))),
             is_private,
             generation: self.generation.fetch_add(1, Ordering::Relaxed) + 1,

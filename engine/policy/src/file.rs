@@ -5,6 +5,7 @@
 //! together.
 //! Format: <https://toml.io/en/v1.1.0>
 
+mod answers;
 mod attribution;
 mod budgets;
 mod cache;
@@ -145,6 +146,7 @@ fn read(
         ledger: server::ledger(&ledger),
         keep: server::keep(&ledger),
         attribution: attribution::read(reader, root),
+        answers: answers::read(root),
         providers,
         targets,
         models,

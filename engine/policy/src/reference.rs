@@ -4,6 +4,7 @@
 //! The one list that reading, defaults, diagnostics, `faregate policy explain` and the documents
 //! are made from. A key that is not here is refused.
 
+mod cache;
 pub(crate) mod money;
 mod prices;
 mod resilience;

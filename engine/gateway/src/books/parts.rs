@@ -117,6 +117,21 @@ impl Parts {
         if let Some(key) = &walk.provider_key {
             reason = format!("{reason}; key {key}").into();
         }
+        if let Some(found) = &walk.found {
+            let (provider, model) = &found.value.made_by;
+            return Arc::new(Work {
+                surface: surface.to_owned(),
+                model_asked: asked.to_owned(),
+                provider: provider.to_string(),
+                model: model.to_string(),
+                route_reason: format!("cache; {}", walk.note.unwrap_or_default()),
+                region: String::new(),
+                status,
+                fault: fault.to_owned(),
+                attempts,
+                cache_hit: true,
+            });
+        }
         let address = target.map_or(0, address);
         let fits = |found: &Worked| {
             let work = &found.work;

@@ -44,10 +44,10 @@ fn kind(reader: &Reader<'_>, root: &Section<'_, '_>, scopes: &Scopes<'_>, key: &
     let mut kind = Kind::default();
     for (name, section) in root.named(key) {
         check(reader, &name, name.text, LABEL_BYTES_MAX);
-        // A workload that is matched is one without limits, too.
+        // A workload that is matched, or has a cache, is one without limits, too.
         if section.given("limits").is_none()
             && key == "workloads"
-            && section.given("match").is_some()
+            && ["match", "cache"].into_iter().any(|key| section.given(key).is_some())
         {
             continue;
         }

@@ -211,6 +211,7 @@ pub(super) const WORKLOADS: Section = Section {
             "what requests have that belong to it, all of it; the first table of the file that matches counts",
         ),
         BUDGETS_ALONE,
+        table("cache", "which of its answers are given again"),
     ],
 };
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Key, Kind, Section, money, prices, resilience, server};
+use super::{Key, Kind, Section, cache, money, prices, resilience, server};
 
 const MS: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -75,6 +75,7 @@ pub const SECTIONS: &[Section] = &[
             table("retries", "what is tried again"),
             table("breaker", "when a target counts as down"),
             table("budgets", "whose calendar budgets go by"),
+            table("cache", "how much is kept of answers that workloads have given again"),
             table("organisation", "everybody together"),
             named("teams", "who pays"),
             rows("keys", "who may call"),
@@ -409,6 +410,9 @@ pub const SECTIONS: &[Section] = &[
     money::TAGS,
     money::WORKLOADS,
     money::MATCH,
+    cache::OF_WORKLOAD,
+    cache::EXACT,
+    cache::CACHE,
     money::LIMIT,
     money::RAISE,
     Section {

@@ -70,6 +70,8 @@ const WHOLE: &[Table] = &[
         "[[prices.\"openai/x\".tiers]]",
         &["service = \"flex\"", "above = 200000"],
     ),
+    ("workloads.*.cache.exact", "[workloads.faq.cache.exact]", &[]),
+    ("cache", "[cache]", &[]),
     ("currencies.*", "[currencies.EUR]", &["rate = \"1.08\"", "date = 2026-11-01"]),
 ];
 
