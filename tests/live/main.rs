@@ -18,6 +18,7 @@ mod drain;
 mod fallbacks;
 mod faults;
 mod front;
+mod hedging;
 mod import;
 mod keys;
 mod llama;

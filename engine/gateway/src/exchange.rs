@@ -13,6 +13,7 @@ mod pay;
 mod prompt;
 mod query;
 mod quote;
+mod race;
 mod read;
 mod rest;
 mod write;

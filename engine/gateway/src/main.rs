@@ -19,6 +19,7 @@ mod counter;
 mod credentials;
 mod exchange;
 mod forward;
+mod hedge;
 mod io;
 mod keys;
 mod live;

@@ -39,6 +39,7 @@ mod attempt;
 mod decide;
 mod estimate;
 mod facts;
+mod hedge;
 mod hold;
 mod money;
 mod quote;
@@ -52,12 +53,14 @@ pub use attempt::{Outcome, Step, Verdict};
 pub use decide::{OUTPUT_TOKENS_SLICE, Pin, Wanted};
 pub use estimate::{Drawn, Estimate, Sum};
 pub use facts::Asks;
+pub use hedge::Second;
 pub use quote::{Candidate, Quote};
 pub use turn::{Left, TurnedBy};
 pub use way::{DEFAULT, Instead, Turn, Way};
 
 pub use money::{CUT_TOKENS, Extra, More, OUTPUT_TOKENS_CAP, Receipt};
 
+use hedge::Hedging;
 use hold::Limits;
 use money::Money;
 use turn::Fallbacks;
@@ -102,6 +105,7 @@ pub struct Exchange {
     /// It cannot be sent again.
     only_once: bool,
     fallbacks: Fallbacks,
+    hedging: Hedging,
     money: Money,
 }
 
@@ -196,6 +200,7 @@ impl Exchange {
             ended: None,
             only_once: false,
             fallbacks: Fallbacks::default(),
+            hedging: Hedging::default(),
             money: Money::default(),
         }
     }
@@ -332,7 +337,12 @@ impl Exchange {
 
     /// A reason in a few words, behind how the request came to its model.
     fn told(&self, reason: RouteReason) -> std::borrow::Cow<'static, str> {
-        let text = reason.text(&self.policy.targets);
+        let mut text = reason.text(&self.policy.targets);
+        match self.hedging.won {
+            Some(true) => text.to_mut().push_str("; hedge won"),
+            Some(false) => text.to_mut().push_str("; hedge lost"),
+            None => {}
+        }
         if self.way == Way::default() {
             return text;
         }
@@ -404,6 +414,7 @@ impl Exchange {
     }
 
     fn let_go(&mut self, used: u64) {
+        self.land_other();
         self.land();
         if let Some(sent) = self.under_way.take() {
             self.policy.targets[self.route.target(sent.place)].breaker.cancel(sent.pass);

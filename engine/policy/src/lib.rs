@@ -19,6 +19,7 @@ pub mod exchange;
 pub mod fault;
 mod file;
 pub mod health;
+pub mod hedge;
 pub mod key;
 pub mod keyring;
 pub mod known;

@@ -109,6 +109,21 @@ impl Route {
         }
     }
 
+    /// Another candidate beside the one at `place`, that has not failed and whose breaker lets it pass.
+    pub(crate) fn beside(
+        &self,
+        targets: &[Target],
+        place: usize,
+        present: (Nanos, u64),
+    ) -> Option<(usize, Pass)> {
+        let allowed = self.all() & !self.barred & !self.tried & !bit(place);
+        let pass = |breaker: &Breaker| breaker.pass(present.0);
+        match self.draw(targets, allowed, present, &pass) {
+            Ok(Pick::Take { place, pass, .. }) => Some((place, pass)),
+            Ok(Pick::BackOff(_) | Pick::Later(_) | Pick::Nothing) | Err(_) => None,
+        }
+    }
+
     /// What [`pick`](Self::pick) would take first, without taking it.
     #[must_use]
     pub fn foresee(&self, targets: &[Target], now: Nanos, random: u64) -> Option<usize> {

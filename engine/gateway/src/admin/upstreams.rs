@@ -1,4 +1,4 @@
-//! Providers' keys among the metrics.
+//! Providers' keys and second attempts among the metrics.
 //!
 //! In: what is in force, the present. Out: numbers that are read at each scrape. Nothing of a key but its name is here.
 
@@ -45,4 +45,23 @@ pub(super) fn keys(live: &Live, now: Nanos) -> Vec<Gauge> {
         of(&metric::PROVIDER_KEY_LIMITED, &|key| key.quota.counts().0),
         of(&metric::PROVIDER_KEY_REFUSED, &|key| key.quota.counts().1),
     ]
+}
+
+/// The numbers of second attempts; none where no model has any.
+pub(super) fn hedges(live: &Live) -> Vec<Gauge> {
+    let models = live.policy.models.list().iter().filter(|model| model.hedge_percent > 0);
+    let counts: Vec<_> = models
+        .take(KEYS_MAX)
+        .map(|model| (format!("{{model=\"{}\"}}", Escaped(&model.name)), model.hedges.counts()))
+        .collect();
+    if counts.is_empty() {
+        return Vec::new();
+    }
+    let of = |metric: &'static Metric, read: fn(&(u64, u64)) -> u64| Gauge {
+        name: metric.name,
+        kind: metric.kind.as_str(),
+        help: metric.help,
+        values: counts.iter().map(|(labels, count)| (labels.clone(), read(count))).collect(),
+    };
+    vec![of(&metric::HEDGES, |(made, _)| *made), of(&metric::HEDGES_WON, |(_, won)| *won)]
 }

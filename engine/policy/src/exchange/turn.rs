@@ -155,7 +155,7 @@ impl Exchange {
         }
         self.way.left.push(Left { model: self.wanted_name().into(), by });
         self.go(found.name, found.asked, Route::new(found.strategy, found.targets));
-        self.fallbacks.attempts = self.attempts;
+        self.fallbacks.attempts = self.attempts - self.other_keys - self.hedging.attempts;
         self.not_before = Nanos(0);
         // A closer bound was counted for other models.
         self.input_bound = self.input_bound.max(self.fallbacks.input_bound);

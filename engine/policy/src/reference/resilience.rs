@@ -17,6 +17,15 @@ pub(super) const KEYS: Section = Section {
     ],
 };
 
+pub(super) const HEDGE: Key = key(
+    "hedge",
+    Kind::Percent(0, 100),
+    "0%",
+    "\"5%\"",
+    "in how many of a hundred requests a second attempt may be made elsewhere when 95 of 100 would have had \
+     their first token; the first to have it wins, the other is cancelled and its cost booked; 0%: never",
+);
+
 pub(super) const FALLBACKS: Key = key(
     "fallbacks",
     Kind::Texts,

@@ -469,6 +469,7 @@ pub const SECTIONS: &[Section] = &[
                 "\"session\"",
                 "who is drawn the same target every time, where targets are drawn by weight; left out: nobody",
             ),
+            resilience::HEDGE,
             resilience::FALLBACKS,
             resilience::ON_CONTEXT_WINDOW,
             resilience::CONTEXT_TOKENS,

@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::{
     Nanos,
     atomic::{AtomicU64, Ordering},
+    hedge::Firsts,
 };
 
 /// How long it takes until a delay counts for a third (1/e) of what it was.
@@ -25,11 +26,13 @@ pub struct Gauge {
     /// Microseconds in the upper half, zero: nothing is known; when they were noted in the lower, in milliseconds that wrap
     /// after 49 days.
     delay: AtomicU64,
+    /// How long first tokens took, where that is measured.
+    pub firsts: Firsts,
 }
 
 impl Default for Gauge {
     fn default() -> Self {
-        Self { under_way: AtomicU64::new(0), delay: AtomicU64::new(0) }
+        Self { under_way: AtomicU64::new(0), delay: AtomicU64::new(0), firsts: Firsts::default() }
     }
 }
 
