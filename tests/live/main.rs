@@ -21,6 +21,7 @@ mod front;
 mod hedging;
 mod import;
 mod keys;
+mod limits;
 mod llama;
 mod money;
 mod money_scopes;

@@ -23,6 +23,7 @@ pub mod hedge;
 pub mod key;
 pub mod keyring;
 pub mod known;
+pub mod limiter;
 pub mod metric;
 pub mod models;
 mod nearest;

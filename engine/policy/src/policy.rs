@@ -240,6 +240,8 @@ pub struct Provider {
     pub api_key: Option<Secret>,
     /// Its keys, where it has several. Then there is no `api_key`.
     pub keys: Vec<ProviderKey>,
+    /// Requests at a time at each of its targets, at most; `None`: any number.
+    pub concurrency_max: Option<u64>,
     /// Head fields that every request to it carries: lower-case name and value.
     pub headers: Vec<(String, HeaderValue)>,
     /// Who may vouch for it, instead of the system's authorities: a PEM file.
@@ -485,6 +487,7 @@ impl Policy {
         self.budgets().for_each(|(_, budget)| budget.take_effect());
         for target in &self.targets {
             target.breaker.set(self.breaker);
+            target.gauge.limiter.set(self.providers[target.provider].concurrency_max);
         }
     }
 

@@ -8,6 +8,8 @@
 //! model's [`Strategy`] says which is taken: the first one, one drawn by weight, the quickest, the least busy, the cheapest.
 //! A draw may be tied to a user or a session ([`Route::stick`]): then the same one is drawn for them every time.
 
+use std::time::Duration;
+
 use crate::{
     Nanos,
     health::{Breaker, Health, Pass},
@@ -25,6 +27,9 @@ pub use reason::{Cause, RouteReason, Score, Why};
 
 /// Targets of one model that a request considers; those behind are not used.
 pub const CANDIDATES_MAX: usize = 64;
+
+/// How soon a target without room is worth asking again.
+pub const ROOM_LOOK: Duration = Duration::from_millis(100);
 
 /// The way of one request.
 #[derive(Clone, Debug, Default)]
@@ -152,6 +157,16 @@ impl Route {
         }
     }
 
+    /// Whether a candidate is well, and has no room.
+    #[must_use]
+    pub fn is_full(&self, targets: &[Target], now: Nanos) -> bool {
+        let is_well = |target: &Target| {
+            matches!(target.breaker.health(now), Health::Closed | Health::HalfOpen)
+        };
+        let mut candidates = self.candidates.iter().map(|index| &targets[*index]);
+        candidates.any(|target| is_well(target) && !target.gauge.has_room())
+    }
+
     /// The candidate failed: others first.
     pub fn exclude(&mut self, place: usize) {
         self.tried |= bit(place);
@@ -244,7 +259,12 @@ impl Route {
                 Strategy::Load => self.least(set, random, |t| t.gauge.under_way(), targets),
                 Strategy::Cost => self.least(set, 0, |t| t.cost.unwrap_or(u64::MAX), targets),
             };
-            match pass(&targets[self.candidates[place]].breaker) {
+            let target = &targets[self.candidates[place]];
+            let passed = match target.gauge.has_room() {
+                true => pass(&target.breaker),
+                false => Err(now.after(ROOM_LOOK)),
+            };
+            match passed {
                 Ok(pass) => return Ok(Pick::Take { place, pass, skipped }),
                 Err(until) => soonest = Some(soonest.map_or(until, |at| at.min(until))),
             }

@@ -88,6 +88,9 @@ impl Exchange {
                 self.step(now, random)
             }
             Pick::Later(until) if again => self.wait(until, now),
+            Pick::Later(_) if self.route.is_full(&self.policy.targets, now) => {
+                Step::Refuse(self.no_room())
+            }
             Pick::Later(until) => Step::Refuse(self.no_target(until.since(now))),
             Pick::Nothing => self.end(Fault::NoTarget),
         }
@@ -104,6 +107,7 @@ impl Exchange {
             self.money_failed(matches!(outcome, Outcome::Failed(fault) if fault.may_be_billed()));
         }
         self.tell_breaker(&self.policy.targets[target].breaker, sent.pass, outcome, class, now);
+        self.tell_limiter(target, now.since(sent.at), outcome, class);
         if is_timed(outcome, class) {
             self.policy.targets[target].gauge.observe(now.since(sent.at), now);
         }
@@ -159,6 +163,22 @@ impl Exchange {
         self.cause = Some(Cause { target, why: Why::Status(status) });
         self.land();
         true
+    }
+
+    fn tell_limiter(&self, target: usize, took: Duration, outcome: Outcome, class: Class) {
+        let gauge = &self.policy.targets[target].gauge;
+        let is_full = matches!(
+            outcome,
+            Outcome::Answered { status: 429 | 503 | 529, .. }
+                | Outcome::Failed(Fault::FirstByteTimeout | Fault::FirstTokenTimeout)
+        );
+        match outcome {
+            _ if is_full => gauge.limiter.refused(gauge.under_way(), self.now),
+            Outcome::Answered { .. } if class == Class::Served => {
+                gauge.limiter.observe(took, gauge.under_way(), self.now);
+            }
+            Outcome::Answered { .. } | Outcome::Failed(_) => {}
+        }
     }
 
     fn give_up(&mut self, fault: Fault) -> Verdict {
@@ -292,6 +312,25 @@ impl Exchange {
     fn end(&mut self, fault: Fault) -> Step {
         self.ended = Some(fault);
         Step::Refuse(self.exhausted(fault))
+    }
+
+    /// A target is well and takes no more for now, and none was tried.
+    fn no_room(&self) -> Refusal {
+        for index in self.route.candidates() {
+            let gauge = &self.policy.targets[*index].gauge;
+            if !gauge.has_room() {
+                gauge.limiter.shed();
+            }
+        }
+        let wait = Duration::from_secs(1);
+        let message = format!(
+            "{} has as many requests under way as it answers in time; try again in {}",
+            self.wanted_name(),
+            say::seconds(wait)
+        );
+        let mut refusal = Refusal::new(Fault::TargetsFull, message);
+        refusal.retry_after = Some(wait);
+        refusal
     }
 
     /// Every target is failing or resting, and none was tried.

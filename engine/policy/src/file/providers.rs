@@ -146,6 +146,7 @@ fn provider(
         replicas,
         api_key,
         keys,
+        concurrency_max: section.number("concurrency_max"),
         headers,
         ca_file: section.text("ca_file").map(|word| word.text.into()),
         insecure_skip_verify: section.flag("insecure_skip_verify").unwrap_or(false),

@@ -17,6 +17,15 @@ pub(super) const KEYS: Section = Section {
     ],
 };
 
+pub(super) const CONCURRENCY_MAX: Key = key(
+    "concurrency_max",
+    Kind::Count(1, 1_000_000),
+    "",
+    "256",
+    "requests at a time at each of its targets, at most, and fewer while its answers take longer to begin than \
+     without a queue; other targets take what finds no room, or it is refused at once; left out: any number",
+);
+
 pub(super) const HEDGE: Key = key(
     "hedge",
     Kind::Percent(0, 100),

@@ -373,6 +373,7 @@ pub const SECTIONS: &[Section] = &[
                 "\"env:OPENAI_API_KEY\"",
                 "where its key is kept: \"env:NAME\" or \"file:PATH\"; sent as the dialect has it",
             ),
+            resilience::CONCURRENCY_MAX,
             rows(
                 "keys",
                 "its keys, where it has several: a request shows one of those that may do most",

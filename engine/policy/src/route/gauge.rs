@@ -14,6 +14,7 @@ use crate::{
     Nanos,
     atomic::{AtomicU64, Ordering},
     hedge::Firsts,
+    limiter::Limiter,
 };
 
 /// How long it takes until a delay counts for a third (1/e) of what it was.
@@ -28,11 +29,18 @@ pub struct Gauge {
     delay: AtomicU64,
     /// How long first tokens took, where that is measured.
     pub firsts: Firsts,
+    /// How many requests at a time it takes, where that is limited.
+    pub limiter: Limiter,
 }
 
 impl Default for Gauge {
     fn default() -> Self {
-        Self { under_way: AtomicU64::new(0), delay: AtomicU64::new(0), firsts: Firsts::default() }
+        Self {
+            under_way: AtomicU64::new(0),
+            delay: AtomicU64::new(0),
+            firsts: Firsts::default(),
+            limiter: Limiter::default(),
+        }
     }
 }
 
@@ -46,6 +54,12 @@ impl Gauge {
     pub fn end(&self) {
         let before = self.under_way.fetch_sub(1, Ordering::Relaxed);
         debug_assert!(before > 0, "a request ends that has not begun");
+    }
+
+    /// Whether there is room for another request.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.limiter.has_room(self.under_way())
     }
 
     /// Requests under way.
