@@ -17,6 +17,7 @@ mod dialects;
 mod drain;
 mod fallbacks;
 mod faults;
+mod fleets;
 mod front;
 mod hedging;
 mod import;

@@ -238,7 +238,7 @@ pub fn pick<'a>(
     let weight = |quota: &Quota| quota.weight(now).map_or(mean, u128::from);
     let total: u128 = awake().map(|(_, quota)| weight(quota)).sum();
     if total > 0 {
-        let drawn = total.min(u128::from(u64::MAX)) * u128::from(random) >> 64;
+        let drawn = (total.min(u128::from(u64::MAX)) * u128::from(random)) >> 64;
         let mut below = 0;
         let hit = awake().find(|(_, quota)| {
             below += weight(quota);

@@ -234,8 +234,10 @@ pub struct Provider {
     pub quirks: Quirks,
     /// Where it is, for kinds that need to know: `us-east-1`.
     pub region: Option<Box<str>>,
-    /// Where it listens. Never empty.
+    /// Where it listens. Empty only where a file says it.
     pub replicas: Vec<BaseUrl>,
+    /// Where else is said where it listens.
+    pub discovery: Discovery,
     /// Its key.
     pub api_key: Option<Secret>,
     /// Its keys, where it has several. Then there is no `api_key`.
@@ -267,6 +269,18 @@ pub struct ProviderKey {
     pub name: Box<str>,
     /// Where it is kept.
     pub secret: Secret,
+}
+
+/// Where else than in the policy is said where a provider listens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Discovery {
+    /// Nowhere.
+    #[default]
+    None,
+    /// Every address of the name in its one URL is a place.
+    Dns,
+    /// A file, one URL a line.
+    File(PathBuf),
 }
 
 /// How bytes reach a replica.
@@ -423,6 +437,17 @@ pub struct Retries {
     pub backoff_max: Duration,
     /// Retries in a hundred requests that the process allows itself.
     pub budget_percent: u32,
+}
+
+impl Provider {
+    /// Reads the lines of a file of places: one URL each; empty lines and what follows `#` do not count.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the first line that is no place, or that there is none.
+    pub fn read_places(&self, text: &str) -> Result<Vec<BaseUrl>, String> {
+        crate::file::read_places(text, self.kind.path_default)
+    }
 }
 
 impl Policy {

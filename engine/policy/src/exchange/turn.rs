@@ -137,9 +137,9 @@ impl Exchange {
             TurnedBy::ContextWindow => model.on_context_window.clone(),
             TurnedBy::ContentPolicy => model.on_content_policy.clone(),
             TurnedBy::Down => {
-                let known = |name: &Box<str>| self.fallbacks.rest.contains(name);
+                let is_fresh = |name: &&Box<str>| !self.fallbacks.rest.contains(name);
                 let fresh: Vec<_> =
-                    model.fallbacks.iter().rev().filter(|name| !known(name)).cloned().collect();
+                    model.fallbacks.iter().rev().filter(is_fresh).cloned().collect();
                 self.fallbacks.rest.extend(fresh);
                 self.fallbacks.rest.pop()
             }

@@ -356,7 +356,8 @@ pub const SECTIONS: &[Section] = &[
                 Kind::Texts,
                 "",
                 "[\"http://10.0.0.11:8000\", \"unix:/run/vllm.sock\"]",
-                "where it listens, when that is more than one place; instead of base_url",
+                "where it listens, when that is more than one place; instead of base_url. \"file:PATH\": a file with a \
+                 URL on each line, looked at again when it changes; \"dns\": every address of the name in base_url",
             ),
             key(
                 "affinity",
