@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use faregate_tests::{Launch, client};
+use faregate_tests::{Launch, client, wait};
 use serde_json::{Value, json};
 
 /// A provider that begins a stream with `first`, and then sends `rest` again and again until its client leaves.
@@ -22,7 +22,7 @@ fn pinging(first: &'static str, rest: &'static str) -> SocketAddr {
                 let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
                 let mut sent = stream.write_all(format!("{head}{first}").as_bytes());
                 while sent.is_ok() {
-                    thread::sleep(Duration::from_millis(30));
+                    wait::pass(Duration::from_millis(30));
                     sent = stream.write_all(rest.as_bytes());
                 }
             });

@@ -522,3 +522,6 @@ fn authority(url: &BaseUrl) -> String {
         (_, port) => format!("{}:{port}", url.host),
     }
 }
+
+#[cfg(test)]
+mod tests;

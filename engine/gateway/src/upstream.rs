@@ -212,6 +212,12 @@ impl Name {
         })
     }
 
+    /// What it is the place of.
+    #[cfg(test)]
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// The addresses; waits for the first answer of the resolver, `None` when that was a failure.
     async fn addresses(&self) -> Option<Arc<Vec<SocketAddr>>> {
         loop {

@@ -127,7 +127,7 @@ impl Walk {
             return Err(Stop::Refused(Refusal::new(Fault::BooksBehind, message)));
         }
         if self.exchange.wants_hedge() && self.is_harmless(body) {
-            self.exchange.is_harmless();
+            self.exchange.deem_harmless();
         }
         loop {
             match self.exchange.step(Nanos(core.now().nanos()), core.random.next()) {

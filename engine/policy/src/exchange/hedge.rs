@@ -55,7 +55,7 @@ pub struct Second {
 
 impl Exchange {
     /// The request has no effect but its answer: sent twice, it does no harm.
-    pub fn is_harmless(&mut self) {
+    pub fn deem_harmless(&mut self) {
         if let Some(model) = self.hedged_model() {
             model.hedges.earn(model.hedge_percent);
             self.hedging.is_harmless = true;

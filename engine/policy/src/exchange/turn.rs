@@ -137,9 +137,10 @@ impl Exchange {
             TurnedBy::ContextWindow => model.on_context_window.clone(),
             TurnedBy::ContentPolicy => model.on_content_policy.clone(),
             TurnedBy::Down => {
-                let is_fresh = |name: &&Box<str>| !self.fallbacks.rest.contains(name);
-                let fresh: Vec<_> =
-                    model.fallbacks.iter().rev().filter(is_fresh).cloned().collect();
+                let rest = &self.fallbacks.rest;
+                let mut fresh = model.fallbacks.clone();
+                fresh.retain(|name| !rest.contains(name));
+                fresh.reverse();
                 self.fallbacks.rest.extend(fresh);
                 self.fallbacks.rest.pop()
             }

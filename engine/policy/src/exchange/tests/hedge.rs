@@ -23,7 +23,7 @@ fn sent(world: &World, streams: bool) -> Exchange {
     let mut exchange = world.admitted(ms(0));
     let extra = Some(Extra { is_made_while_sent: streams, ..Extra::default() });
     exchange.decide(&Wanted { extra, ..chat("two") }, ms(0)).unwrap();
-    exchange.is_harmless();
+    exchange.deem_harmless();
     assert_eq!(sent_to(&mut exchange, ms(0)), "a/x");
     exchange
 }
