@@ -135,6 +135,7 @@ impl Exchange {
             let targets = kept.as_deref().unwrap_or(found.targets);
             let route = Route::new(found.strategy, targets).stick(stuck);
             self.go(found.name, found.asked, route);
+            self.fallbacks.model = found.index;
             self.way = way;
             return Ok(());
         }
@@ -214,6 +215,7 @@ impl Exchange {
         self.name_len = name.len();
         self.names = names.into_boxed_str();
         self.route = route;
+        self.fallbacks.model = None;
     }
 
     /// Sets aside what the request may use, in every limit on tokens or in none.

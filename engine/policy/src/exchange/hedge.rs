@@ -202,6 +202,6 @@ impl Exchange {
 
     fn hedged_model(&self) -> Option<&Model> {
         debug_assert!(self.phase >= Phase::Route, "its model is known");
-        self.policy.models.named(self.model()).filter(|model| model.hedge_percent > 0)
+        self.current().filter(|model| model.hedge_percent > 0)
     }
 }
