@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use faregate_tests::{
     Answer, Gateway, Launch, Provider,
     client::{self, Events},
+    gateway::Driver,
     provider, wait,
 };
 use loadtest::provider::Script;
@@ -167,6 +168,33 @@ fn one_that_fails_leaves_the_other_to_answer() {
         let after = (a.counters().requests(), b.counters().requests());
         assert_eq!(after, (before.0 + 1, before.1 + 1), "{of_a} {of_b}");
         check_books(&gateway);
+    }
+}
+
+#[test]
+fn another_replica_of_the_same_target_will_do_on_both_drivers() {
+    for driver in Driver::ALL {
+        let (a, b) = (provider(), provider());
+        let gateway = Launch::new(format!(
+            "[providers.fleet]\nreplicas = [\"{}\", \"{}\"]\n\
+             [models.m]\ntargets = [\"fleet/m\"]\nhedge = \"100%\"\n",
+            a.base_url(),
+            b.base_url()
+        ))
+        .on(driver)
+        .start();
+        train(&gateway);
+        set(&a, "first=20s");
+        let begun = Instant::now();
+        for _ in 0..8 {
+            let events = gateway.client("").stream(&bounded(true));
+            assert_eq!(events.all().last().map(String::as_str), Some("[DONE]"), "{driver:?}");
+        }
+        // One of 256 times all of them find the quick one first.
+        assert!(begun.elapsed() < Duration::from_secs(10), "{driver:?}: {:?}", begun.elapsed());
+        wait::until_true("no request is left", || {
+            gateway.metrics().sum("faregate_requests_in_flight", &[]) == 0.0
+        });
     }
 }
 
