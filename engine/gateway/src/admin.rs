@@ -225,6 +225,8 @@ fn gauges(shared: &Shared, reloads: &Reloads) -> Vec<Gauge> {
             shared.log.as_ref().map_or(0, |sink| sink.dropped()),
         ),
     ];
+    gauges.extend(upstreams::limits(&shared.live.load()));
+    gauges.extend(upstreams::hedges(&shared.live.load()));
     gauges.extend(upstreams::keys(&shared.live.load(), Nanos(shared.clock.now().nanos())));
     gauges.extend(cache::figures(shared));
     gauges.extend(money::budgets(&shared.live.load().policy, Wall(shared.clock.wall())));

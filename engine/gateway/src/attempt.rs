@@ -28,10 +28,10 @@ use crate::{
 };
 
 /// Bytes of a provider's head.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Interim (1xx) answers before the final one.
-const INTERIM_MAX: usize = 8;
+pub(crate) const INTERIM_MAX: usize = 8;
 
 /// Deadlines of one attempt.
 #[derive(Clone, Copy, Debug)]
@@ -443,7 +443,16 @@ pub(crate) fn poll_answer(
     client.slot.poll_expired(cx).map(|()| Event::Late)
 }
 
-fn read_head(buf: &[u8], out: &mut Vec<u8>, order: &Order<'_>) -> Result<Option<Info>, Failure> {
+/// Reads the head of an answer, once it is whole, and writes what the client gets of it.
+///
+/// # Errors
+///
+/// [`Failure::Protocol`] where it is none.
+pub(crate) fn read_head(
+    buf: &[u8],
+    out: &mut Vec<u8>,
+    order: &Order<'_>,
+) -> Result<Option<Info>, Failure> {
     let mut slots = Slots::new();
     let limits = HeadLimits::default();
     let parsed = match order.switches {

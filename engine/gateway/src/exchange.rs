@@ -14,6 +14,7 @@ mod pay;
 mod prompt;
 mod query;
 mod quote;
+mod race;
 mod read;
 mod replay;
 mod rest;

@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Write,
+    net::IpAddr,
     ops::Deref,
     path::{Path, PathBuf},
     rc::Rc,
@@ -21,7 +22,7 @@ use faregate_policy::{
     affinity::Load,
     health::{Breaker, BreakerSettings},
     keyring::Quota,
-    policy::{BaseUrl, HeaderValue, Provider, Scheme, Secret, TargetDeadlines},
+    policy::{BaseUrl, Discovery, HeaderValue, Provider, Scheme, Secret, TargetDeadlines},
     webhook::Webhook,
 };
 use faregate_wire::HeadLimits;
@@ -36,8 +37,9 @@ use crate::{
     credentials::{self, Credential, Keeper, Source, fetch::parts},
     homes::Followed,
     keys::Key,
+    reload::Bell,
     reply, tls,
-    upstream::{Name, Place, Resolver, Upstream, UpstreamId},
+    upstream::{Found, Name, Place, Resolver, Upstream, UpstreamId, Warmth},
 };
 
 /// A policy and what was made from it.
@@ -111,6 +113,8 @@ impl Deref for View {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Identity {
     place: Place,
+    /// What its certificate must be for.
+    name: String,
     /// Hash of the authorities' file, and whether nothing is verified; `None` in the clear.
     tls: Option<([u8; 32], bool)>,
 }
@@ -122,6 +126,7 @@ struct Shared {
     name: Arc<Name>,
     breaker: Arc<Breaker>,
     load: Arc<Load>,
+    warmth: Arc<Warmth>,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
@@ -146,6 +151,11 @@ impl Builder {
     /// The same, for a process that keeps books.
     pub(crate) fn with_books(self) -> Self {
         Self { has_books: true, ..self }
+    }
+
+    /// Rings this bell when a name has other addresses, where each of them is a place.
+    pub(crate) fn tell(&self, bell: Bell) {
+        self.resolver.tell(bell);
     }
 
     /// Compiles a policy file and makes what it needs.
@@ -177,6 +187,7 @@ impl Builder {
             places: BTreeMap::new(),
             credentials: BTreeMap::new(),
             quotas: BTreeMap::new(),
+            found: Found::new(),
             files: Vec::new(),
             problems: String::new(),
         };
@@ -201,7 +212,7 @@ impl Builder {
         });
         work.files.extend(policy.server.price_catalogue.clone());
         let webhook = policy.webhook.as_ref().and_then(|webhook| work.webhook(webhook));
-        let Work { places, credentials, quotas, files, problems, .. } = work;
+        let Work { places, credentials, quotas, found, files, problems, .. } = work;
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -212,7 +223,8 @@ impl Builder {
         for shared in places.values() {
             shared.breaker.set(policy.breaker);
         }
-        self.resolver.watch(places.values().map(|shared| Arc::clone(&shared.name)).collect());
+        let names = places.values().map(|shared| Arc::clone(&shared.name)).collect();
+        self.resolver.watch(names, found);
         self.keeper.watch(credentials.values().cloned().collect());
         let server = &policy.server;
         let head_limits = HeadLimits {
@@ -254,6 +266,7 @@ struct Work<'a> {
     places: BTreeMap<Identity, Shared>,
     credentials: BTreeMap<Source, Arc<Credential>>,
     quotas: BTreeMap<QuotaOf, Arc<Quota>>,
+    found: Found,
     files: Vec<PathBuf>,
     problems: String,
 }
@@ -267,25 +280,66 @@ impl Work<'_> {
         let source = self.source(provider);
         let Some(fields) = self.fields(provider, source.is_some()) else { return Vec::new() };
         let credential = source.map(|source| self.credential(source));
-        let mut upstreams = Vec::with_capacity(provider.replicas.len());
-        for url in &provider.replicas {
-            match self.shared(provider, url) {
-                Ok(shared) => upstreams.push(Arc::new(Upstream {
-                    id: shared.id,
-                    host: authority(url),
-                    path_prefix: url.path_prefix.clone(),
-                    field_names: fields.0.clone(),
-                    fields: fields.1.clone(),
-                    credential: credential.clone(),
-                    tls: shared.tls.clone(),
-                    name: Arc::clone(&shared.name),
-                    breaker: Arc::clone(&shared.breaker),
-                    load: Arc::clone(&shared.load),
-                })),
+        let places = self.places(provider);
+        let mut upstreams = Vec::with_capacity(places.len());
+        let (mut fresh, mut has_old) = (Vec::new(), false);
+        for (url, address) in &places {
+            match self.shared(provider, url, *address) {
+                Ok((shared, is_known)) => {
+                    has_old |= is_known;
+                    fresh.extend((!is_known).then(|| Arc::clone(&shared.warmth)));
+                    upstreams.push(Arc::new(Upstream {
+                        id: shared.id,
+                        host: authority(url),
+                        path_prefix: url.path_prefix.clone(),
+                        field_names: fields.0.clone(),
+                        fields: fields.1.clone(),
+                        credential: credential.clone(),
+                        tls: shared.tls.clone(),
+                        name: Arc::clone(&shared.name),
+                        breaker: Arc::clone(&shared.breaker),
+                        load: Arc::clone(&shared.load),
+                        warmth: Arc::clone(&shared.warmth),
+                    }));
+                }
                 Err(error) => self.problem(&format!("providers.{}", provider.name), &error),
             }
         }
+        if has_old && self.before.is_some() {
+            fresh.iter().for_each(|warmth| warmth.begin());
+        }
         upstreams
+    }
+
+    /// Where a provider listens: its URLs, and the address of each where its name has several.
+    fn places(&mut self, provider: &Provider) -> Vec<(BaseUrl, Option<IpAddr>)> {
+        let whole = |urls: Vec<BaseUrl>| urls.into_iter().map(|url| (url, None)).collect();
+        match &provider.discovery {
+            Discovery::None => whole(provider.replicas.clone()),
+            Discovery::File(path) => {
+                self.files.push(path.clone());
+                let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
+                let read = text.and_then(|text| provider.read_places(&text));
+                whole(read.unwrap_or_else(|error| {
+                    let place = format!("providers.{}.replicas", provider.name);
+                    self.problem(&place, &format!("{}: {error}", path.display()));
+                    Vec::new()
+                }))
+            }
+            Discovery::Dns => {
+                let mut places = Vec::new();
+                for url in &provider.replicas {
+                    let found = self.builder.resolver.places(&url.host, url.port);
+                    if found.is_empty() {
+                        // Its name is resolved as any other's until it has addresses.
+                        places.push((url.clone(), None));
+                    }
+                    places.extend(found.iter().map(|address| (url.clone(), Some(*address))));
+                    self.found.insert((url.host.clone(), url.port), found);
+                }
+                places
+            }
+        }
     }
 
     /// Names and lines of the fields that every request to the provider carries.
@@ -413,22 +467,29 @@ impl Work<'_> {
         checked.map_err(|error| self.problem(place, &error)).ok()
     }
 
-    fn shared(&mut self, provider: &Provider, url: &BaseUrl) -> Result<Shared, String> {
+    /// What upstreams at a place share, and whether it was there before.
+    fn shared(
+        &mut self,
+        provider: &Provider,
+        url: &BaseUrl,
+        address: Option<IpAddr>,
+    ) -> Result<(Shared, bool), String> {
+        let host = address.map_or_else(|| url.host.clone(), |address| address.to_string());
         let place = match &url.scheme {
             Scheme::Unix(path) => Place::Unix(path.clone()),
-            Scheme::Http | Scheme::Https => Place::Host(url.host.clone(), url.port),
+            Scheme::Http | Scheme::Https => Place::Host(host, url.port),
         };
         let secured = url.scheme == Scheme::Https;
         let ca_file = provider.ca_file.as_deref();
         let tls = secured.then(|| self.authorities(ca_file)).transpose()?;
-        let identity =
-            Identity { place: place.clone(), tls: tls.map(|t| (t, provider.insecure_skip_verify)) };
+        let tls = tls.map(|authorities| (authorities, provider.insecure_skip_verify));
+        let identity = Identity { place: place.clone(), name: url.host.clone(), tls };
         if let Some(known) =
             self.places.get(&identity).or_else(|| self.before?.places.get(&identity))
         {
             let known = known.clone();
             self.places.insert(identity, known.clone());
-            return Ok(known);
+            return Ok((known, true));
         }
         let tls = match secured {
             false => None,
@@ -441,10 +502,10 @@ impl Work<'_> {
         };
         let id = UpstreamId(self.builder.next_id.fetch_add(1, Ordering::Relaxed));
         let breaker = Arc::new(Breaker::new(BreakerSettings::default()));
-        let load = Arc::default();
-        let shared = Shared { id, name: Name::new(place), breaker, load, tls };
+        let (load, warmth) = (Arc::default(), Arc::default());
+        let shared = Shared { id, name: Name::new(place), breaker, load, warmth, tls };
         self.places.insert(identity, shared.clone());
-        Ok(shared)
+        Ok((shared, false))
     }
 
     /// Hash of the authorities' file; zeros for the system's.
@@ -495,3 +556,6 @@ fn authority(url: &BaseUrl) -> String {
         (_, port) => format!("{}:{port}", url.host),
     }
 }
+
+#[cfg(test)]
+mod tests;

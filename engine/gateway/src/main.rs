@@ -20,6 +20,7 @@ mod counter;
 mod credentials;
 mod exchange;
 mod forward;
+mod hedge;
 mod homes;
 mod io;
 mod keys;

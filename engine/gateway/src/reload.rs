@@ -74,9 +74,11 @@ pub(crate) fn start(
 ) -> std::io::Result<Bell> {
     let rung = Arc::new(ArrayQueue::new(BELLS_MAX));
     let theirs = Arc::clone(&rung);
+    // Before anybody can change a file and be missed.
+    let files = fingerprint(&shared);
     let handle = thread::Builder::new().name("reload".to_owned()).spawn(move || {
         let bell = Bell { thread: thread::current(), rung: theirs };
-        Watch { file, last: text, builder, shared, reloads }.run(&bell);
+        Watch { file, last: text, builder, shared, reloads }.run(&bell, files);
     })?;
     Ok(Bell { thread: handle.thread().clone(), rung })
 }
@@ -90,9 +92,9 @@ struct Watch {
 }
 
 impl Watch {
-    fn run(mut self, bell: &Bell) {
+    fn run(mut self, bell: &Bell, mut files: [u8; 32]) {
+        self.builder.tell(bell.clone());
         let mut folders = Folders::new(bell.clone());
-        let mut files = self.fingerprint();
         folders.watch(&self.file, &self.shared.live.load().files);
         loop {
             let forced = wait(&bell.rung);
@@ -106,24 +108,14 @@ impl Watch {
                 );
                 continue;
             };
-            let now = self.fingerprint();
+            let now = fingerprint(&self.shared);
             if forced || text != self.last || now != files {
                 self.apply(&text);
                 self.last = text;
-                files = self.fingerprint();
+                files = fingerprint(&self.shared);
                 folders.watch(&self.file, &self.shared.live.load().files);
             }
         }
-    }
-
-    /// A hash over the secrets and certificates in use.
-    fn fingerprint(&self) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        for file in &self.shared.live.load().files {
-            hash.update(std::fs::read(file).unwrap_or_default());
-            hash.update([0xff]);
-        }
-        hash.finalize().into()
     }
 
     fn apply(&self, text: &str) {
@@ -172,6 +164,16 @@ impl Watch {
         }
         seen()
     }
+}
+
+/// A hash over the secrets, certificates and places in use.
+fn fingerprint(shared: &Shared) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for file in &shared.live.load().files {
+        hash.update(std::fs::read(file).unwrap_or_default());
+        hash.update([0xff]);
+    }
+    hash.finalize().into()
 }
 
 fn note_what_needs_a_restart(

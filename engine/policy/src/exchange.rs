@@ -44,6 +44,7 @@ mod decide;
 mod estimate;
 mod even;
 mod facts;
+mod hedge;
 mod hold;
 mod money;
 mod quote;
@@ -58,6 +59,7 @@ pub use attempt::{Outcome, Step, Verdict};
 pub use decide::{OUTPUT_TOKENS_SLICE, Pin, Wanted};
 pub use estimate::{Drawn, Estimate, Sum};
 pub use facts::Asks;
+pub use hedge::Second;
 pub use quote::{Candidate, Quote};
 pub use session::Session;
 pub use turn::{Left, TurnedBy};
@@ -65,6 +67,7 @@ pub use way::{DEFAULT, Instead, Turn, Way};
 
 pub use money::{CUT_TOKENS, Extra, More, OUTPUT_TOKENS_CAP, Receipt};
 
+use hedge::Hedging;
 use hold::Limits;
 use money::Money;
 use turn::Fallbacks;
@@ -111,6 +114,7 @@ pub struct Exchange {
     /// It cannot be sent again.
     only_once: bool,
     fallbacks: Fallbacks,
+    hedging: Hedging,
     money: Money,
 }
 
@@ -208,6 +212,7 @@ impl Exchange {
             ended: None,
             only_once: false,
             fallbacks: Fallbacks::default(),
+            hedging: Hedging::default(),
             money: Money::default(),
         }
     }
@@ -349,6 +354,11 @@ impl Exchange {
             let name = |place: usize| &*self.policy.targets[self.route.target(place)].name;
             text = format!("{text}; {}", even.text(name, reason.place)).into();
         }
+        match self.hedging.won {
+            Some(true) => text.to_mut().push_str("; hedge won"),
+            Some(false) => text.to_mut().push_str("; hedge lost"),
+            None => {}
+        }
         if self.way == Way::default() {
             return text;
         }
@@ -420,6 +430,7 @@ impl Exchange {
     }
 
     fn let_go(&mut self, used: u64) {
+        self.land_other();
         self.land();
         if let Some(sent) = self.under_way.take() {
             self.policy.targets[self.route.target(sent.place)].breaker.cancel(sent.pass);

@@ -154,6 +154,8 @@ faults! {
     Draining               Gateway  503 "draining"                   false;
     /// Every target of the model is failing or resting.
     NoTarget               Upstream 503 "no_target"                  false;
+    /// Every target of the model that is well has as many requests under way as it answers in time.
+    TargetsFull            Upstream 503 "targets_full"               false;
     /// The provider's name could not be resolved.
     NameFailed             Upstream 502 "upstream_name_failed"       true;
     /// The provider accepts no connection.

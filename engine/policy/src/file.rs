@@ -15,6 +15,7 @@ mod keys;
 mod limits;
 mod models;
 mod moment;
+mod places;
 mod prices;
 mod providers;
 mod route;
@@ -38,6 +39,7 @@ use crate::{
     retry::RetryBudget,
 };
 use limits::Scopes;
+pub(crate) use places::read_places;
 use section::Section;
 pub(crate) use url::is_private;
 

@@ -71,6 +71,8 @@ const BY_TOKEN: &[&str] = &[
     "gen_ai_token_type",
 ];
 
+const BY_TARGET: &[&str] = &["target"];
+const BY_MODEL: &[&str] = &["model"];
 const BY_PROVIDER_KEY: &[&str] = &["target", "key"];
 const BY_BUDGET: &[&str] = &["scope", "limit", "unit", "period"];
 
@@ -178,6 +180,16 @@ metrics! {
         "What was used beyond what was held of a budget."
     BUDGETS_UNLISTED "faregate_budgets_unlisted" Gauge "budgets" &[], &[];
         "Budgets that are not among these numbers, because there are too many."
+    TARGET_LIMIT "faregate_target_limit" Gauge "requests" BY_TARGET, &[];
+        "Requests at a time that a target takes now, where its provider has concurrency_max."
+    TARGET_UNDER_WAY "faregate_target_requests_in_flight" Gauge "requests" BY_TARGET, &[];
+        "Requests under way at a target, where its provider has concurrency_max."
+    TARGET_SHED "faregate_target_shed_total" Counter "requests" BY_TARGET, &[];
+        "Requests that were refused because a target had no room."
+    HEDGES "faregate_hedges_total" Counter "attempts" BY_MODEL, &[];
+        "Second attempts that were made beside one that was late."
+    HEDGES_WON "faregate_hedges_won_total" Counter "attempts" BY_MODEL, &[];
+        "Second attempts whose first token came first."
     PROVIDER_KEY_RESTS "faregate_provider_key_rests" Gauge "" BY_PROVIDER_KEY, &[];
         "1 while a key of a provider is not shown at a target, because it was limited or refused."
     PROVIDER_KEY_LEFT "faregate_provider_key_left_ppm" Gauge "millionths" BY_PROVIDER_KEY, &[];

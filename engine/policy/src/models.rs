@@ -3,9 +3,14 @@
 //! A name as written in the policy comes first, then `provider/model` where the provider offers it,
 //! then names with `*`, the one that fixes most characters first.
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 
-use crate::{cache::PromptCache, caller::Caller, pattern::Pattern, policy::Provider, rule::Rule};
+use crate::{
+    cache::PromptCache, caller::Caller, hedge::Bucket, pattern::Pattern, policy::Provider,
+    rule::Rule,
+};
 
 /// How many models a rule may lead through, one after the other.
 pub const LEADS_MAX: usize = 8;
@@ -58,7 +63,7 @@ pub enum Sticky {
 }
 
 /// A name of the policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Model {
     /// The name; it may hold `*`.
     pub name: Box<str>,
@@ -83,6 +88,10 @@ pub struct Model {
     pub on_context_window: Option<Box<str>>,
     /// The model to go on with where a provider does not allow the content.
     pub on_content_policy: Option<Box<str>>,
+    /// Second attempts in a hundred requests, for answers that are late.
+    pub hedge_percent: u64,
+    /// Second attempts that it may make.
+    pub hedges: Arc<Bucket>,
     /// Tokens of input that its targets take.
     pub context_tokens: Option<u64>,
 }

@@ -257,12 +257,16 @@ pub struct Provider {
     pub region: Option<Box<str>>,
     /// The `api-version` of requests to it that name none.
     pub api_version: Option<Box<str>>,
-    /// Where it listens. Never empty.
+    /// Where it listens. Empty only where a file says it.
     pub replicas: Vec<BaseUrl>,
+    /// Where else is said where it listens.
+    pub discovery: Discovery,
     /// Its key.
     pub api_key: Option<Secret>,
     /// Its keys, where it has several. Then there is no `api_key`.
     pub keys: Vec<ProviderKey>,
+    /// Requests at a time at each of its targets, at most; `None`: any number.
+    pub concurrency_max: Option<u64>,
     /// Head fields that every request to it carries: lower-case name and value.
     pub headers: Vec<(String, HeaderValue)>,
     /// Who may vouch for it, instead of the system's authorities: a PEM file.
@@ -288,6 +292,18 @@ pub struct ProviderKey {
     pub name: Box<str>,
     /// Where it is kept.
     pub secret: Secret,
+}
+
+/// Where else than in the policy is said where a provider listens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Discovery {
+    /// Nowhere.
+    #[default]
+    None,
+    /// Every address of the name in its one URL is a place.
+    Dns,
+    /// A file, one URL a line.
+    File(PathBuf),
 }
 
 /// How bytes reach a replica.
@@ -446,6 +462,17 @@ pub struct Retries {
     pub budget_percent: u32,
 }
 
+impl Provider {
+    /// Reads the lines of a file of places: one URL each; empty lines and what follows `#` do not count.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the first line that is no place, or that there is none.
+    pub fn read_places(&self, text: &str) -> Result<Vec<BaseUrl>, String> {
+        crate::file::read_places(text, self.kind.path_default)
+    }
+}
+
 impl Policy {
     /// Reads a policy. `file` is its name in the diagnostics; `cores` share the limits.
     ///
@@ -508,6 +535,7 @@ impl Policy {
         self.budgets().for_each(|(_, budget)| budget.take_effect());
         for target in &self.targets {
             target.breaker.set(self.breaker);
+            target.gauge.limiter.set(self.providers[target.provider].concurrency_max);
         }
     }
 

@@ -247,7 +247,6 @@ pub(crate) const LATER: &[&str] = &[
     "budget",
     "evals",
     "guards",
-    "hedge",
     "jurisdiction",
     "jwt",
     "mcp",

@@ -8,6 +8,8 @@
 //! model's [`Strategy`] says which is taken: the first one, one drawn by weight, the quickest, the least busy, the cheapest.
 //! A draw may be tied to a user or a session ([`Route::stick`]): then the same one is drawn for them every time.
 
+use std::time::Duration;
+
 use crate::{
     Nanos,
     affinity::Even,
@@ -26,6 +28,9 @@ pub use reason::{Cause, RouteReason, Score, Why};
 
 /// Targets of one model that a request considers; those behind are not used.
 pub const CANDIDATES_MAX: usize = 64;
+
+/// How soon a target without room is worth asking again.
+pub const ROOM_LOOK: Duration = Duration::from_millis(100);
 
 /// The way of one request.
 #[derive(Clone, Debug, Default)]
@@ -124,6 +129,21 @@ impl Route {
         }
     }
 
+    /// Another candidate beside the one at `place`, that has not failed and whose breaker lets it pass.
+    pub(crate) fn beside(
+        &self,
+        targets: &[Target],
+        place: usize,
+        present: (Nanos, u64),
+    ) -> Option<(usize, Pass)> {
+        let allowed = self.all() & !self.barred & !self.tried & !bit(place);
+        let pass = |breaker: &Breaker| breaker.pass(present.0);
+        match self.draw(targets, allowed, present, &pass) {
+            Ok(Pick::Take { place, pass, .. }) => Some((place, pass)),
+            Ok(Pick::BackOff(_) | Pick::Later(_) | Pick::Nothing) | Err(_) => None,
+        }
+    }
+
     /// What [`pick`](Self::pick) would take first, without taking it.
     #[must_use]
     pub fn foresee(&self, targets: &[Target], now: Nanos, random: u64) -> Option<usize> {
@@ -154,6 +174,16 @@ impl Route {
                 home: even.turn.home.map(|home| home == place),
             }),
         }
+    }
+
+    /// Whether a candidate is well, and has no room.
+    #[must_use]
+    pub fn is_full(&self, targets: &[Target], now: Nanos) -> bool {
+        let is_well = |target: &Target| {
+            matches!(target.breaker.health(now), Health::Closed | Health::HalfOpen)
+        };
+        let mut candidates = self.candidates.iter().map(|index| &targets[*index]);
+        candidates.any(|target| is_well(target) && !target.gauge.has_room())
     }
 
     /// The candidate failed: others first.
@@ -252,7 +282,12 @@ impl Route {
                     self.even().and_then(|even| even.choose(set)).unwrap_or(first)
                 }
             };
-            match pass(&targets[self.candidates[place]].breaker) {
+            let target = &targets[self.candidates[place]];
+            let passed = match target.gauge.has_room() {
+                true => pass(&target.breaker),
+                false => Err(now.after(ROOM_LOOK)),
+            };
+            match passed {
                 Ok(pass) => {
                     if let Some(even) = &self.even {
                         even.weigh(set);

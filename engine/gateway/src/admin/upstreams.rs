@@ -1,4 +1,4 @@
-//! Providers' keys among the metrics.
+//! Providers' keys, limits of targets and second attempts among the metrics.
 //!
 //! In: what is in force, the present. Out: numbers that are read at each scrape. Nothing of a key but its name is here.
 
@@ -44,5 +44,50 @@ pub(super) fn keys(live: &Live, now: Nanos) -> Vec<Gauge> {
         of(&metric::PROVIDER_KEY_LEFT, &|key| key.quota.left_ppm(now)),
         of(&metric::PROVIDER_KEY_LIMITED, &|key| key.quota.counts().0),
         of(&metric::PROVIDER_KEY_REFUSED, &|key| key.quota.counts().1),
+    ]
+}
+
+/// The numbers of second attempts; none where no model has any.
+pub(super) fn hedges(live: &Live) -> Vec<Gauge> {
+    let models = live.policy.models.list().iter().filter(|model| model.hedge_percent > 0);
+    let counts: Vec<_> = models
+        .take(KEYS_MAX)
+        .map(|model| (format!("{{model=\"{}\"}}", Escaped(&model.name)), model.hedges.counts()))
+        .collect();
+    if counts.is_empty() {
+        return Vec::new();
+    }
+    let of = |metric: &'static Metric, read: fn(&(u64, u64)) -> u64| Gauge {
+        name: metric.name,
+        kind: metric.kind.as_str(),
+        help: metric.help,
+        values: counts.iter().map(|(labels, count)| (labels.clone(), read(count))).collect(),
+    };
+    vec![of(&metric::HEDGES, |(made, _)| *made), of(&metric::HEDGES_WON, |(_, won)| *won)]
+}
+
+/// The numbers of limits of targets; none where no provider has any.
+pub(super) fn limits(live: &Live) -> Vec<Gauge> {
+    let mut seen = HashSet::new();
+    let limited = live.policy.targets.iter().filter(|target| {
+        target.gauge.limiter.limit().is_some() && seen.insert(target.name.clone())
+    });
+    let listed: Vec<_> = limited
+        .take(KEYS_MAX)
+        .map(|target| (format!("{{target=\"{}\"}}", Escaped(&target.name)), &target.gauge))
+        .collect();
+    if listed.is_empty() {
+        return Vec::new();
+    }
+    let of = |metric: &'static Metric, read: fn(&faregate_policy::route::Gauge) -> u64| Gauge {
+        name: metric.name,
+        kind: metric.kind.as_str(),
+        help: metric.help,
+        values: listed.iter().map(|(labels, gauge)| (labels.clone(), read(gauge))).collect(),
+    };
+    vec![
+        of(&metric::TARGET_LIMIT, |gauge| gauge.limiter.limit().unwrap_or(0)),
+        of(&metric::TARGET_UNDER_WAY, faregate_policy::route::Gauge::under_way),
+        of(&metric::TARGET_SHED, |gauge| gauge.limiter.shed_count()),
     ]
 }

@@ -35,6 +35,7 @@ use crate::{
     homes::Follow,
     keys::{Key, Shown},
     live::Target,
+    replica::Choice,
     reply::{self, Outgoing},
     upload::Upload,
     upstream::Upstream,
@@ -42,7 +43,7 @@ use crate::{
 };
 
 /// Bytes of a request that are copied into one buffer with its head; larger bodies are sent from where they lie.
-const COPY_BYTES_MAX: usize = 16 * 1024;
+pub(super) const COPY_BYTES_MAX: usize = 16 * 1024;
 
 /// Bytes of a body that rules take for a token: English text in JSON has about as many.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -140,6 +141,9 @@ impl Walk {
             let message = format!("no budget is drawn on while nothing can be written down: {why}");
             return Err(Stop::Refused(Refusal::new(Fault::BooksBehind, message)));
         }
+        if self.exchange.wants_hedge() && self.is_harmless(body) {
+            self.exchange.deem_harmless();
+        }
         loop {
             match self.exchange.step(Nanos(core.now().nanos()), core.random.next()) {
                 Step::Refuse(refusal)
@@ -183,7 +187,21 @@ impl Walk {
                     self.tell_books(&core);
                     self.ask_home(target, core.now());
                     let way = Way { written: &written, target: place, upstream, key, end };
-                    let mut sent = self.attempt(connection, body, way).await;
+                    let (mut target, mut place, mut choice) = (target, place, choice);
+                    let (mut key, mut crossing) = (key, crossing);
+                    let mut sent = if self.exchange.may_hedge() {
+                        let at = (&live, target, replica);
+                        let raced = Box::pin(self.raced(connection, body, way, at)).await;
+                        if let Some(second) = raced.second {
+                            (target, place) = (second.target, &live.targets[second.target]);
+                            (choice, key, crossing) = (second.choice, second.key, second.crossing);
+                        }
+                        raced.result
+                    } else {
+                        self.attempt(connection, body, way).await
+                    };
+                    let (replica, upstream) = (choice.index, choice.upstream);
+                    let provider = &live.policy.providers[live.policy.targets[target].provider];
                     let mut declined = None;
                     if let Ok(answer) = &mut sent {
                         match self.hear_out(connection, place, answer, end).await {
@@ -249,7 +267,7 @@ impl Walk {
     }
 
     /// Says in the books that the request is under way, where budgets hold money for it.
-    fn tell_books(&mut self, core: &Core) {
+    pub(super) fn tell_books(&mut self, core: &Core) {
         let Some(books) = &core.shared.books else { return };
         if self.surface.may_cost() && self.exchange.money_held() > NanoUsd::ZERO {
             let id = *self.row.get_or_insert_with(|| books.name());
@@ -404,7 +422,7 @@ impl Walk {
         result
     }
 
-    fn deadlines(&self, target: &Target, end: Instant) -> Deadlines {
+    pub(super) fn deadlines(&self, target: &Target, end: Instant) -> Deadlines {
         Deadlines {
             connect: target.deadlines.connect,
             first_byte: target.deadlines.first_byte,
@@ -414,7 +432,7 @@ impl Walk {
     }
 
     /// The head of the request, with the body behind it when that is small.
-    fn head(
+    pub(super) fn head(
         &self,
         body: &Body,
         written: &Written,
@@ -491,7 +509,7 @@ fn proof(
 }
 
 /// How long the provider asks to be left alone.
-fn retry_after(core: &Core, info: &Info) -> Option<Duration> {
+pub(super) fn retry_after(core: &Core, info: &Info) -> Option<Duration> {
     match &info.retry_after {
         None if info.retry_after_ms.is_none() => None,
         after => retry::retry_after(
@@ -510,12 +528,29 @@ fn without_credentials(provider: &Provider, upstream: &Upstream) -> String {
 }
 
 /// Where one attempt goes, and with what.
-struct Way<'a> {
-    written: &'a Written,
-    target: &'a Target,
-    upstream: &'a Upstream,
-    key: Option<&'a Key>,
-    end: Instant,
+pub(super) struct Way<'a> {
+    /// The request.
+    pub(super) written: &'a Written,
+    /// The target.
+    pub(super) target: &'a Target,
+    /// Which of its places.
+    pub(super) upstream: &'a Upstream,
+    /// Its key, where it has several.
+    pub(super) key: Option<&'a Key>,
+    /// When the request's time is over.
+    pub(super) end: Instant,
+}
+
+/// An attempt that was made beside another one.
+pub(super) struct Run<'a> {
+    /// Index of the target in the policy.
+    pub(super) target: usize,
+    /// Which of its places.
+    pub(super) choice: Choice<'a>,
+    /// The key that it showed.
+    pub(super) key: Option<&'a Key>,
+    /// The dialect of its answer, where that is not the client's.
+    pub(super) crossing: Option<Crossing>,
 }
 
 /// The places of one target that a request has tried; another target begins anew.

@@ -71,9 +71,10 @@ impl Walk {
     }
 
     fn prompt_for(&self, body: &Body, target: usize) -> Option<Prompt> {
+        let places = self.live.targets[target].upstreams.len();
         let target = &self.live.policy.targets[target];
         let provider = &self.live.policy.providers[target.provider];
-        if !provider.by_prefix || provider.replicas.len() < 2 {
+        if !provider.by_prefix || places < 2 {
             return None;
         }
         let affinity = self.live.affinity.as_deref()?;

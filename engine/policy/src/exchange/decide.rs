@@ -166,6 +166,7 @@ impl Exchange {
             let even = self.even(&policy, &found, targets, wanted);
             let route = route.weighing(even);
             self.go(found.name, found.asked, route);
+            self.fallbacks.model = found.index;
             self.way = way;
             return Ok(());
         }
@@ -245,6 +246,7 @@ impl Exchange {
         self.name_len = name.len();
         self.names = names.into_boxed_str();
         self.route = route;
+        self.fallbacks.model = None;
     }
 
     /// Sets aside what the request may use, in every limit on tokens or in none.

@@ -29,6 +29,10 @@ use crate::{
 
 use super::{Exchange, OUTPUT_TOKENS_SLICE, Settlement, say};
 
+mod aside;
+
+pub(super) use aside::Aside;
+
 /// Tokens of output that an answer without a bound is given, where a budget has them; half of it where not, and so on.
 pub const OUTPUT_TOKENS_CAP: u64 = 8192;
 
@@ -220,36 +224,6 @@ impl Exchange {
             self.money.drawn = Some(Rc::new(DrawnOn { pins, model }));
         }
         Ok(())
-    }
-
-    /// Draws on the budgets of another model in the place of those of the one before. False where that cannot be, because what
-    /// was held of them is not free.
-    pub(super) fn draw_anew(&mut self, model: &str, now: Nanos) -> bool {
-        let next = self.policy.crowd.models.get(model).copied();
-        let before = self.money.drawn.as_ref().and_then(|drawn| drawn.model);
-        if next == before || self.money.extra.is_none() {
-            return true;
-        }
-        if self.money.wasted != NanoUsd::ZERO {
-            return false;
-        }
-        let wall = self.wall(now);
-        if let Some(hold) = self.money.hold.take() {
-            hold.release(wall);
-        }
-        self.money.held = Cost::default();
-        let pins = match self.money.drawn.take().map(Rc::try_unwrap) {
-            None => Vec::new(),
-            Some(Ok(drawn)) => drawn.pins,
-            Some(Err(shared)) => {
-                self.money.drawn = Some(shared);
-                return false;
-            }
-        };
-        if next.is_some() || !pins.is_empty() {
-            self.money.drawn = Some(Rc::new(DrawnOn { pins, model: next }));
-        }
-        true
     }
 
     /// The most that it is charged if nothing more is heard of it.

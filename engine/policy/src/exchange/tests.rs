@@ -7,6 +7,7 @@ use faregate_adapters::chat::Usage;
 use super::*;
 use crate::{health::Health, key};
 
+mod hedge;
 mod stored;
 mod turn;
 mod way;

@@ -54,6 +54,8 @@ pub struct Left {
 /// The fallbacks of one request.
 #[derive(Debug, Default)]
 pub(super) struct Fallbacks {
+    /// The model, as the policy has it: index into its list. None for `provider/model`.
+    pub(super) model: Option<usize>,
     /// Only one place can answer it.
     pub(super) stays: bool,
     /// Attempts that were made for models before.
@@ -62,6 +64,10 @@ pub(super) struct Fallbacks {
     pub(super) input_bound: u64,
     /// Names that are left of lists that have been begun, the next one last.
     rest: Vec<Box<str>>,
+    /// The model's own list has been begun.
+    is_begun: bool,
+    /// Names that were given, and those of models that were left.
+    taken: Vec<Box<str>>,
 }
 
 impl Exchange {
@@ -115,7 +121,7 @@ impl Exchange {
 
     /// Whether there may be a fallback for a model that is down.
     pub(super) fn has_fallback(&self) -> bool {
-        let names = |model: &Model| !model.fallbacks.is_empty();
+        let names = |model: &Model| !self.fallbacks.is_begun && !model.fallbacks.is_empty();
         !self.fallbacks.rest.is_empty() || self.current().is_some_and(names)
     }
 
@@ -126,45 +132,62 @@ impl Exchange {
             && now < self.deadline()
     }
 
-    fn current(&self) -> Option<&Model> {
-        self.policy.models.named(self.model())
+    /// The model that the request is at, where that is one of the policy's names.
+    pub(super) fn current(&self) -> Option<&Model> {
+        self.fallbacks.model.map(|index| &self.policy.models.list()[index])
     }
 
     fn turn(&mut self, by: TurnedBy) -> bool {
         let policy = Rc::clone(&self.policy);
-        let Some(model) = policy.models.named(self.model()) else { return false };
-        let next = match by {
-            TurnedBy::ContextWindow => model.on_context_window.clone(),
-            TurnedBy::ContentPolicy => model.on_content_policy.clone(),
-            TurnedBy::Down => {
-                let known = &self.fallbacks.rest;
-                let fresh: Vec<_> = model
-                    .fallbacks
-                    .iter()
-                    .rev()
-                    .filter(|name| !known.contains(name))
-                    .cloned()
-                    .collect();
-                self.fallbacks.rest.extend(fresh);
-                self.fallbacks.rest.pop()
-            }
-        };
-        let Some(next) = next else { return false };
-        let was_left = |name: &str| self.way.left.iter().any(|left| *left.model == *name);
-        if was_left(&next) || *next == *self.model() {
-            return by == TurnedBy::Down && self.turn(by);
-        }
+        let Some(next) = self.next_for(by) else { return false };
         let Some(found) = policy.models.resolve(&next) else { return false };
         if found.targets.is_empty() || !self.draw_anew(found.name, self.now) {
             return false;
         }
         self.way.left.push(Left { model: self.wanted_name().into(), by });
         self.go(found.name, found.asked, Route::new(found.strategy, found.targets));
-        self.fallbacks.attempts = self.attempts;
+        self.fallbacks.model = found.index;
+        self.fallbacks.is_begun = false;
+        self.fallbacks.attempts = self.attempts - self.other_keys - self.hedging.attempts;
         self.not_before = Nanos(0);
         // A closer bound was counted for other models.
         self.input_bound = self.input_bound.max(self.fallbacks.input_bound);
         true
+    }
+
+    /// The name to go on with. Each is given once.
+    fn next_for(&mut self, by: TurnedBy) -> Option<Box<str>> {
+        let model = self.fallbacks.model;
+        let policy = Rc::clone(&self.policy);
+        let model = model.map(|index| &policy.models.list()[index]);
+        if let Some(model) = model {
+            self.fallbacks.taken.push(model.name.clone());
+        }
+        match by {
+            TurnedBy::ContextWindow => self.take(model?.on_context_window.clone()?),
+            TurnedBy::ContentPolicy => self.take(model?.on_content_policy.clone()?),
+            TurnedBy::Down => {
+                let list = model.map_or(&[][..], |model| &model.fallbacks);
+                if !std::mem::replace(&mut self.fallbacks.is_begun, true) {
+                    self.fallbacks.rest.extend(list.iter().rev().cloned());
+                }
+                while let Some(next) = self.fallbacks.rest.pop() {
+                    if let Some(fresh) = self.take(next) {
+                        return Some(fresh);
+                    }
+                }
+                None
+            }
+        }
+    }
+
+    fn take(&mut self, name: Box<str>) -> Option<Box<str>> {
+        let taken = &mut self.fallbacks.taken;
+        if taken.contains(&name) {
+            return None;
+        }
+        taken.push(name.clone());
+        Some(name)
     }
 
     /// Ends a model that has no attempt left: true when another one follows.

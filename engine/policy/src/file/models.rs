@@ -14,6 +14,7 @@ use super::{
 use crate::{
     caller::ScopeIndex,
     health::{Breaker, BreakerSettings},
+    hedge::Bucket,
     models::{Model, Models, Strategy},
     policy::{Policy, Provider, Target},
     prices::Prices,
@@ -32,6 +33,7 @@ struct Targets<'p> {
     states: HashMap<Box<str>, (Arc<Breaker>, Arc<Gauge>)>,
     providers: &'p [Provider],
     by_cost: Vec<ByCost>,
+    previous: Option<&'p Policy>,
 }
 
 /// What is read of models and targets.
@@ -83,7 +85,7 @@ pub(super) fn read(
     let state = |target: &Target| (Arc::clone(&target.breaker), Arc::clone(&target.gauge));
     let states = before.iter().map(|target| (target.name.clone(), state(target))).collect();
     let by_cost = Vec::new();
-    let mut targets = Targets { list: Vec::new(), settings, states, providers, by_cost };
+    let mut targets = Targets { list: Vec::new(), settings, states, providers, by_cost, previous };
     let mut models = Models::default();
     let mut pending = Vec::new();
     let mut limited = HashMap::new();
@@ -174,6 +176,8 @@ fn model(
         fallbacks: route::fallbacks(section),
         on_context_window: section.text("on_context_window").map(|word| word.text.into()),
         on_content_policy: section.text("on_content_policy").map(|word| word.text.into()),
+        hedge_percent: section.number("hedge").unwrap_or(0),
+        hedges: targets.bucket(name.text),
         context_tokens: section.number("context_tokens"),
     }
 }
@@ -263,6 +267,12 @@ fn check_name(reader: &Reader<'_>, name: &Word<'_>, providers: &[Provider]) {
 }
 
 impl Targets<'_> {
+    /// The second attempts that a model may make: those of the policy in force go on.
+    fn bucket(&self, model: &str) -> Arc<Bucket> {
+        let before = self.previous.and_then(|policy| policy.models.named(model));
+        before.map(|model| Arc::clone(&model.hedges)).unwrap_or_default()
+    }
+
     fn add(&mut self, provider: usize, model: &str, weight: u32) -> usize {
         let name: Box<str> = format!("{}/{model}", self.providers[provider].name).into();
         let new = || (Arc::new(Breaker::new(self.settings)), Arc::default());

@@ -10,7 +10,7 @@ use faregate_adapters::{
 };
 
 use super::{
-    Reader, Word, keys,
+    Reader, Word, keys, places,
     section::{Section, bare_or_quoted},
     url::{self, BadUrl},
 };
@@ -18,7 +18,7 @@ use crate::{
     known::{self, Known},
     nearest::nearest,
     pattern::Pattern,
-    policy::{BaseUrl, HeaderValue, Provider, Scheme, Secret, Server, TargetDeadlines},
+    policy::{BaseUrl, Discovery, HeaderValue, Provider, Scheme, Secret, Server, TargetDeadlines},
 };
 
 /// Bytes of a provider's name.
@@ -134,7 +134,9 @@ fn provider(
     let kind = kind_of(section, known);
     let region = section.text("region").map(|word| word.text.into());
     let version = section.text("api_version").map(|word| version(reader, &word));
-    let replicas = replicas(reader, section, known, kind);
+    let discovery = places::discovery(section);
+    let replicas = replicas(reader, section, known, kind, &discovery);
+    places::check(reader, section, &discovery, &replicas);
     let api_key = section.text("api_key").and_then(|word| secret(reader, &word));
     let keys = keys::read(reader, section, kind);
     let headers = headers(reader, section);
@@ -146,8 +148,10 @@ fn provider(
         region,
         api_version: version.or(kind.version_default()).map(Into::into),
         replicas,
+        discovery,
         api_key,
         keys,
+        concurrency_max: section.number("concurrency_max"),
         headers,
         ca_file: section.text("ca_file").map(|word| word.text.into()),
         insecure_skip_verify: section.flag("insecure_skip_verify").unwrap_or(false),
@@ -280,10 +284,13 @@ fn replicas(
     section: &Section<'_, '_>,
     known: Option<&Known>,
     kind: &Kind,
+    discovery: &Discovery,
 ) -> Vec<BaseUrl> {
     let one = section.text("base_url").map(|word| vec![word]);
-    let many = section.texts("replicas");
-    if let (Some(_), Some(span)) = (section.given("base_url"), section.given("replicas")) {
+    let many = section.texts("replicas").filter(|_| *discovery == Discovery::None);
+    if let (Some(_), Some(span)) = (section.given("base_url"), section.given("replicas"))
+        && *discovery == Discovery::None
+    {
         reader.clash(&span, "base_url and replicas are both there", "put all places into replicas");
     }
     if many.as_ref().is_some_and(Vec::is_empty)

@@ -17,6 +17,24 @@ pub(super) const KEYS: Section = Section {
     ],
 };
 
+pub(super) const CONCURRENCY_MAX: Key = key(
+    "concurrency_max",
+    Kind::Count(1, 1_000_000),
+    "",
+    "256",
+    "requests at a time at each of its targets, at most, and fewer while its answers take longer to begin than \
+     without a queue; other targets take what finds no room, or it is refused at once; left out: any number",
+);
+
+pub(super) const HEDGE: Key = key(
+    "hedge",
+    Kind::Percent(0, 100),
+    "0%",
+    "\"5%\"",
+    "in how many of a hundred requests a second attempt may be made elsewhere when 95 of 100 would have had \
+     their first token; the first to have it wins, the other is cancelled and its cost booked; 0%: never",
+);
+
 pub(super) const FALLBACKS: Key = key(
     "fallbacks",
     Kind::Texts,

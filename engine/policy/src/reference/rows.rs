@@ -157,7 +157,8 @@ pub const SECTIONS: &[Section] = &[
                 Kind::Texts,
                 "",
                 "[\"http://10.0.0.11:8000\", \"unix:/run/vllm.sock\"]",
-                "where it listens, when that is more than one place; instead of base_url",
+                "where it listens, when that is more than one place; instead of base_url. \"file:PATH\": a file with a \
+                 URL on each line, looked at again when it changes; \"dns\": every address of the name in base_url",
             ),
             key(
                 "affinity",
@@ -174,6 +175,7 @@ pub const SECTIONS: &[Section] = &[
                 "\"env:OPENAI_API_KEY\"",
                 "where its key is kept: \"env:NAME\" or \"file:PATH\"; sent as the dialect has it",
             ),
+            resilience::CONCURRENCY_MAX,
             rows(
                 "keys",
                 "its keys, where it has several: a request shows one of those that may do most",
@@ -286,6 +288,7 @@ pub const SECTIONS: &[Section] = &[
                 "\"session\"",
                 "who is drawn the same target every time, where targets are drawn by weight; left out: nobody",
             ),
+            resilience::HEDGE,
             resilience::FALLBACKS,
             resilience::ON_CONTEXT_WINDOW,
             resilience::CONTEXT_TOKENS,

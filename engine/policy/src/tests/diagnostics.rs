@@ -18,7 +18,7 @@ pin = "yes"
 
 [providers.openai]
 api_key = "sk-abc"
-hedge = "p95"
+audit = "p95"
 
 [models.default]
 targets = ["opanai/gpt-5", "gpt-5"]
@@ -62,9 +62,9 @@ p.toml:8:11: a secret does not stand in the policy
   |           ^^^^^^^^
   = help: name the place where it is kept: "env:NAME" or "file:/run/secrets/name"
 
-p.toml:9:1: `hedge` is not part of this version
+p.toml:9:1: `audit` is not part of this version
   |
-9 | hedge = "p95"
+9 | audit = "p95"
   | ^^^^^
   = help: take it out: it would have no effect
 

@@ -13,7 +13,7 @@ on_content_policy = "b/free"
 context_tokens = 1000
 [models.spare]
 targets = ["b/spare"]
-fallbacks = ["deep"]
+fallbacks = ["deep", "b/direct", "last"]
 [models.deep]
 targets = ["b/deep"]
 [models.last]
@@ -51,10 +51,13 @@ fn each_fallback_follows_when_the_model_before_it_is_down_and_none_comes_twice()
         }
     }
     // What a fallback names comes before what is left of the list that led to it.
-    assert_eq!(seen, ["a/x", "b/spare", "b/deep", "b/last"]);
+    assert_eq!(seen, ["a/x", "b/spare", "b/deep", "b/*", "b/last"]);
     assert_eq!(exchange.model(), "last");
     let reason = exchange.route_reason();
-    assert!(reason.starts_with("one down > spare down > deep down > last; "), "{reason}");
+    assert!(
+        reason.starts_with("one down > spare down > deep down > direct down > last; "),
+        "{reason}"
+    );
 }
 
 #[test]
