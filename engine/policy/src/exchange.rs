@@ -97,6 +97,8 @@ pub struct Exchange {
     ended: Option<Fault>,
     /// It cannot be sent again.
     only_once: bool,
+    /// The dearest target that the model asked for can lead to.
+    dearest: Option<usize>,
     money: Money,
 }
 
@@ -189,6 +191,7 @@ impl Exchange {
             cause: None,
             ended: None,
             only_once: false,
+            dearest: None,
             money: Money::default(),
         }
     }

@@ -551,6 +551,7 @@ impl Policy {
     pub fn use_catalogue(&mut self, catalogue: Catalogue) -> Result<(), String> {
         self.prices.use_catalogue(catalogue, &self.providers, &self.targets)?;
         self.prices.tell(&mut self.targets);
+        self.models.find_dearest(&self.targets);
         Ok(())
     }
 

@@ -56,6 +56,7 @@ fn described(id: RowId, core: &Core, walk: &Walk, ending: &Ending<'_>) -> Row {
         cost: receipt.cost.unwrap_or_default(),
         reserved: receipt.reserved,
         saved_by_cache: receipt.saved_by_cache,
+        saved_by_routing: receipt.saved_by_routing,
         wasted: receipt.wasted,
         scopes: exchange.paying_scopes(),
         duration_us: micros(now.since(times.started)),

@@ -5,7 +5,10 @@
 //! for each target hits and tries by the age of what was cached, for each model how often a turn was followed by another
 //! one. All cores share it. All words are relaxed: each is right by itself, and an estimate may miss one.
 
-use super::{Prompt, Replica, Table, Warm, Warmth, worth::ONE};
+use super::{
+    Prompt, Replica, Table, Warm, Warmth,
+    worth::{ONE, Rates, Side},
+};
 use crate::{
     Nanos,
     atomic::{AtomicU64, Ordering::Relaxed},
@@ -22,6 +25,9 @@ const FLOWS: usize = 128;
 
 /// What is known beforehand counts as so many tries.
 const BEFORE: u64 = 4;
+
+/// What is known of a cache beforehand counts as so many tries, for each bin of ages.
+const CACHE_BEFORE: u64 = 2;
 
 /// Counts are halved when one has come so far, so that what is learned can change.
 const COUNT_MAX: u64 = 1024;
@@ -53,6 +59,25 @@ pub struct Homes {
     table: Table,
     targets: Box<[Known]>,
     flows: Box<[Flow]>,
+}
+
+/// What a target asks for, and what is known of its cache beforehand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The target.
+    pub target: Replica,
+    /// What its provider says of its cache.
+    pub keeps: Keeps,
+    /// Input that is not cached, in pico-dollars a token.
+    pub input: u64,
+    /// Input that is written to the cache.
+    pub write: u64,
+    /// Whether what is read anew is written to it, as far as is known beforehand.
+    pub writes: bool,
+    /// Input from the cache.
+    pub cached: u64,
+    /// Output.
+    pub output: u64,
 }
 
 /// What is known of a prompt.
@@ -142,6 +167,29 @@ impl Homes {
         }
     }
 
+    /// What a target is to a turn of `model`, of which bytes alone make so many tokens.
+    #[must_use]
+    pub fn side(&self, seen: &Seen, model: &str, raw: u64, offer: &Offer, now: Nanos) -> Side {
+        let Offer { target, ref keeps, input, write, writes, cached, output } = *offer;
+        let prompt_tokens = self.tokens(target, raw);
+        let is_cached = prompt_tokens >= keeps.tokens_min;
+        let warm = seen.of(target).filter(|_| is_cached);
+        let blocks = u64::from(seen.blocks()).max(1);
+        let warm_tokens =
+            warm.map_or(0, |warm| prompt_tokens.saturating_mul(u64::from(warm.depth)) / blocks);
+        let curve = self.known(target).curve(keeps);
+        let written = self.writes(target).unwrap_or(if writes { ONE } else { 0 }).min(ONE);
+        let input = mul(write, written).saturating_add(mul(input, ONE - written));
+        Side {
+            rates: Rates { input, cached, output },
+            prompt_tokens,
+            warm_tokens,
+            warm_odds: warm.map_or(0, |warm| curve[bin(warm.age)]),
+            keep_odds: if is_cached { self.keep_odds(model, &curve) } else { 0 },
+            delay_us: self.delay_us(target, now).unwrap_or(0),
+        }
+    }
+
     /// Turns that are likely to follow one with a prompt of so many blocks, in thousandths.
     #[must_use]
     pub fn more(&self, model: &str, blocks: u32) -> u64 {
@@ -171,18 +219,17 @@ impl Homes {
     /// The odds that a target has what it read so many seconds ago, in millionths.
     #[must_use]
     pub fn odds(&self, target: Replica, age: u32, keeps: &Keeps) -> u64 {
-        self.odds_in(target, bin(age), age <= keeps.seconds)
+        self.known(target).curve(keeps)[bin(age)]
     }
 
-    /// The odds that a target has what it reads now when the next turn of such a conversation comes, in millionths.
-    #[must_use]
-    pub fn keep_odds(&self, model: &str, target: Replica, keeps: &Keeps) -> u64 {
+    /// The odds that what is read now is there when the next turn of such a conversation comes, in millionths.
+    fn keep_odds(&self, model: &str, curve: &[u64; BINS]) -> u64 {
         let gaps = &self.flow(model).gaps;
         let (mut sum, mut total) = (0, 0);
         for (at, gap) in gaps.iter().enumerate() {
             let before = if at == bin(GAP_SECONDS) { BEFORE } else { 0 };
             let gap = gap.load(Relaxed) + before;
-            sum += gap * self.odds_in(target, at, least(at) <= keeps.seconds);
+            sum += gap * curve[at];
             total += gap;
         }
         sum / total.max(1)
@@ -261,13 +308,6 @@ impl Homes {
         self.table.forget(prompt, target, 0);
     }
 
-    fn odds_in(&self, target: Replica, at: usize, is_kept: bool) -> u64 {
-        let known = self.known(target);
-        let (hits, tries) = (known.hits[at].load(Relaxed), known.tries[at].load(Relaxed));
-        let before = if is_kept { BEFORE * 1000 } else { 0 };
-        (hits.min(tries) + before) * ONE / (tries + BEFORE * 1000)
-    }
-
     fn known(&self, target: Replica) -> &Known {
         &self.targets[usize::from(target.0) % TARGETS]
     }
@@ -275,6 +315,39 @@ impl Homes {
     fn flow(&self, model: &str) -> &Flow {
         let name = super::name_number(&[model]);
         &self.flows[usize::try_from(name % FLOWS as u64).unwrap_or(0)]
+    }
+}
+
+impl Known {
+    /// The odds that it still has what it has read, in millionths, by the bin of its age. They never rise with age: where
+    /// counts say so, neighbours are taken together (<https://en.wikipedia.org/wiki/Isotonic_regression>), so that what is
+    /// learned of one age says something of others.
+    fn curve(&self, keeps: &Keeps) -> [u64; BINS] {
+        // Of each run of bins that have been taken together: hits, tries, and the bin behind it.
+        let mut runs = [(0, 0, 0); BINS];
+        let mut count = 0;
+        for at in 0..BINS {
+            let (hits, tries) = (self.hits[at].load(Relaxed), self.tries[at].load(Relaxed));
+            let before = if least(at) <= keeps.seconds { CACHE_BEFORE * 1000 } else { 0 };
+            let mut run = (hits.min(tries) + before, tries + CACHE_BEFORE * 1000, at + 1);
+            while count > 0 {
+                let (hits, tries, _): (u64, u64, usize) = runs[count - 1];
+                if hits * run.1 >= run.0 * tries {
+                    break;
+                }
+                run = (hits + run.0, tries + run.1, run.2);
+                count -= 1;
+            }
+            runs[count] = run;
+            count += 1;
+        }
+        let mut curve = [0; BINS];
+        let mut from = 0;
+        for (hits, tries, until) in &runs[..count] {
+            curve[from..*until].fill(hits * ONE / (*tries).max(1));
+            from = *until;
+        }
+        curve
     }
 }
 
@@ -427,12 +500,16 @@ mod tests {
         };
         for _ in 0..100 {
             tell(a, 100, 0);
-            tell(a, 3000, 1000);
             tell(b, 100, 1000);
         }
         assert!(homes.odds(a, 100, &KEEPS) < ONE / 10);
-        assert!(homes.odds(a, 3000, &KEEPS) > ONE - ONE / 10, "kept for longer than is said");
-        assert_eq!(homes.odds(b, 100, &KEEPS), ONE, "another target's odds are its own");
+        assert!(
+            homes.odds(a, 250, &KEEPS) < ONE / 10,
+            "what is forgotten early is not there later"
+        );
+        (0..100).for_each(|_| tell(b, 3000, 1000));
+        assert!(homes.odds(b, 3000, &KEEPS) > ONE - ONE / 10, "kept for longer than is said");
+        assert!(homes.odds(b, 100, &KEEPS) > ONE - ONE / 10, "another target's odds are its own");
         assert_eq!(homes.tokens(a, 500), 1000, "tokens are scaled to those that were told");
     }
 
@@ -456,7 +533,9 @@ mod tests {
         }
         assert!(homes.more("m", 100) > 3000, "{}", homes.more("m", 100));
         assert!(homes.more("one", 100) < 50, "{}", homes.more("one", 100));
-        assert!(homes.keep_odds("m", Replica::of(1), &KEEPS) > ONE - ONE / 50);
+        let curve = homes.known(Replica::of(1)).curve(&KEEPS);
+        assert!(homes.keep_odds("m", &curve) > ONE - ONE / 50);
+        assert!(curve.is_sorted_by(|one, next| one >= next), "{curve:?}");
     }
 
     #[test]

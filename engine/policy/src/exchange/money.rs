@@ -76,6 +76,8 @@ pub struct Receipt {
     pub wasted: NanoUsd,
     /// What prompt caches saved.
     pub saved_by_cache: NanoUsd,
+    /// What the same usage would have cost more at the dearest target that the model asked for can lead to.
+    pub saved_by_routing: NanoUsd,
     /// The price that was applied.
     pub price_id: Box<str>,
     /// What was priced: the usage, or what stands for it.
@@ -568,8 +570,29 @@ impl Exchange {
         settlement.delivered || settlement.usage.is_some() || self.under_way.is_some()
     }
 
-    /// What the usage, or what stands for it, costs at the target that worked.
+    /// What the usage, or what stands for it, costs at the target that worked, and what was saved.
     fn price_of(&self, settlement: &Settlement, usage: Option<Usage>) -> Receipt {
+        let mut receipt = self.price_here(settlement, usage);
+        if let (Some(cost), Some(usage)) = (receipt.cost, receipt.usage) {
+            receipt.saved_by_routing = self.dearest_cost(&usage).saturating_sub(cost);
+        }
+        receipt
+    }
+
+    /// What a usage would have cost at the dearest target that the model asked for can lead to.
+    fn dearest_cost(&self, usage: &Usage) -> NanoUsd {
+        let dearest = self
+            .dearest
+            .filter(|dearest| self.last.as_ref().is_some_and(|last| last.target != *dearest));
+        let (Some(dearest), Some(extra)) = (dearest, self.money.extra) else {
+            return NanoUsd::ZERO;
+        };
+        let priced = self.policy.price(dearest, &self.policy.targets[dearest].model);
+        let at = circumstances(&extra);
+        priced.and_then(|priced| priced.price.cost(usage, &at).ok()).unwrap_or(NanoUsd::ZERO)
+    }
+
+    fn price_here(&self, settlement: &Settlement, usage: Option<Usage>) -> Receipt {
         let nothing = || Receipt { cost: Some(NanoUsd::ZERO), ..Receipt::default() };
         let (Some(last), Some(extra)) = (&self.last, self.money.extra) else { return nothing() };
         if !self.has_begun(settlement) {
@@ -577,11 +600,7 @@ impl Exchange {
         }
         self.policy.with_price(last.target, self.upstream_model(), |priced| {
             let Some(priced) = priced else { return Receipt::default() };
-            let at = Circumstances {
-                service: extra.service,
-                units: extra.units,
-                ..Circumstances::default()
-            };
+            let at = circumstances(&extra);
             let mut receipt = Receipt { price_id: (*priced.id).into(), ..Receipt::default() };
             // A price of units alone needs no tokens.
             let is_of_units = priced.price.tiers().is_empty();
@@ -630,6 +649,10 @@ impl Exchange {
         let usage = Usage { input: self.input_bound, output: on_its_way, ..Usage::default() };
         (has_gone && (by_and_by || !is_held)).then_some(usage)
     }
+}
+
+fn circumstances(extra: &Extra) -> Circumstances {
+    Circumstances { service: extra.service, units: extra.units, ..Circumstances::default() }
 }
 
 #[cold]
