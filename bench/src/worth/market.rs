@@ -116,7 +116,7 @@ impl Market {
 
     /// Serves a turn. Out: what it costs, in pico-dollars.
     fn serve(&mut self, turn: &traffic::Turn) -> u128 {
-        let now = Nanos((turn.at * 1e9) as u64);
+        let now = nanos(turn.at);
         let prompt = prompt(turn);
         let seen = self.homes.see(&prompt, now);
         self.homes.came("m", &seen);
@@ -129,7 +129,7 @@ impl Market {
         let sides = (0..SELLERS.len()).map(side).collect();
         let home = (0..SELLERS.len()).find(|s| seen.home() == Some(Replica::of(*s as u64)));
         let is_even = self.way == Way::BreakEven;
-        let more = if is_even { self.homes.more("m", seen.blocks()) } else { 0 };
+        let more = if is_even { self.homes.more("m", &seen) } else { 0 };
         let home = home.filter(|_| is_even);
         let asked = Turn { output_tokens: self.homes.output("m"), more, second: 0, home };
         let even = Even::new(asked, sides);
@@ -149,7 +149,7 @@ impl Market {
             age: warm.map_or(0, |warm| warm.age),
         };
         let (cost, told) = self.bill(seller, turn);
-        self.homes.answered(&prompt, target, 1000, now);
+        self.homes.answered(&prompt, &seen, target, 1000, now);
         self.homes.told(target, &belief, told);
         self.homes.made("m", turn.output);
         cost
@@ -186,6 +186,11 @@ impl Market {
         let cost = sum(anew, rate) + sum(cached, read) + sum(turn.output, output);
         (cost, [turn.prompt, cached, if is_written { anew } else { 0 }])
     }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of one run")]
+fn nanos(seconds: f64) -> Nanos {
+    Nanos((seconds * 1e9) as u64)
 }
 
 /// The prompt of a turn: each conversation's blocks are its own.

@@ -145,6 +145,7 @@ fn read(
         targets,
         models,
         watch,
+        difficulty: route::weights(reader, &root.table("difficulty")),
         keys,
         scopes,
         crowd,

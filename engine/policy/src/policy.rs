@@ -20,7 +20,7 @@ use crate::{
     problem::{Problem, Problems},
     rate::Pool,
     retry::RetryBudget,
-    route::Gauge,
+    route::{Gauge, Weights},
     rule::Watch,
 };
 
@@ -42,6 +42,8 @@ pub struct Policy {
     pub models: Models,
     /// What the rules of the models look at.
     pub watch: Watch,
+    /// What makes a request look hard.
+    pub difficulty: Weights,
     /// Who may call.
     pub keys: Keys,
     /// Everything that has limits.

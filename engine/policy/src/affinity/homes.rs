@@ -17,6 +17,15 @@ use crate::{
 /// Ages and lengths are told apart by so many bins, two for each doubling.
 const BINS: usize = 32;
 
+/// Turns of a conversation that are told apart; later ones are alike.
+const TURNS: usize = 32;
+
+/// Lengths of prompts that are told apart when turns are counted, in blocks: 2, 8 and 32 thousand tokens or so.
+const LENGTHS: [u32; 3] = [32, 128, 512];
+
+/// Turns by length and number.
+type Cells = [[AtomicU64; TURNS]; LENGTHS.len() + 1];
+
 /// Targets that are told apart; others share what is learned.
 const TARGETS: usize = 512;
 
@@ -27,7 +36,7 @@ const FLOWS: usize = 128;
 const BEFORE: u64 = 4;
 
 /// What is known of a cache beforehand counts as so many tries, for each bin of ages.
-const CACHE_BEFORE: u64 = 2;
+const CACHE_BEFORE: u64 = 1;
 
 /// Counts are halved when one has come so far, so that what is learned can change.
 const COUNT_MAX: u64 = 1024;
@@ -86,6 +95,8 @@ pub struct Seen {
     warmth: Warmth,
     /// Where the turn before was answered, and how much of the prompt it was.
     last: Option<Warm>,
+    /// Which turn of its conversation it is, the first one being 0.
+    turn: u16,
     blocks: u32,
 }
 
@@ -116,10 +127,10 @@ struct Known {
 
 #[derive(Debug)]
 struct Flow {
-    /// Turns by the length of their prompt.
-    turns: [AtomicU64; BINS],
+    /// Turns.
+    turns: Cells,
     /// Those that another one has followed.
-    followed: [AtomicU64; BINS],
+    followed: Cells,
     /// How long after, by age.
     gaps: [AtomicU64; BINS],
     /// Tokens of answers.
@@ -138,7 +149,7 @@ impl Homes {
             delay: AtomicU64::new(0),
         };
         let flow =
-            || Flow { turns: words(), followed: words(), gaps: words(), output: AtomicU64::new(0) };
+            || Flow { turns: cells(), followed: cells(), gaps: words(), output: AtomicU64::new(0) };
         Self {
             table: Table::new(bytes),
             targets: (0..TARGETS).map(|_| known()).collect(),
@@ -150,20 +161,22 @@ impl Homes {
     #[must_use]
     pub fn see(&self, prompt: &Prompt, now: Nanos) -> Seen {
         let (warmth, last) = self.table.recall(prompt, now);
-        Seen { warmth, last, blocks: prompt.blocks() }
+        let turn = last.map_or(0, |last| last.turn.saturating_add(1));
+        Seen { warmth, last: last.map(|last| last.warm), turn, blocks: prompt.blocks() }
     }
 
     /// A turn of a conversation of `model` has come.
     pub fn came(&self, model: &str, seen: &Seen) {
         let flow = self.flow(model);
         if let Some(last) = seen.last {
-            bump(&flow.followed[bin(last.depth)], 1);
+            let (length, turn) = cell(last.depth, seen.turn.saturating_sub(1));
+            bump(&flow.followed[length][turn], 1);
             count(&flow.gaps, bin(last.age), 1, COUNT_MAX);
         }
-        let at = bin(seen.blocks);
-        if bump(&flow.turns[at], 1) >= COUNT_MAX {
-            halve(&flow.turns[at]);
-            halve(&flow.followed[at]);
+        let (length, turn) = cell(seen.blocks, seen.turn);
+        if bump(&flow.turns[length][turn], 1) >= COUNT_MAX {
+            halve(&flow.turns[length][turn]);
+            halve(&flow.followed[length][turn]);
         }
     }
 
@@ -190,20 +203,30 @@ impl Homes {
         }
     }
 
-    /// Turns that are likely to follow one with a prompt of so many blocks, in thousandths.
+    /// Turns that are likely to follow this one, in thousandths.
     #[must_use]
-    pub fn more(&self, model: &str, blocks: u32) -> u64 {
+    pub fn more(&self, model: &str, seen: &Seen) -> u64 {
         let flow = self.flow(model);
+        let (length, turn) = cell(seen.blocks, seen.turn);
         let sum = |words: &[AtomicU64]| words.iter().map(|word| word.load(Relaxed)).sum::<u64>();
-        // Half of all turns are followed by another one, until more is known.
+        let all = |cells: &Cells| cells.iter().map(|words| sum(words)).sum::<u64>();
         let odds = |followed: u64, turns: u64, before: u64| {
-            let known = (followed.min(turns)) * ONE + before * BEFORE;
-            known / (turns + BEFORE)
+            (followed.min(turns) * ONE + before * BEFORE) / (turns + BEFORE)
         };
-        let overall = odds(sum(&flow.followed), sum(&flow.turns), ONE / 2);
-        let at = bin(blocks);
-        let here = odds(flow.followed[at].load(Relaxed), flow.turns[at].load(Relaxed), overall);
-        let more = here * 1000 / (ONE - here.min(ONE - 1));
+        // A quarter of all turns are followed by another one, until more is known: what is put into a cache must pay.
+        let overall = odds(all(&flow.followed), all(&flow.turns), ONE / 4);
+        let (followed, turns) = (&flow.followed[length], &flow.turns[length]);
+        let alike = odds(sum(followed), sum(turns), overall);
+        let here = |turn: usize| {
+            let odds = odds(followed[turn].load(Relaxed), turns[turn].load(Relaxed), alike);
+            odds.min(ONE - ONE / TURNS_MAX)
+        };
+        // What follows the last one that is told apart goes on as it does; what follows any other, as the next one.
+        let last = here(TURNS - 1);
+        let mut more = last * 1000 / (ONE - last);
+        for turn in (turn..TURNS - 1).rev() {
+            more = here(turn) * (1000 + more) / ONE;
+        }
         more.min(TURNS_MAX * 1000)
     }
 
@@ -259,8 +282,15 @@ impl Homes {
     }
 
     /// A target has begun to answer a prompt, so many microseconds after it was asked.
-    pub fn answered(&self, prompt: &Prompt, target: Replica, took_us: u64, now: Nanos) {
-        self.table.keep(prompt, target, now);
+    pub fn answered(
+        &self,
+        prompt: &Prompt,
+        seen: &Seen,
+        target: Replica,
+        took_us: u64,
+        now: Nanos,
+    ) {
+        self.table.keep(prompt, target, seen.turn, now);
         let before = self.delay_us(target, now);
         let took = took_us.clamp(1, u64::from(u32::MAX));
         let next = before.map_or(took, |before| (before * 7 + took) / 8).max(1);
@@ -274,9 +304,8 @@ impl Homes {
         if input == 0 {
             return;
         }
-        if belief.raw_tokens > 0 {
-            let scale = (input.saturating_mul(ONE) / belief.raw_tokens).clamp(ONE / 16, ONE * 16);
-            blend(&known.scale, scale);
+        if let Some(scale) = input.saturating_mul(ONE).checked_div(belief.raw_tokens) {
+            blend(&known.scale, scale.clamp(ONE / 16, ONE * 16));
         }
         let uncached = input.saturating_sub(cached).max(1);
         blend(&known.writes, written.min(uncached) * ONE / uncached + 1);
@@ -386,6 +415,16 @@ fn words() -> [AtomicU64; BINS] {
     std::array::from_fn(|_| AtomicU64::new(0))
 }
 
+fn cells() -> Cells {
+    std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0)))
+}
+
+/// Where a turn with a prompt of so many blocks is counted.
+fn cell(blocks: u32, turn: u16) -> (usize, usize) {
+    let length = LENGTHS.iter().filter(|length| blocks >= **length).count();
+    (length, usize::from(turn).min(TURNS - 1))
+}
+
 /// Two bins for each doubling.
 fn bin(number: u32) -> usize {
     let number = number.saturating_add(1);
@@ -458,7 +497,7 @@ mod tests {
         let (homes, a, b) = (Homes::new(1 << 20), Replica::of(1), Replica::of(2));
         for blocks in [1, 16, 17, 37, 99, 200, 230] {
             let talk = blocks;
-            homes.answered(&prompt(talk, 0, blocks), a, 1000, at(10));
+            homes.answered(&prompt(talk, 0, blocks), &Seen::default(), a, 1000, at(10));
             let seen = homes.see(&prompt(talk, 0, 255), at(15));
             let warm = seen.of(a).unwrap();
             assert_eq!(
@@ -471,7 +510,7 @@ mod tests {
         let new = homes.see(&prompt(255, 0, 99), at(15));
         assert_eq!((new.home(), new.warm().count()), (None, 0));
         // What two conversations begin with is warm, and makes no turn of one out of the other.
-        homes.answered(&prompt(240, 20, 40), b, 1000, at(10));
+        homes.answered(&prompt(240, 20, 40), &Seen::default(), b, 1000, at(10));
         let other = homes.see(&prompt(241, 20, 40), at(20));
         assert_eq!((other.home(), other.of(b).map(|warm| warm.depth)), (None, Some(20)));
     }
@@ -484,7 +523,7 @@ mod tests {
             prompt.name("s");
             prompt
         };
-        homes.answered(&named(1), a, 1000, at(10));
+        homes.answered(&named(1), &Seen::default(), a, 1000, at(10));
         let seen = homes.see(&named(2), at(20));
         assert_eq!((seen.home(), seen.of(a).map(|warm| warm.depth)), (Some(a), Some(0)));
     }
@@ -516,23 +555,23 @@ mod tests {
     #[test]
     fn turns_to_come_follow_those_that_came() {
         let homes = Homes::new(1 << 16);
-        assert_eq!(
-            homes.more("m", 100),
-            1000,
-            "half of all turns are followed, until more is known"
-        );
-        let seen = |blocks, last: Option<u32>| Seen {
+        let seen = |blocks, turn: u16| Seen {
             blocks,
-            last: last.map(|depth| Warm { replica: Replica::of(1), depth, age: 10 }),
+            last: (turn > 0).then(|| Warm { replica: Replica::of(1), depth: blocks, age: 10 }),
+            turn,
             ..Seen::default()
         };
+        let first = homes.more("m", &seen(100, 0));
+        assert!((330..334).contains(&first), "a quarter is followed, until more is known: {first}");
         for _ in 0..500 {
-            homes.came("m", &seen(100, None));
-            homes.came("m", &seen(250, Some(100)));
-            homes.came("one", &seen(100, None));
+            (0..5).for_each(|turn| homes.came("m", &seen(100, turn)));
+            homes.came("one", &seen(100, 0));
         }
-        assert!(homes.more("m", 100) > 3000, "{}", homes.more("m", 100));
-        assert!(homes.more("one", 100) < 50, "{}", homes.more("one", 100));
+        for (turn, more) in [(0, 4000), (1, 3000), (3, 1000), (4, 0)] {
+            let told = homes.more("m", &seen(100, turn));
+            assert!(told.abs_diff(more) < 100, "turn {turn}: {told}");
+        }
+        assert!(homes.more("one", &seen(100, 0)) < 50);
         let curve = homes.known(Replica::of(1)).curve(&KEEPS);
         assert!(homes.keep_odds("m", &curve) > ONE - ONE / 50);
         assert!(curve.is_sorted_by(|one, next| one >= next), "{curve:?}");

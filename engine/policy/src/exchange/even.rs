@@ -47,9 +47,8 @@ impl Exchange {
         let model = &policy.models.list()[found.index?];
         let (homes, seen) = wanted.asks.homes?;
         let known = Known { policy, homes, seen, model: found.name, wanted, now: self.now };
-        let output = match homes.output(found.name) {
-            usual => wanted.output_tokens_max.map_or(usual, |most| usual.min(most)),
-        };
+        let usual = homes.output(found.name);
+        let output = wanted.output_tokens_max.map_or(usual, |most| usual.min(most));
         let names: Vec<_> = targets
             .iter()
             .take(SIDES_MAX)
@@ -64,7 +63,7 @@ impl Exchange {
         for side in sides.iter_mut().filter(|side| side.delay_us == 0) {
             side.delay_us = quickest.unwrap_or(0);
         }
-        let more = homes.more(found.name, seen.blocks());
+        let more = homes.more(found.name, seen);
         Some(Even::new(Turn { output_tokens: output, more, second: model.second, home }, sides))
     }
 

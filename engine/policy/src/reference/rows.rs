@@ -67,6 +67,27 @@ const CACHE_KEYS: &[Key] = &[
     ),
 ];
 
+const DIFFICULTY: Section = Section {
+    path: "difficulty",
+    help: "what makes a request look hard to rules: `faregate difficulty train` writes this table",
+    keys: &[
+        key(
+            "bias",
+            Kind::Text,
+            "",
+            "\"-2.1\"",
+            "the log-odds of a request without any feature; left out: as it is shipped",
+        ),
+        key(
+            "weights",
+            Kind::TextsByName,
+            "",
+            "{ code = \"1.9\", tools = \"0.2\" }",
+            "what features add, each about 0 to 1, to the log-odds; those left out are as they are shipped",
+        ),
+    ],
+};
+
 /// Every table.
 pub const SECTIONS: &[Section] = &[
     Section {
@@ -85,12 +106,14 @@ pub const SECTIONS: &[Section] = &[
             named("users", "what an end user may use"),
             named("sessions", "what a session may use"),
             named("tags", "what requests with a tag may use together"),
+            table("difficulty", "what makes a request look hard to rules"),
             table("ledger", "where what requests cost is written down"),
             table("attribution", "whom and what a request is for, as its client says"),
             named("prices", "what models cost, beside or instead of the catalogue"),
             named("currencies", "what other currencies than the dollar are worth"),
         ],
     },
+    DIFFICULTY,
     money::LEDGER,
     money::ATTRIBUTION,
     Section {
