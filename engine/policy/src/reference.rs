@@ -6,6 +6,7 @@
 
 pub(crate) mod money;
 mod prices;
+mod routes;
 mod rows;
 
 use std::time::Duration;

@@ -47,6 +47,9 @@ const TURNS_MAX: u64 = 100;
 /// Seconds between two turns, where nothing is known.
 const GAP_SECONDS: u32 = 30;
 
+/// How many tokens a body makes is learned from bodies that make so many.
+const RAW_TOKENS_LEAST: u64 = 256;
+
 /// Tokens of an answer, where nothing is known.
 const OUTPUT_TOKENS: u64 = 200;
 
@@ -68,6 +71,8 @@ pub struct Homes {
     table: Table,
     targets: Box<[Known]>,
     flows: Box<[Flow]>,
+    /// Tokens for one that bytes alone make, over all targets: what one is taken for that has told nothing.
+    scale: AtomicU64,
 }
 
 /// What a target asks for, and what is known of its cache beforehand.
@@ -154,6 +159,7 @@ impl Homes {
             table: Table::new(bytes),
             targets: (0..TARGETS).map(|_| known()).collect(),
             flows: (0..FLOWS).map(|_| flow()).collect(),
+            scale: AtomicU64::new(0),
         }
     }
 
@@ -261,10 +267,8 @@ impl Homes {
     /// Tokens of so many that bytes alone make, as a target counts them.
     #[must_use]
     pub fn tokens(&self, target: Replica, raw: u64) -> u64 {
-        match self.known(target).scale.load(Relaxed) {
-            0 => raw,
-            scale => mul(raw, scale),
-        }
+        let known = [&self.known(target).scale, &self.scale].map(|scale| scale.load(Relaxed));
+        known.into_iter().find(|scale| *scale > 0).map_or(raw, |scale| mul(raw, scale))
     }
 
     /// The part of what is read anew that a target writes to its cache, in millionths.
@@ -305,7 +309,12 @@ impl Homes {
             return;
         }
         if let Some(scale) = input.saturating_mul(ONE).checked_div(belief.raw_tokens) {
-            blend(&known.scale, scale.clamp(ONE / 16, ONE * 16));
+            // Of a short body most is no prompt.
+            if belief.raw_tokens >= RAW_TOKENS_LEAST {
+                let scale = scale.clamp(ONE / 16, ONE * 16);
+                blend(&known.scale, scale);
+                blend(&self.scale, scale);
+            }
         }
         let uncached = input.saturating_sub(cached).max(1);
         blend(&known.writes, written.min(uncached) * ONE / uncached + 1);

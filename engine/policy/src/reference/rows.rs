@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Key, Kind, Section, money, prices};
+use super::{Key, Kind, Section, money, prices, routes};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -67,27 +67,6 @@ const CACHE_KEYS: &[Key] = &[
     ),
 ];
 
-const DIFFICULTY: Section = Section {
-    path: "difficulty",
-    help: "what makes a request look hard to rules: `faregate difficulty train` writes this table",
-    keys: &[
-        key(
-            "bias",
-            Kind::Text,
-            "",
-            "\"-2.1\"",
-            "the log-odds of a request without any feature; left out: as it is shipped",
-        ),
-        key(
-            "weights",
-            Kind::TextsByName,
-            "",
-            "{ code = \"1.9\", tools = \"0.2\" }",
-            "what features add, each about 0 to 1, to the log-odds; those left out are as they are shipped",
-        ),
-    ],
-};
-
 /// Every table.
 pub const SECTIONS: &[Section] = &[
     Section {
@@ -113,7 +92,7 @@ pub const SECTIONS: &[Section] = &[
             named("currencies", "what other currencies than the dollar are worth"),
         ],
     },
-    DIFFICULTY,
+    routes::DIFFICULTY,
     money::LEDGER,
     money::ATTRIBUTION,
     Section {
@@ -489,13 +468,7 @@ pub const SECTIONS: &[Section] = &[
                  all have prices; break-even: where the conversation costs least from here on, caches and turns to come \
                  counted in; the others follow when it fails",
             ),
-            key(
-                "second_worth",
-                Kind::Text,
-                "",
-                "\"$0.001\"",
-                "with break-even: what a second until an answer begins is worth; left out: nothing",
-            ),
+            routes::SECOND_WORTH,
             key(
                 "sticky",
                 Kind::Choice(&["user", "session", "key"]),
