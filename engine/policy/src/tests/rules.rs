@@ -528,7 +528,7 @@ fn a_policy_is_described_in_a_few_lines() {
     assert_eq!(
         policy.describe().to_string(),
         "providers  4: openai, bedrock, vertex, fleet\n\
-         models     4: default, split, auto, gpt-*\n\
+         models     5: default, split, thrifty, auto, gpt-*\n\
          keys       1; callers without a key are served\n\
          limits     16 in 7: model/split, organisation, team/public, team/search, project/search/ranking, \
          agent/search/ranking/crawler, key/search-ci\n\
