@@ -8,7 +8,7 @@ use faregate_ledger::{
     journal::{Follow, Position, Record, disk::Files},
 };
 use faregate_policy::affinity::Even;
-use faregate_tests::{Answer, Client, Gateway, Launch, Provider, key, provider, wait};
+use faregate_tests::{Answer, Client, Gateway, Launch, Provider, binary, key, provider, wait};
 use loadtest::provider::Script;
 use serde_json::{Value, json};
 
@@ -229,4 +229,48 @@ fn every_choice_can_be_made_again_from_its_row_alone() {
     }
     assert_eq!(winners.iter().sum::<usize>(), told.len(), "each has its row");
     assert!(winners.iter().all(|count| *count > 3), "{winners:?}");
+}
+
+#[test]
+fn what_caches_and_routes_saved_is_in_the_books_to_the_last_nano_dollar() {
+    let (dear, other) = (provider(), provider());
+    let gateway = Launch::new(policy(&dear, &other, CHEAP, "[ledger]\n")).start();
+    let mut client = gateway.client("");
+    let turns: Vec<Answer> =
+        (0..4).map(|turn| client.post("/v1/chat/completions", &body(1, turn))).collect();
+    let (mut by_cache, mut by_routing, mut cost) = (0, 0, 0);
+    for answer in &turns {
+        assert_eq!(answer.header("x-faregate-route"), Some("other/y"), "{answer:?}");
+        let usage = &answer.json()["usage"];
+        let number = |at: &Value| at.as_u64().unwrap();
+        let cached = number(&usage["prompt_tokens_details"]["cached_tokens"]);
+        let anew = number(&usage["prompt_tokens"]) - cached;
+        let output = number(&usage["completion_tokens"]);
+        // Nano-dollars for a thousand tokens at these rates are whole.
+        let at = |input: u64, read: u64, made: u64| anew * input + cached * read + output * made;
+        let here = at(300, 30, 1500);
+        cost += here;
+        by_cache += cached * (300 - 30);
+        by_routing += at(3000, 300, 15_000) - here;
+        let line = gateway.access_line(answer.header("x-faregate-request-id").unwrap());
+        assert_eq!(line["cost_nanousd"], here, "{line}");
+        assert_eq!(line["saved_by_routing_nanousd"], at(3000, 300, 15_000) - here, "{line}");
+        assert_eq!(line["saved_by_cache_nanousd"].as_u64().unwrap_or(0), cached * 270, "{line}");
+    }
+    assert!(by_cache > 1_000_000, "{by_cache}");
+    let data = gateway.folder.join("data");
+    let spend = |format: &str| {
+        let command =
+            &mut binary::command(&["spend", "--by", "model", "--format", format, "--ledger"]);
+        String::from_utf8(command.arg(&data).output().unwrap().stdout).unwrap()
+    };
+    let total = wait::until("the books have four rows", || {
+        let report: Value = serde_json::from_str(&spend("json")).ok()?;
+        (report["total"]["requests"] == 4).then(|| report["total"].clone())
+    });
+    assert_eq!(total["cost_nano_usd"], cost, "{total}");
+    assert_eq!(total["saved_by_cache_nano_usd"], by_cache, "{total}");
+    assert_eq!(total["saved_by_routing_nano_usd"], by_routing, "{total}");
+    let table = spend("table");
+    assert!(table.contains("caches saved") && table.contains("routing saved"), "{table}");
 }

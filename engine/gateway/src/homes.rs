@@ -98,7 +98,8 @@ impl Follow {
     pub(crate) fn answered(&self, now: Instant) {
         if let Some((target, _, began)) = &self.asked {
             let took = now.since(*began) / 1000;
-            self.followed.homes.answered(&self.prompt, *target, took, Nanos(now.nanos()));
+            let now = Nanos(now.nanos());
+            self.followed.homes.answered(&self.prompt, &self.seen, *target, took, now);
         }
     }
 

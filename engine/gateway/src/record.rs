@@ -234,6 +234,14 @@ fn write_cost(line: &mut Vec<u8>, walk: &Walk) {
     if receipt.wasted.0 > 0 {
         number(line, ",\"wasted_nanousd\":", receipt.wasted.0);
     }
+    for (name, saved) in [
+        (",\"saved_by_cache_nanousd\":", receipt.saved_by_cache),
+        (",\"saved_by_routing_nanousd\":", receipt.saved_by_routing),
+    ] {
+        if saved.0 > 0 {
+            number(line, name, saved.0);
+        }
+    }
     if !receipt.price_id.is_empty() {
         text(line, ",\"price\":\"", &receipt.price_id);
     }

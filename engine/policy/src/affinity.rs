@@ -21,7 +21,7 @@ mod model;
 mod tests;
 
 pub use choose::{Bid, choose};
-pub use homes::{Belief, Homes, Keeps, Seen};
+pub use homes::{Belief, Homes, Keeps, Offer, Seen};
 pub use load::Load;
 pub use prompt::{BLOCK_BYTES, Prompt, Seed};
 pub use table::{Table, Warm, Warmth};

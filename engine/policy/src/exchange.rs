@@ -115,6 +115,8 @@ pub struct Exchange {
     only_once: bool,
     fallbacks: Fallbacks,
     hedging: Hedging,
+    /// The dearest target that the model asked for can lead to.
+    dearest: Option<usize>,
     money: Money,
 }
 
@@ -213,6 +215,7 @@ impl Exchange {
             only_once: false,
             fallbacks: Fallbacks::default(),
             hedging: Hedging::default(),
+            dearest: None,
             money: Money::default(),
         }
     }

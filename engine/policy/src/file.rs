@@ -130,10 +130,11 @@ fn read(
     let room = table_of_budgets.number("scopes_max");
     let webhook = webhook::read(reader, &table_of_budgets);
     let mut scopes = Scopes::new(cores, calendar, previous);
-    let models::Read { models, mut targets, watch, limited, by_cost } =
+    let models::Read { mut models, mut targets, watch, limited, by_cost } =
         models::read(reader, root, &providers, breaker, previous, &mut scopes);
     let prices = prices::read(reader, root, &server, (&providers, &targets));
     models::price(reader, &by_cost, &prices, &mut targets);
+    models.find_dearest(&targets);
     let crowd = crowd::read(reader, root, &mut scopes, (limited, room), previous);
     let mut book = callers::Book::new(reader, &models, scopes);
     book.read(root, &table, &server.listen);
@@ -153,6 +154,7 @@ fn read(
         targets,
         models,
         watch,
+        difficulty: route::weights(reader, &root.table("difficulty")),
         keys,
         scopes,
         crowd,

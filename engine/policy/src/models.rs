@@ -8,7 +8,11 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use crate::{
-    cache::PromptCache, caller::Caller, hedge::Bucket, pattern::Pattern, policy::Provider,
+    cache::PromptCache,
+    caller::Caller,
+    hedge::Bucket,
+    pattern::Pattern,
+    policy::{Provider, Target},
     rule::Rule,
 };
 
@@ -139,6 +143,8 @@ pub struct Models {
     /// `[0, 1, 2, …]`: a slice of it is a list of one target.
     targets: Vec<usize>,
     offered: Vec<(Box<str>, Box<str>)>,
+    /// Of each model the dearest target that it can lead to.
+    dearest: Vec<Option<usize>>,
 }
 
 /// What `provider/…` means.
@@ -204,6 +210,38 @@ impl Models {
             b.weight().cmp(&a.weight()).then_with(|| a.as_str().cmp(b.as_str()))
         });
         self.targets = (0..targets).collect();
+    }
+
+    /// Notes for each model the dearest target that it or its rules can lead to, by what a usual request costs there.
+    pub(crate) fn find_dearest(&mut self, targets: &[Target]) {
+        let dearest = |index| {
+            let mut reached = Vec::new();
+            self.reach(index, &mut Vec::new(), &mut reached);
+            let priced = reached.into_iter().filter(|target| targets[*target].cost.is_some());
+            priced.max_by_key(|target| targets[*target].cost)
+        };
+        self.dearest = (0..self.list.len()).map(dearest).collect();
+    }
+
+    /// The dearest target that a model can lead to, where one has a price.
+    #[must_use]
+    pub fn dearest(&self, index: usize) -> Option<usize> {
+        self.dearest.get(index).copied().flatten()
+    }
+
+    fn reach(&self, index: usize, passed: &mut Vec<usize>, reached: &mut Vec<usize>) {
+        if passed.contains(&index) {
+            return;
+        }
+        passed.push(index);
+        reached.extend(&self.list[index].targets);
+        for branch in &self.list[index].branches {
+            let Some(found) = self.resolve(&branch.to) else { continue };
+            match found.index {
+                Some(next) => self.reach(next, passed, reached),
+                None => reached.extend(found.targets),
+            }
+        }
     }
 
     /// What `name` means; `None` when nothing answers to it.

@@ -20,7 +20,7 @@ use crate::{
     problem::{Problem, Problems},
     rate::Pool,
     retry::RetryBudget,
-    route::Gauge,
+    route::{Gauge, Weights},
     rule::Watch,
     webhook::Webhook,
 };
@@ -47,6 +47,8 @@ pub struct Policy {
     pub models: Models,
     /// What the rules of the models look at.
     pub watch: Watch,
+    /// What makes a request look hard.
+    pub difficulty: Weights,
     /// Who may call.
     pub keys: Keys,
     /// Everything that has limits.
@@ -613,6 +615,7 @@ impl Policy {
     pub fn use_catalogue(&mut self, catalogue: Catalogue) -> Result<(), String> {
         self.prices.use_catalogue(catalogue, &self.providers, &self.targets)?;
         self.prices.tell(&mut self.targets);
+        self.models.find_dearest(&self.targets);
         Ok(())
     }
 

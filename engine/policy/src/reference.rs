@@ -8,6 +8,7 @@ mod cache;
 pub(crate) mod money;
 mod prices;
 mod resilience;
+mod routes;
 mod rows;
 mod server;
 

@@ -21,8 +21,9 @@ use crate::{
 mod difficulty;
 mod gauge;
 mod reason;
+pub mod train;
 
-pub use difficulty::{BIAS, Difficulty, FEATURES, FEATURES_COUNT, Feature};
+pub use difficulty::{BIAS, Difficulty, FEATURES, FEATURES_COUNT, Feature, Weights, features};
 pub use gauge::{FADE, Gauge};
 pub use reason::{Cause, RouteReason, Score, Why};
 

@@ -8,7 +8,6 @@ use faregate_ledger::{
     row::{RowKind, UsageSource as Source},
 };
 use faregate_policy::exchange::Receipt;
-use faregate_price::NanoUsd;
 
 use super::Books;
 use crate::{exchange::Walk, record::Ending, worker::Core};
@@ -50,7 +49,7 @@ fn described(id: RowId, core: &Core, walk: &Walk, ending: &Ending<'_>) -> Row {
         cost: receipt.cost.unwrap_or_default(),
         reserved: receipt.reserved,
         saved_by_cache: receipt.saved_by_cache,
-        saved_by_routing: NanoUsd::ZERO,
+        saved_by_routing: receipt.saved_by_routing,
         wasted: receipt.wasted,
         scopes: parts.scopes(exchange),
         duration_us: micros(now.since(times.started)),

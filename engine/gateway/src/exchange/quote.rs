@@ -6,7 +6,7 @@ use faregate_adapters::tokens;
 use faregate_policy::{
     Nanos,
     exchange::{Candidate, Estimate, Exchange, Instead, Quote},
-    route::{BIAS, Difficulty, FEATURES, Score},
+    route::{Difficulty, FEATURES, Score},
 };
 use faregate_wire::JsonWriter;
 
@@ -159,21 +159,21 @@ fn write_way(json: &mut JsonWriter<'_>, exchange: &Exchange) {
     }
     json.end().name("difficulty");
     match way.difficulty {
-        Some(difficulty) => write_difficulty(json, difficulty),
+        Some(difficulty) => write_difficulty(json, difficulty, exchange.policy().difficulty.bias),
         None => {
             json.null();
         }
     }
 }
 
-fn write_difficulty(json: &mut JsonWriter<'_>, difficulty: Difficulty) {
+fn write_difficulty(json: &mut JsonWriter<'_>, difficulty: Difficulty, bias: f64) {
     json.object().name("value").raw(decimal(difficulty.value).as_bytes());
     let Some(terms) = difficulty.terms else {
         json.member_str("source", "x-faregate-difficulty").end();
         return;
     };
     json.member_str("source", "computed").name("log_odds").object();
-    json.name("bias").raw(decimal(BIAS).as_bytes());
+    json.name("bias").raw(decimal(bias).as_bytes());
     for (feature, term) in FEATURES.iter().zip(terms).filter(|(_, term)| *term != 0.0) {
         json.name(feature.name).raw(decimal(term).as_bytes());
     }

@@ -5,7 +5,10 @@
 //! for each target hits and tries by the age of what was cached, for each model how often a turn was followed by another
 //! one. All cores share it. All words are relaxed: each is right by itself, and an estimate may miss one.
 
-use super::{Prompt, Replica, Table, Warm, Warmth, worth::ONE};
+use super::{
+    Prompt, Replica, Table, Warm, Warmth,
+    worth::{ONE, Rates, Side},
+};
 use crate::{
     Nanos,
     atomic::{AtomicU64, Ordering::Relaxed},
@@ -13,6 +16,15 @@ use crate::{
 
 /// Ages and lengths are told apart by so many bins, two for each doubling.
 const BINS: usize = 32;
+
+/// Turns of a conversation that are told apart; later ones are alike.
+const TURNS: usize = 32;
+
+/// Lengths of prompts that are told apart when turns are counted, in blocks: 2, 8 and 32 thousand tokens or so.
+const LENGTHS: [u32; 3] = [32, 128, 512];
+
+/// Turns by length and number.
+type Cells = [[AtomicU64; TURNS]; LENGTHS.len() + 1];
 
 /// Targets that are told apart; others share what is learned.
 const TARGETS: usize = 512;
@@ -23,6 +35,9 @@ const FLOWS: usize = 128;
 /// What is known beforehand counts as so many tries.
 const BEFORE: u64 = 4;
 
+/// What is known of a cache beforehand counts as so many tries, for each bin of ages.
+const CACHE_BEFORE: u64 = 1;
+
 /// Counts are halved when one has come so far, so that what is learned can change.
 const COUNT_MAX: u64 = 1024;
 
@@ -31,6 +46,9 @@ const TURNS_MAX: u64 = 100;
 
 /// Seconds between two turns, where nothing is known.
 const GAP_SECONDS: u32 = 30;
+
+/// How many tokens a body makes is learned from bodies that make so many.
+const RAW_TOKENS_LEAST: u64 = 256;
 
 /// Tokens of an answer, where nothing is known.
 const OUTPUT_TOKENS: u64 = 200;
@@ -53,6 +71,27 @@ pub struct Homes {
     table: Table,
     targets: Box<[Known]>,
     flows: Box<[Flow]>,
+    /// Tokens for one that bytes alone make, over all targets: what one is taken for that has told nothing.
+    scale: AtomicU64,
+}
+
+/// What a target asks for, and what is known of its cache beforehand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The target.
+    pub target: Replica,
+    /// What its provider says of its cache.
+    pub keeps: Keeps,
+    /// Input that is not cached, in pico-dollars a token.
+    pub input: u64,
+    /// Input that is written to the cache.
+    pub write: u64,
+    /// Whether what is read anew is written to it, as far as is known beforehand.
+    pub writes: bool,
+    /// Input from the cache.
+    pub cached: u64,
+    /// Output.
+    pub output: u64,
 }
 
 /// What is known of a prompt.
@@ -61,6 +100,8 @@ pub struct Seen {
     warmth: Warmth,
     /// Where the turn before was answered, and how much of the prompt it was.
     last: Option<Warm>,
+    /// Which turn of its conversation it is, the first one being 0.
+    turn: u16,
     blocks: u32,
 }
 
@@ -91,10 +132,10 @@ struct Known {
 
 #[derive(Debug)]
 struct Flow {
-    /// Turns by the length of their prompt.
-    turns: [AtomicU64; BINS],
+    /// Turns.
+    turns: Cells,
     /// Those that another one has followed.
-    followed: [AtomicU64; BINS],
+    followed: Cells,
     /// How long after, by age.
     gaps: [AtomicU64; BINS],
     /// Tokens of answers.
@@ -113,11 +154,12 @@ impl Homes {
             delay: AtomicU64::new(0),
         };
         let flow =
-            || Flow { turns: words(), followed: words(), gaps: words(), output: AtomicU64::new(0) };
+            || Flow { turns: cells(), followed: cells(), gaps: words(), output: AtomicU64::new(0) };
         Self {
             table: Table::new(bytes),
             targets: (0..TARGETS).map(|_| known()).collect(),
             flows: (0..FLOWS).map(|_| flow()).collect(),
+            scale: AtomicU64::new(0),
         }
     }
 
@@ -125,37 +167,72 @@ impl Homes {
     #[must_use]
     pub fn see(&self, prompt: &Prompt, now: Nanos) -> Seen {
         let (warmth, last) = self.table.recall(prompt, now);
-        Seen { warmth, last, blocks: prompt.blocks() }
+        let turn = last.map_or(0, |last| last.turn.saturating_add(1));
+        Seen { warmth, last: last.map(|last| last.warm), turn, blocks: prompt.blocks() }
     }
 
     /// A turn of a conversation of `model` has come.
     pub fn came(&self, model: &str, seen: &Seen) {
         let flow = self.flow(model);
         if let Some(last) = seen.last {
-            bump(&flow.followed[bin(last.depth)], 1);
+            let (length, turn) = cell(last.depth, seen.turn.saturating_sub(1));
+            bump(&flow.followed[length][turn], 1);
             count(&flow.gaps, bin(last.age), 1, COUNT_MAX);
         }
-        let at = bin(seen.blocks);
-        if bump(&flow.turns[at], 1) >= COUNT_MAX {
-            halve(&flow.turns[at]);
-            halve(&flow.followed[at]);
+        let (length, turn) = cell(seen.blocks, seen.turn);
+        if bump(&flow.turns[length][turn], 1) >= COUNT_MAX {
+            halve(&flow.turns[length][turn]);
+            halve(&flow.followed[length][turn]);
         }
     }
 
-    /// Turns that are likely to follow one with a prompt of so many blocks, in thousandths.
+    /// What a target is to a turn of `model`, of which bytes alone make so many tokens.
     #[must_use]
-    pub fn more(&self, model: &str, blocks: u32) -> u64 {
+    pub fn side(&self, seen: &Seen, model: &str, raw: u64, offer: &Offer, now: Nanos) -> Side {
+        let Offer { target, ref keeps, input, write, writes, cached, output } = *offer;
+        let prompt_tokens = self.tokens(target, raw);
+        let is_cached = prompt_tokens >= keeps.tokens_min;
+        let warm = seen.of(target).filter(|_| is_cached);
+        let blocks = u64::from(seen.blocks()).max(1);
+        let warm_tokens =
+            warm.map_or(0, |warm| prompt_tokens.saturating_mul(u64::from(warm.depth)) / blocks);
+        let curve = self.known(target).curve(keeps);
+        let written = self.writes(target).unwrap_or(if writes { ONE } else { 0 }).min(ONE);
+        let input = mul(write, written).saturating_add(mul(input, ONE - written));
+        Side {
+            rates: Rates { input, cached, output },
+            prompt_tokens,
+            warm_tokens,
+            warm_odds: warm.map_or(0, |warm| curve[bin(warm.age)]),
+            keep_odds: if is_cached { self.keep_odds(model, &curve) } else { 0 },
+            delay_us: self.delay_us(target, now).unwrap_or(0),
+        }
+    }
+
+    /// Turns that are likely to follow this one, in thousandths.
+    #[must_use]
+    pub fn more(&self, model: &str, seen: &Seen) -> u64 {
         let flow = self.flow(model);
+        let (length, turn) = cell(seen.blocks, seen.turn);
         let sum = |words: &[AtomicU64]| words.iter().map(|word| word.load(Relaxed)).sum::<u64>();
-        // Half of all turns are followed by another one, until more is known.
+        let all = |cells: &Cells| cells.iter().map(|words| sum(words)).sum::<u64>();
         let odds = |followed: u64, turns: u64, before: u64| {
-            let known = (followed.min(turns)) * ONE + before * BEFORE;
-            known / (turns + BEFORE)
+            (followed.min(turns) * ONE + before * BEFORE) / (turns + BEFORE)
         };
-        let overall = odds(sum(&flow.followed), sum(&flow.turns), ONE / 2);
-        let at = bin(blocks);
-        let here = odds(flow.followed[at].load(Relaxed), flow.turns[at].load(Relaxed), overall);
-        let more = here * 1000 / (ONE - here.min(ONE - 1));
+        // A quarter of all turns are followed by another one, until more is known: what is put into a cache must pay.
+        let overall = odds(all(&flow.followed), all(&flow.turns), ONE / 4);
+        let (followed, turns) = (&flow.followed[length], &flow.turns[length]);
+        let alike = odds(sum(followed), sum(turns), overall);
+        let here = |turn: usize| {
+            let odds = odds(followed[turn].load(Relaxed), turns[turn].load(Relaxed), alike);
+            odds.min(ONE - ONE / TURNS_MAX)
+        };
+        // What follows the last one that is told apart goes on as it does; what follows any other, as the next one.
+        let last = here(TURNS - 1);
+        let mut more = last * 1000 / (ONE - last);
+        for turn in (turn..TURNS - 1).rev() {
+            more = here(turn) * (1000 + more) / ONE;
+        }
         more.min(TURNS_MAX * 1000)
     }
 
@@ -171,18 +248,17 @@ impl Homes {
     /// The odds that a target has what it read so many seconds ago, in millionths.
     #[must_use]
     pub fn odds(&self, target: Replica, age: u32, keeps: &Keeps) -> u64 {
-        self.odds_in(target, bin(age), age <= keeps.seconds)
+        self.known(target).curve(keeps)[bin(age)]
     }
 
-    /// The odds that a target has what it reads now when the next turn of such a conversation comes, in millionths.
-    #[must_use]
-    pub fn keep_odds(&self, model: &str, target: Replica, keeps: &Keeps) -> u64 {
+    /// The odds that what is read now is there when the next turn of such a conversation comes, in millionths.
+    fn keep_odds(&self, model: &str, curve: &[u64; BINS]) -> u64 {
         let gaps = &self.flow(model).gaps;
         let (mut sum, mut total) = (0, 0);
         for (at, gap) in gaps.iter().enumerate() {
             let before = if at == bin(GAP_SECONDS) { BEFORE } else { 0 };
             let gap = gap.load(Relaxed) + before;
-            sum += gap * self.odds_in(target, at, least(at) <= keeps.seconds);
+            sum += gap * curve[at];
             total += gap;
         }
         sum / total.max(1)
@@ -191,10 +267,8 @@ impl Homes {
     /// Tokens of so many that bytes alone make, as a target counts them.
     #[must_use]
     pub fn tokens(&self, target: Replica, raw: u64) -> u64 {
-        match self.known(target).scale.load(Relaxed) {
-            0 => raw,
-            scale => mul(raw, scale),
-        }
+        let known = [&self.known(target).scale, &self.scale].map(|scale| scale.load(Relaxed));
+        known.into_iter().find(|scale| *scale > 0).map_or(raw, |scale| mul(raw, scale))
     }
 
     /// The part of what is read anew that a target writes to its cache, in millionths.
@@ -212,8 +286,15 @@ impl Homes {
     }
 
     /// A target has begun to answer a prompt, so many microseconds after it was asked.
-    pub fn answered(&self, prompt: &Prompt, target: Replica, took_us: u64, now: Nanos) {
-        self.table.keep(prompt, target, now);
+    pub fn answered(
+        &self,
+        prompt: &Prompt,
+        seen: &Seen,
+        target: Replica,
+        took_us: u64,
+        now: Nanos,
+    ) {
+        self.table.keep(prompt, target, seen.turn, now);
         let before = self.delay_us(target, now);
         let took = took_us.clamp(1, u64::from(u32::MAX));
         let next = before.map_or(took, |before| (before * 7 + took) / 8).max(1);
@@ -228,7 +309,12 @@ impl Homes {
             return;
         }
         if let Some(scale) = input.saturating_mul(ONE).checked_div(belief.raw_tokens) {
-            blend(&known.scale, scale.clamp(ONE / 16, ONE * 16));
+            // Of a short body most is no prompt.
+            if belief.raw_tokens >= RAW_TOKENS_LEAST {
+                let scale = scale.clamp(ONE / 16, ONE * 16);
+                blend(&known.scale, scale);
+                blend(&self.scale, scale);
+            }
         }
         let uncached = input.saturating_sub(cached).max(1);
         blend(&known.writes, written.min(uncached) * ONE / uncached + 1);
@@ -260,13 +346,6 @@ impl Homes {
         self.table.forget(prompt, target, 0);
     }
 
-    fn odds_in(&self, target: Replica, at: usize, is_kept: bool) -> u64 {
-        let known = self.known(target);
-        let (hits, tries) = (known.hits[at].load(Relaxed), known.tries[at].load(Relaxed));
-        let before = if is_kept { BEFORE * 1000 } else { 0 };
-        (hits.min(tries) + before) * ONE / (tries + BEFORE * 1000)
-    }
-
     fn known(&self, target: Replica) -> &Known {
         &self.targets[usize::from(target.0) % TARGETS]
     }
@@ -274,6 +353,39 @@ impl Homes {
     fn flow(&self, model: &str) -> &Flow {
         let name = super::name_number(&[model]);
         &self.flows[usize::try_from(name % FLOWS as u64).unwrap_or(0)]
+    }
+}
+
+impl Known {
+    /// The odds that it still has what it has read, in millionths, by the bin of its age. They never rise with age: where
+    /// counts say so, neighbours are taken together (<https://en.wikipedia.org/wiki/Isotonic_regression>), so that what is
+    /// learned of one age says something of others.
+    fn curve(&self, keeps: &Keeps) -> [u64; BINS] {
+        // Of each run of bins that have been taken together: hits, tries, and the bin behind it.
+        let mut runs = [(0, 0, 0); BINS];
+        let mut count = 0;
+        for at in 0..BINS {
+            let (hits, tries) = (self.hits[at].load(Relaxed), self.tries[at].load(Relaxed));
+            let before = if least(at) <= keeps.seconds { CACHE_BEFORE * 1000 } else { 0 };
+            let mut run = (hits.min(tries) + before, tries + CACHE_BEFORE * 1000, at + 1);
+            while count > 0 {
+                let (hits, tries, _): (u64, u64, usize) = runs[count - 1];
+                if hits * run.1 >= run.0 * tries {
+                    break;
+                }
+                run = (hits + run.0, tries + run.1, run.2);
+                count -= 1;
+            }
+            runs[count] = run;
+            count += 1;
+        }
+        let mut curve = [0; BINS];
+        let mut from = 0;
+        for (hits, tries, until) in &runs[..count] {
+            curve[from..*until].fill(hits * ONE / (*tries).max(1));
+            from = *until;
+        }
+        curve
     }
 }
 
@@ -310,6 +422,16 @@ impl Seen {
 
 fn words() -> [AtomicU64; BINS] {
     std::array::from_fn(|_| AtomicU64::new(0))
+}
+
+fn cells() -> Cells {
+    std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0)))
+}
+
+/// Where a turn with a prompt of so many blocks is counted.
+fn cell(blocks: u32, turn: u16) -> (usize, usize) {
+    let length = LENGTHS.iter().filter(|length| blocks >= **length).count();
+    (length, usize::from(turn).min(TURNS - 1))
 }
 
 /// Two bins for each doubling.
@@ -384,7 +506,7 @@ mod tests {
         let (homes, a, b) = (Homes::new(1 << 20), Replica::of(1), Replica::of(2));
         for blocks in [1, 16, 17, 37, 99, 200, 230] {
             let talk = blocks;
-            homes.answered(&prompt(talk, 0, blocks), a, 1000, at(10));
+            homes.answered(&prompt(talk, 0, blocks), &Seen::default(), a, 1000, at(10));
             let seen = homes.see(&prompt(talk, 0, 255), at(15));
             let warm = seen.of(a).unwrap();
             assert_eq!(
@@ -397,7 +519,7 @@ mod tests {
         let new = homes.see(&prompt(255, 0, 99), at(15));
         assert_eq!((new.home(), new.warm().count()), (None, 0));
         // What two conversations begin with is warm, and makes no turn of one out of the other.
-        homes.answered(&prompt(240, 20, 40), b, 1000, at(10));
+        homes.answered(&prompt(240, 20, 40), &Seen::default(), b, 1000, at(10));
         let other = homes.see(&prompt(241, 20, 40), at(20));
         assert_eq!((other.home(), other.of(b).map(|warm| warm.depth)), (None, Some(20)));
     }
@@ -410,7 +532,7 @@ mod tests {
             prompt.name("s");
             prompt
         };
-        homes.answered(&named(1), a, 1000, at(10));
+        homes.answered(&named(1), &Seen::default(), a, 1000, at(10));
         let seen = homes.see(&named(2), at(20));
         assert_eq!((seen.home(), seen.of(a).map(|warm| warm.depth)), (Some(a), Some(0)));
     }
@@ -426,36 +548,42 @@ mod tests {
         };
         for _ in 0..100 {
             tell(a, 100, 0);
-            tell(a, 3000, 1000);
             tell(b, 100, 1000);
         }
         assert!(homes.odds(a, 100, &KEEPS) < ONE / 10);
-        assert!(homes.odds(a, 3000, &KEEPS) > ONE - ONE / 10, "kept for longer than is said");
-        assert_eq!(homes.odds(b, 100, &KEEPS), ONE, "another target's odds are its own");
+        assert!(
+            homes.odds(a, 250, &KEEPS) < ONE / 10,
+            "what is forgotten early is not there later"
+        );
+        (0..100).for_each(|_| tell(b, 3000, 1000));
+        assert!(homes.odds(b, 3000, &KEEPS) > ONE - ONE / 10, "kept for longer than is said");
+        assert!(homes.odds(b, 100, &KEEPS) > ONE - ONE / 10, "another target's odds are its own");
         assert_eq!(homes.tokens(a, 500), 1000, "tokens are scaled to those that were told");
     }
 
     #[test]
     fn turns_to_come_follow_those_that_came() {
         let homes = Homes::new(1 << 16);
-        assert_eq!(
-            homes.more("m", 100),
-            1000,
-            "half of all turns are followed, until more is known"
-        );
-        let seen = |blocks, last: Option<u32>| Seen {
+        let seen = |blocks, turn: u16| Seen {
             blocks,
-            last: last.map(|depth| Warm { replica: Replica::of(1), depth, age: 10 }),
+            last: (turn > 0).then(|| Warm { replica: Replica::of(1), depth: blocks, age: 10 }),
+            turn,
             ..Seen::default()
         };
+        let first = homes.more("m", &seen(100, 0));
+        assert!((330..334).contains(&first), "a quarter is followed, until more is known: {first}");
         for _ in 0..500 {
-            homes.came("m", &seen(100, None));
-            homes.came("m", &seen(250, Some(100)));
-            homes.came("one", &seen(100, None));
+            (0..5).for_each(|turn| homes.came("m", &seen(100, turn)));
+            homes.came("one", &seen(100, 0));
         }
-        assert!(homes.more("m", 100) > 3000, "{}", homes.more("m", 100));
-        assert!(homes.more("one", 100) < 50, "{}", homes.more("one", 100));
-        assert!(homes.keep_odds("m", Replica::of(1), &KEEPS) > ONE - ONE / 50);
+        for (turn, more) in [(0, 4000), (1, 3000), (3, 1000), (4, 0)] {
+            let told = homes.more("m", &seen(100, turn));
+            assert!(told.abs_diff(more) < 100, "turn {turn}: {told}");
+        }
+        assert!(homes.more("one", &seen(100, 0)) < 50);
+        let curve = homes.known(Replica::of(1)).curve(&KEEPS);
+        assert!(homes.keep_odds("m", &curve) > ONE - ONE / 50);
+        assert!(curve.is_sorted_by(|one, next| one >= next), "{curve:?}");
     }
 
     #[test]

@@ -151,7 +151,7 @@ impl Exchange {
 
     fn find_model(&mut self, model: &str, wanted: &Wanted<'_>) -> Result<(), Refusal> {
         let policy = std::rc::Rc::clone(&self.policy);
-        if let Some(Led { found, way, stuck }) = self.lead(&policy, model, wanted)? {
+        if let Some(Led { found, way, stuck, asked }) = self.lead(&policy, model, wanted)? {
             let kept = wanted.pinned.map(|pin| pinned(&policy, found.targets, pin));
             if kept.as_ref().is_some_and(Vec::is_empty) {
                 let message = format!(
@@ -168,6 +168,7 @@ impl Exchange {
             self.go(found.name, found.asked, route);
             self.fallbacks.model = found.index;
             self.way = way;
+            self.dearest = asked.and_then(|asked| policy.models.dearest(asked));
             return Ok(());
         }
         let passed = if wanted.needs_model { None } else { self.passthrough(wanted) };

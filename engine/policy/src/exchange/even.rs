@@ -8,7 +8,7 @@ use faregate_price::{Class, PPM_ONE};
 
 use crate::{
     Policy, Strategy,
-    affinity::{Even, Homes, Keeps, ONE, Rates, Replica, SIDES_MAX, Seen, Side, Turn},
+    affinity::{Even, Homes, Keeps, Offer, Replica, SIDES_MAX, Seen, Side, Turn},
     models::Resolved,
 };
 
@@ -63,7 +63,7 @@ impl Exchange {
         for side in sides.iter_mut().filter(|side| side.delay_us == 0) {
             side.delay_us = quickest.unwrap_or(0);
         }
-        let more = homes.more(found.name, seen.blocks());
+        let more = homes.more(found.name, seen);
         Some(Even::new(Turn { output_tokens: output, more, second: model.second, home }, sides))
     }
 
@@ -86,54 +86,34 @@ struct Known<'a> {
 impl Known<'_> {
     fn side(&self, exchange: &Exchange, target: usize, name: &str) -> Side {
         let home = self.policy.home(target, name);
-        let keeps = self.policy.keeps(self.model, target, name);
-        let prompt_tokens = self.homes.tokens(home, self.wanted.asks.input_tokens);
-        let warm = self.seen.of(home).filter(|_| prompt_tokens >= keeps.tokens_min);
-        let blocks = u64::from(self.seen.blocks()).max(1);
-        let warm_tokens =
-            warm.map_or(0, |warm| prompt_tokens.saturating_mul(u64::from(warm.depth)) / blocks);
-        let warm_odds = warm.map_or(0, |warm| self.homes.odds(home, warm.age, &keeps));
-        let keep_odds = match prompt_tokens >= keeps.tokens_min {
-            true => self.homes.keep_odds(self.model, home, &keeps),
-            false => 0,
-        };
+        let raw = self.wanted.asks.input_tokens;
+        let prompt_tokens = self.homes.tokens(home, raw);
+        let cache = self.policy.prompt_cache(self.model, self.policy.targets[target].provider);
+        let is_long = cache.is_some_and(|cache| cache.is_long);
         let rates = exchange.policy.with_price(target, name, |priced| {
             let price = &priced?.price;
             let tier = price.rates(prompt_tokens)?;
-            let writes = self.homes.writes(home).unwrap_or_else(|| self.writes(target));
-            let is_long = self
-                .policy
-                .prompt_cache(self.model, self.policy.targets[target].provider)
-                .is_some_and(|cache| cache.is_long);
+            let rate = |class| scaled(tier.rate(class), price.scale());
             let write = if is_long { Class::CacheWriteLong } else { Class::CacheWrite };
-            let rate = |class| scaled(tier.rate(class), u64::from(price.scale()));
-            let (input, write) = (rate(Class::Input), rate(write));
-            let input = scaled(write, writes) + scaled(input, ONE - writes.min(ONE));
-            Some(Rates { input, cached: rate(Class::CacheRead), output: rate(Class::Output) })
+            Some([Class::Input, write, Class::CacheRead, Class::Output].map(rate))
         });
-        Side {
-            rates: rates.unwrap_or_default(),
-            prompt_tokens,
-            warm_tokens,
-            warm_odds,
-            keep_odds,
-            delay_us: self.homes.delay_us(home, self.now).unwrap_or(0),
-        }
+        let [input, write, cached, output] = rates.unwrap_or_default();
+        let keeps = self.policy.keeps(self.model, target, name);
+        let writes = self.writes(target);
+        let offer = Offer { target: home, keeps, input, write, writes, cached, output };
+        self.homes.side(self.seen, self.model, raw, &offer, self.now)
     }
 
     /// What is read anew is written to the cache where it has to be marked for that, and is.
-    fn writes(&self, target: usize) -> u64 {
+    fn writes(&self, target: usize) -> bool {
         let provider = self.policy.targets[target].provider;
         let form = self.policy.providers[provider].forms.first();
         let is_marked = matches!(form, Some(Form::Messages | Form::Converse));
-        match is_marked && self.policy.prompt_cache(self.model, provider).is_some() {
-            true => ONE,
-            false => 0,
-        }
+        is_marked && self.policy.prompt_cache(self.model, provider).is_some()
     }
 }
 
-fn scaled(rate: u64, millionths: u64) -> u64 {
-    let product = u128::from(rate) * u128::from(millionths.min(u64::from(u32::MAX)));
+fn scaled(rate: u64, millionths: u32) -> u64 {
+    let product = u128::from(rate) * u128::from(millionths);
     u64::try_from(product / u128::from(PPM_ONE)).unwrap_or(u64::MAX)
 }

@@ -75,7 +75,10 @@ impl Seen<'_> {
         let asks = &self.wanted.asks;
         *self.difficulty.get_or_init(|| match asks.difficulty.filter(|_| self.hears_difficulty) {
             Some(told) => Difficulty::told(told),
-            None => Difficulty::of(asks.shape.unwrap_or(&Shape::default())),
+            None => {
+                let weights = &self.policy.difficulty;
+                Difficulty::by(asks.shape.unwrap_or(&Shape::default()), weights)
+            }
         })
     }
 

@@ -84,6 +84,8 @@ pub struct Receipt {
     pub wasted: NanoUsd,
     /// What prompt caches saved.
     pub saved_by_cache: NanoUsd,
+    /// What the same usage would have cost more at the dearest target that the model asked for can lead to.
+    pub saved_by_routing: NanoUsd,
     /// The price that was applied.
     pub price_id: Box<str>,
     /// What was priced: the usage, or what stands for it.
@@ -605,8 +607,32 @@ impl Exchange {
         settlement.delivered || settlement.usage.is_some() || self.under_way.is_some()
     }
 
-    /// What the usage, or what stands for it, costs at the target that worked.
+    /// What the usage, or what stands for it, costs at the target that worked, and what was saved.
     fn price_of(&self, settlement: &Settlement, usage: Option<Usage>) -> Receipt {
+        let mut receipt = self.price_here(settlement, usage);
+        if let (Some(cost), Some(usage)) = (receipt.cost, receipt.usage) {
+            receipt.saved_by_routing = self.dearest_cost(&usage, settlement).saturating_sub(cost);
+        }
+        receipt
+    }
+
+    /// What a usage would have cost at the dearest target that the model asked for can lead to.
+    fn dearest_cost(&self, usage: &Usage, settlement: &Settlement) -> NanoUsd {
+        let dearest = self
+            .dearest
+            .filter(|dearest| self.last.as_ref().is_some_and(|last| last.target != *dearest));
+        let (Some(dearest), Some(extra)) = (dearest, self.money.extra) else {
+            return NanoUsd::ZERO;
+        };
+        let priced = self.policy.price(dearest, &self.policy.targets[dearest].model);
+        let cost = priced.and_then(|priced| {
+            let at = circumstances(&extra, settlement, &priced.price);
+            priced.price.cost(usage, &at).ok()
+        });
+        cost.unwrap_or(NanoUsd::ZERO)
+    }
+
+    fn price_here(&self, settlement: &Settlement, usage: Option<Usage>) -> Receipt {
         let nothing = || Receipt { cost: Some(NanoUsd::ZERO), ..Receipt::default() };
         let (Some(last), Some(extra)) = (&self.last, self.money.extra) else { return nothing() };
         if !self.has_begun(settlement) {
@@ -614,15 +640,7 @@ impl Exchange {
         }
         self.policy.with_price(last.target, self.upstream_model(), |priced| {
             let Some(priced) = priced else { return Receipt::default() };
-            let mut units = priced_units(extra.units, &priced.price);
-            if let Some(searches) = settlement.aside.searches
-                && priced.price.unit(Counts::Search).is_some()
-            {
-                units = units.with(Counts::Search, searches);
-            }
-            let told = settlement.aside.tier.map(Service::named);
-            let service = told.filter(|told| priced.price.serves(*told)).unwrap_or(extra.service);
-            let at = Circumstances { service, units, ..Circumstances::default() };
+            let at = circumstances(&extra, settlement, &priced.price);
             let mut receipt = Receipt { price_id: (*priced.id).into(), ..Receipt::default() };
             // A price of units alone needs no tokens.
             let is_of_units = priced.price.tiers().is_empty();
@@ -681,6 +699,19 @@ pub(super) fn priced_units(units: Counted, price: &Price) -> Counted {
         None => units.with(unit, 0),
     };
     priced(priced(units, Counts::Search), Counts::ImageInput)
+}
+
+/// What a price depends on beside tokens: as the answer tells it, else as it was asked for.
+fn circumstances(extra: &Extra, settlement: &Settlement, price: &Price) -> Circumstances {
+    let mut units = priced_units(extra.units, price);
+    if let Some(searches) = settlement.aside.searches
+        && price.unit(Counts::Search).is_some()
+    {
+        units = units.with(Counts::Search, searches);
+    }
+    let told = settlement.aside.tier.map(Service::named);
+    let service = told.filter(|told| price.serves(*told)).unwrap_or(extra.service);
+    Circumstances { service, units, ..Circumstances::default() }
 }
 
 #[cold]

@@ -82,6 +82,8 @@ pub(super) struct Led<'a> {
     pub(super) found: Resolved<'a, 'a>,
     pub(super) way: Way,
     pub(super) stuck: Option<u64>,
+    /// The model that was asked for, before rules: index into the models.
+    pub(super) asked: Option<usize>,
 }
 
 impl Exchange {
@@ -140,10 +142,11 @@ impl Exchange {
             hears_difficulty: allows,
             difficulty: OnceCell::new(),
         };
+        let asked = found.index;
         found = follow(&seen, found, &mut way)?;
         way.difficulty = seen.difficulty.get().copied();
         let stuck = found.index.and_then(|index| seen.sticks(&policy.models.list()[index]));
-        Ok(Some(Led { found, way, stuck }))
+        Ok(Some(Led { found, way, stuck, asked }))
     }
 
     fn allow(&self, model: &str) -> Result<(), Refusal> {

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     models::{Branch, LEADS_MAX, Models, Resolved, Sticky, Strategy},
     policy::Target,
+    route::{FEATURES, Weights},
     rule::{Known, Needs, Rule, Watch},
 };
 
@@ -181,6 +182,37 @@ fn condition(reader: &Reader<'_>, word: &Word<'_>, known: &mut Known<'_>) -> Opt
     })
     .ok()
 }
+
+/// Reads what makes a request look hard: what is left out is as it is shipped.
+pub(super) fn weights(reader: &Reader<'_>, section: &Section<'_, '_>) -> Weights {
+    let number = |word: &Word<'_>| {
+        let read = word.text.trim().parse::<f64>().ok();
+        let read = read.filter(|weight| weight.abs() <= WEIGHT_MAX);
+        if read.is_none() {
+            let help = format!("a number from -{WEIGHT_MAX} to {WEIGHT_MAX} in quotes: \"1.6\"");
+            reader.wrong(&word.span, format!("`{}` is no weight", word.text), help);
+        }
+        read
+    };
+    let mut weights = Weights::default();
+    if let Some(bias) = section.text("bias").and_then(|word| number(&word)) {
+        weights.bias = bias;
+    }
+    for (name, word) in section.texts_by_name("weights") {
+        match FEATURES.iter().position(|feature| feature.name == name.text) {
+            Some(at) => weights.of[at] = number(&word).unwrap_or(weights.of[at]),
+            None => {
+                let names = FEATURES.iter().map(|feature| feature.name);
+                let help = reader.help(|| did_you_mean(name.text, names, "features are"));
+                reader.wrong(&name.span, format!("there is no feature `{}`", name.text), help);
+            }
+        }
+    }
+    weights
+}
+
+/// Weights beyond this are a mistake.
+const WEIGHT_MAX: f64 = 100.0;
 
 /// Pico-dollars of a nano-dollar.
 const PICO: u64 = 1000;

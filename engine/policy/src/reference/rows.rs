@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Key, Kind, Section, cache, money, prices, resilience, server};
+use super::{Key, Kind, Section, cache, money, prices, resilience, routes, server};
 
 const MS: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -83,12 +83,14 @@ pub const SECTIONS: &[Section] = &[
             named("sessions", "what a session may use"),
             named("tags", "what requests with a tag may use together"),
             named("workloads", "kinds of work, and what each may use"),
+            table("difficulty", "what makes a request look hard to rules"),
             table("ledger", "where what requests cost is written down"),
             table("attribution", "whom and what a request is for, as its client says"),
             named("prices", "what models cost, beside or instead of the catalogue"),
             named("currencies", "what other currencies than the dollar are worth"),
         ],
     },
+    routes::DIFFICULTY,
     money::LEDGER,
     money::ATTRIBUTION,
     server::SERVER,
@@ -274,13 +276,7 @@ pub const SECTIONS: &[Section] = &[
                  all have prices; break-even: where the conversation costs least from here on, caches and turns to come \
                  counted in; the others follow when it fails",
             ),
-            key(
-                "second_worth",
-                Kind::Text,
-                "",
-                "\"$0.001\"",
-                "with break-even: what a second until an answer begins is worth; left out: nothing",
-            ),
+            routes::SECOND_WORTH,
             key(
                 "sticky",
                 Kind::Choice(&["user", "session", "key"]),

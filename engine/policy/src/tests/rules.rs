@@ -30,6 +30,7 @@ const WHOLE: &[Table] = &[
     ("models.*.route[]", "[[models.auto.route]]", &["use = \"default\""]),
     ("attribution", "[attribution]", &[]),
     ("ledger", "[ledger]", &[]),
+    ("difficulty", "[difficulty]", &[]),
     ("retries", "[retries]", &[]),
     ("breaker", "[breaker]", &[]),
     ("budgets", "[budgets]", &[]),
