@@ -9,6 +9,7 @@
 
 mod close;
 mod compact;
+pub(crate) mod crowd;
 mod fold;
 mod names;
 mod stored;
@@ -33,12 +34,12 @@ use names::Names;
 pub const FILE: &str = "ledger.sqlite";
 
 /// The tables, one text for each version of the schema.
-const MIGRATIONS: [&str; 1] = [include_str!("store/schema.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("store/schema.sql"), include_str!("store/crowd.sql")];
 
 /// The version of the schema that this program knows.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
-const _: () = assert!(MIGRATIONS.len() == 1, "one text for each version");
+const _: () = assert!(MIGRATIONS.len() == 2, "one text for each version");
 
 /// How long a statement waits for another process that writes.
 const BUSY: Duration = Duration::from_secs(10);
