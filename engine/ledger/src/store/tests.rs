@@ -253,3 +253,15 @@ fn a_store_of_the_version_before_gets_its_sums_over_users() {
     migrate(&mut store.connection).unwrap();
     assert_eq!(cells(&store, "crowd_hour"), before);
 }
+
+#[test]
+fn a_file_in_which_nothing_was_made_yet_has_no_rows_and_a_strange_one_is_refused() {
+    let folder = std::env::temp_dir().join(format!("faregate-begun-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let connection = Connection::open(folder.join(FILE)).unwrap();
+    connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+    assert_eq!(number(&Store::read(&folder).unwrap(), "SELECT count(*) FROM entry"), 0);
+    connection.execute_batch("CREATE TABLE other (id INTEGER)").unwrap();
+    assert_eq!(Store::read(&folder).unwrap_err(), StoreError::Version(0, 2));
+    fs::remove_dir_all(folder).unwrap();
+}
