@@ -5,8 +5,10 @@
 //! Names are searched for, and the body is read only where a search may be set off. In a text they cannot stand: there,
 //! quotes are escaped.
 
+use std::sync::LazyLock;
+
 use faregate_wire::Json;
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 
 /// Searches of one request where nothing bounds them.
 pub const SEARCHES_USUAL: u64 = 10;
@@ -27,15 +29,21 @@ pub struct Media {
     pub searches: u64,
 }
 
+/// What all names of images have in common.
+static IMAGES: LazyLock<[Finder<'static>; 4]> =
+    LazyLock::new(|| [&b"mage"[..], b"nline", b"ileData", b"ile_data"].map(Finder::new));
+
+/// What all names of searches have in common.
+static SEARCHES: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| [&b"_search"[..], b"googleSearch"].map(Finder::new));
+
 impl Media {
     /// What a body brings; of `choices` answers each may search.
     #[must_use]
     pub fn of(body: &[u8], choices: u64) -> Self {
-        let images =
-            if memmem::find(body, b"mage").is_some() || has_data(body) { images(body) } else { 0 };
-        let names = [&b"web_search"[..], b"google_search", b"googleSearch"];
-        let may_search = names.iter().any(|name| memmem::find(body, name).is_some());
-        let searches = if may_search { searches(body) } else { 0 };
+        let has = |names: &[Finder<'_>]| names.iter().any(|name| name.find(body).is_some());
+        let images = if has(&*IMAGES) { images(body) } else { 0 };
+        let searches = if has(&*SEARCHES) { searches(body) } else { 0 };
         Self { images, searches: searches.saturating_mul(choices.max(1)) }
     }
 }
@@ -44,12 +52,6 @@ impl Media {
 #[must_use]
 pub fn image_tokens(model: &str) -> u64 {
     if model.contains("4o-mini") { IMAGE_TOKENS_MINI } else { IMAGE_TOKENS_MAX }
-}
-
-fn has_data(body: &[u8]) -> bool {
-    [&b"nlineData"[..], b"nline_data", b"ileData", b"ile_data"]
-        .iter()
-        .any(|name| memmem::find(body, name).is_some())
 }
 
 fn images(body: &[u8]) -> u64 {

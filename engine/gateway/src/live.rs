@@ -64,6 +64,8 @@ pub(crate) struct Live {
     pub(crate) webhook: Option<Arc<Hook>>,
     /// Answers that are kept, where a workload has some kept.
     pub(crate) cache: Option<Arc<Cache>>,
+    /// Whether what requests cost is written down.
+    pub(crate) keeps_books: bool,
     /// Files whose content was used beside the policy itself.
     pub(crate) files: Vec<PathBuf>,
     places: BTreeMap<Identity, Shared>,
@@ -242,6 +244,7 @@ impl Builder {
             known.unwrap_or_else(|| Arc::new(Cache::new(policy.answers.memory_bytes)))
         });
         Ok(Live {
+            keeps_books: self.has_books,
             followed: follows.then(|| followed.unwrap_or_else(|| Arc::new(Followed::new()))),
             cache,
             affinity: by_prefix.then(|| known.unwrap_or_else(|| Arc::new(Affinity::new()))),

@@ -25,6 +25,8 @@ pub(super) struct Names {
     /// The same by where a row's shared part lies: it is kept, so nothing else can lie there.
     payers_at: HashMap<usize, (Arc<Payer>, i64)>,
     works_at: HashMap<WorkAt, (Arc<Work>, Arc<str>, i64)>,
+    /// Payers without user and tags, by those that they stand for.
+    crowds: HashMap<i64, i64>,
 }
 
 /// Where what was used and the price's id lie, with the numbers that belong to the combination.
@@ -34,6 +36,10 @@ impl Names {
     /// Forgets all: the transaction that may have made some was taken back.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
+    }
+
+    pub(super) fn crowds(&mut self) -> &mut HashMap<i64, i64> {
+        &mut self.crowds
     }
 
     pub(super) fn source(&mut self, db: &Connection, row: &Row) -> Result<i64, StoreError> {
@@ -188,7 +194,7 @@ fn text(key: &mut Vec<u8>, text: &str) {
     key.extend_from_slice(text.as_bytes());
 }
 
-fn bounded<K, V>(map: &mut HashMap<K, V>) -> &mut HashMap<K, V> {
+pub(super) fn bounded<K, V>(map: &mut HashMap<K, V>) -> &mut HashMap<K, V> {
     if map.len() >= REMEMBERED_MAX {
         map.clear();
     }

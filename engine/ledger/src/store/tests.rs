@@ -250,7 +250,45 @@ fn a_store_is_found_again_and_a_later_one_is_refused() {
     assert_eq!(number(&Store::read(&folder).unwrap(), "SELECT count(*) FROM entry"), 20);
     assert!(Store::read(&folder).unwrap().fold(&rows, None).is_err(), "a reader writes nothing");
     store.connection.execute("UPDATE schema SET version = 9", []).unwrap();
-    assert_eq!(Store::open(&folder).unwrap_err(), StoreError::Version(9, 1));
-    assert_eq!(Store::read(&folder).unwrap_err(), StoreError::Version(9, 1));
+    assert_eq!(Store::open(&folder).unwrap_err(), StoreError::Version(9, 2));
+    assert_eq!(Store::read(&folder).unwrap_err(), StoreError::Version(9, 2));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_store_of_the_version_before_gets_its_sums_over_users() {
+    let mut store = Store::in_memory().unwrap();
+    let mut sample = Sample::new(1, NOVEMBER, HOUR / 200, 200);
+    let rows: Vec<Row> = (0..1000).map(|_| sample.row()).collect();
+    rows.chunks(100).for_each(|rows| assert_eq!(store.fold(rows, None).unwrap().new, 100));
+    let cells = |store: &Store, table: &str| -> Vec<Vec<i64>> {
+        let select = format!("SELECT * FROM {table} ORDER BY span, payer, work");
+        let mut statement = store.connection.prepare(&select).unwrap();
+        let cells = statement
+            .query_map([], |row| (0..3 + SUMS.len()).map(|at| row.get(at)).collect())
+            .unwrap();
+        cells.collect::<Result<_, _>>().unwrap()
+    };
+    let (before, hours) = (cells(&store, "crowd_hour"), cells(&store, "hour"));
+    assert!(!before.is_empty() && before.len() < hours.len());
+    for at in 3..3 + SUMS.len() {
+        let sum = |cells: &[Vec<i64>]| cells.iter().map(|cell| cell[at]).sum::<i64>();
+        assert_eq!(sum(&before), sum(&hours), "{}", SUMS[at - 3]);
+    }
+    let older = "DROP TABLE crowd_hour; UPDATE schema SET version = 1";
+    store.connection.execute_batch(older).unwrap();
+    migrate(&mut store.connection).unwrap();
+    assert_eq!(cells(&store, "crowd_hour"), before);
+}
+
+#[test]
+fn a_file_in_which_nothing_was_made_yet_has_no_rows_and_a_strange_one_is_refused() {
+    let folder = std::env::temp_dir().join(format!("faregate-begun-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let connection = Connection::open(folder.join(FILE)).unwrap();
+    connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+    assert_eq!(number(&Store::read(&folder).unwrap(), "SELECT count(*) FROM entry"), 0);
+    connection.execute_batch("CREATE TABLE other (id INTEGER)").unwrap();
+    assert_eq!(Store::read(&folder).unwrap_err(), StoreError::Version(0, 2));
     fs::remove_dir_all(folder).unwrap();
 }
