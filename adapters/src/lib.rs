@@ -18,6 +18,7 @@ pub mod prefix;
 pub mod question;
 pub mod quirks;
 pub mod ratelimit;
+pub mod repeat;
 pub mod said;
 pub mod shape;
 pub mod surface;

@@ -56,7 +56,7 @@ fn spend(folder: &Path) -> Value {
 }
 
 /// The same by another dimension.
-fn spend_by(folder: &Path, dimension: &str) -> Value {
+pub(super) fn spend_by(folder: &Path, dimension: &str) -> Value {
     let arguments = ["spend", "--by", dimension, "--since", "2d", "--format", "json", "--ledger"];
     let output = binary::command(&arguments).arg(folder.join("data")).output().unwrap();
     assert!(output.status.success(), "{output:?}");

@@ -126,3 +126,29 @@ fn without_room_for_another_user_requests_are_refused_with_a_clear_word() {
     assert_eq!((refused.status, refused.code()), (503, "scopes_full".to_owned()));
     assert!(refused.json()["error"]["message"].as_str().unwrap().contains("user/c"));
 }
+
+#[test]
+fn workloads_have_budgets_and_are_among_the_reports() {
+    let provider = provider();
+    let rest = "[workloads.faq]\nmatch = { header = { \"x-app\" = \"faq\" } }\nlimits = \"$3/day\"\n\
+         [workloads.default]\nlimits = \"$2/day\"\n";
+    let launch = Launch::new(policy(&provider, rest));
+    let mut gateway = launch.start();
+    let (faq, mine) = (("x-app", "faq"), ("x-faregate-workload", "mine"));
+    assert_eq!(answered(&gateway, 5, "m", &[faq]), 3);
+    assert_eq!(answered(&gateway, 4, "m", &[mine]), 2);
+    // What the policy matches goes before what the client says.
+    let refused = ask(&gateway, "m", &[faq, mine]);
+    assert_eq!(refused.json()["error"]["scope"], "workload/faq", "{refused:?}");
+    assert_eq!(ask(&gateway, "m", &[]).status, 200, "no workload at all");
+    gateway.stop();
+    let books = super::money::spend_by(gateway.folder.path(), "workload");
+    let mut groups: Vec<_> = books["groups"].as_array().unwrap().iter().collect();
+    groups.sort_by_key(|group| group["workload"].as_str().unwrap_or_default().to_owned());
+    let of = |group: &serde_json::Value| {
+        (group["workload"].as_str().unwrap_or_default().to_owned(), group["cost_nano_usd"].as_u64())
+    };
+    let found: Vec<_> = groups.into_iter().map(of).collect();
+    let dollars = |name: &str, dollars: u64| (name.to_owned(), Some(dollars * 1_000_000_000));
+    assert_eq!(found, [dollars("", 1), dollars("faq", 3), dollars("mine", 2)]);
+}

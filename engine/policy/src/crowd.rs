@@ -1,4 +1,4 @@
-//! Budgets of scopes that the policy does not list: users, sessions, tags, whoever they are.
+//! Budgets of scopes that the policy does not list: users, sessions, workloads, tags, whoever they are.
 //!
 //! In: what a request says of itself ([`Labels`]), with the present. Out: its scopes, pinned while it draws on them. Remembered
 //! in a table that outlives the policy: a fund for each budget of each scope that was seen and may still matter.
@@ -36,7 +36,7 @@ pub const SCOPES_MAX: u64 = 65_536;
 /// The budgets of a scope, with funds that nobody draws on.
 pub(crate) type Rule = Arc<[Budget]>;
 
-/// Users, sessions, or the values of one tag.
+/// Users, sessions, workloads, or the values of one tag.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Kind {
     /// Each that has no rule of its own.
@@ -65,6 +65,7 @@ pub struct Crowd {
     pub(crate) generation: u64,
     pub(crate) users: Kind,
     pub(crate) sessions: Kind,
+    pub(crate) workloads: Kind,
     /// By the tag's name.
     pub(crate) tags: HashMap<Box<str>, Kind>,
     /// Models of the policy that have budgets, by name.
@@ -83,10 +84,13 @@ impl Crowd {
     /// Whether no scope can be made.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.users.is_empty() && self.sessions.is_empty() && self.tags.is_empty()
+        self.users.is_empty()
+            && self.sessions.is_empty()
+            && self.workloads.is_empty()
+            && self.tags.is_empty()
     }
 
-    /// The scopes that a request draws on, the narrowest first: its session, its user, its tags.
+    /// The scopes that a request draws on, the narrowest first: its session, its user, its tags, its workload.
     ///
     /// # Errors
     ///
@@ -104,7 +108,7 @@ impl Crowd {
             }
             Ok(())
         };
-        let Labels { session, user, .. } = labels;
+        let Labels { session, user, workload, .. } = labels;
         pin(self.sessions.rule(session), &|| format!("session/{session}"))?;
         pin(self.users.rule(user), &|| format!("user/{user}"))?;
         if !self.tags.is_empty() {
@@ -113,6 +117,7 @@ impl Crowd {
                 pin(rule, &|| format!("tag/{tag}={value}"))?;
             }
         }
+        pin(self.workloads.rule(workload), &|| format!("workload/{workload}"))?;
         Ok(pins)
     }
 

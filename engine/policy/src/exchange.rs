@@ -78,6 +78,8 @@ pub struct Exchange {
     input_bound: u64,
     /// What may be made: tokens of a choice, where the client bounds them, and choices.
     output: (Option<u64>, u64),
+    /// Tokens are counted.
+    is_metered: bool,
     /// The policy's name for the model, and behind it what `*` in a target's model stands for.
     names: Box<str>,
     name_len: usize,
@@ -174,6 +176,7 @@ impl Exchange {
             reserved: 0,
             input_bound: 0,
             output: (None, 1),
+            is_metered: false,
             names: Box::default(),
             name_len: 0,
             route: Route::default(),

@@ -5,6 +5,7 @@
 //! together.
 //! Format: <https://toml.io/en/v1.1.0>
 
+mod answers;
 mod attribution;
 mod budgets;
 mod cache;
@@ -139,7 +140,8 @@ fn read(
     Policy {
         server,
         ledger: server::ledger(&root.table("ledger")),
-        attribution: attribution::read(reader, &root.table("attribution")),
+        attribution: attribution::read(reader, root),
+        answers: answers::read(root),
         providers,
         targets,
         models,

@@ -40,6 +40,7 @@ pub mod summary;
 mod tests;
 pub mod time;
 pub mod units;
+pub mod workload;
 
 pub use caller::Caller;
 pub use exchange::Exchange;

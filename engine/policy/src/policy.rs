@@ -9,7 +9,7 @@ use faregate_price::Catalogue;
 use crate::{
     attribution::Attribution,
     budget::Budget,
-    cache::PromptCache,
+    cache::{PromptCache, answers::Answers},
     caller::{Caller, Keys},
     crowd::Crowd,
     health::{Breaker, BreakerSettings},
@@ -33,6 +33,8 @@ pub struct Policy {
     pub ledger: Ledger,
     /// Where users, sessions and tags of requests are read from.
     pub attribution: Attribution,
+    /// Which answers are kept to be given again.
+    pub answers: Answers,
     /// Who is spoken to, in the order of the file.
     pub providers: Vec<Provider>,
     /// Every place a request may go: those of the models, and one of each provider for

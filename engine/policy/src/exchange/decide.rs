@@ -64,22 +64,51 @@ impl Exchange {
     /// `ModelMissing`, `ModelForbidden`, `OverrideForbidden`, `ModelUnknown`, `PathUnknown`, `TokenRate`, `RequestExceedsLimit`,
     /// `ScopesFull`.
     pub fn decide(&mut self, wanted: &Wanted<'_>, now: Nanos) -> Result<(), Refusal> {
+        self.resolve(wanted, now)?;
+        self.draw(wanted.labels, now)
+    }
+
+    /// The first half of [`decide`](Self::decide): what may pass, and where the request may go. It stands at *look up* then: an
+    /// answer that is kept is found by where the request may go, and costs nothing.
+    ///
+    /// # Errors
+    ///
+    /// `ModelMissing`, `ModelForbidden`, `OverrideForbidden`, `ModelUnknown`, `PathUnknown`.
+    pub fn resolve(&mut self, wanted: &Wanted<'_>, now: Nanos) -> Result<(), Refusal> {
         assert_eq!(self.phase, Phase::Read, "a request is decided once, when it has been admitted");
         self.see(now);
-        // Guards and caches have their places here and nothing in them yet.
+        // Guards have their place here and nothing in it yet.
         self.phase = Phase::Guard;
         self.phase = Phase::LookUp;
-        self.phase = Phase::Route;
         self.find_way(wanted)?;
-        if wanted.extra.is_some() {
-            self.draw_on(wanted.labels, now)?;
-        }
-        self.phase = Phase::Reserve;
         self.money.extra = wanted.extra;
         self.input_bound = wanted.input_tokens_bound;
+        self.is_metered = wanted.metered;
         if wanted.metered {
             self.output = (wanted.output_tokens_max, wanted.choices.max(1));
-            self.reserve(wanted.input_tokens_bound, now)?;
+        }
+        Ok(())
+    }
+
+    /// The second half: what is set aside.
+    ///
+    /// # Errors
+    ///
+    /// `TokenRate`, `RequestExceedsLimit`, `ScopesFull`.
+    pub fn draw(&mut self, labels: Option<&Labels>, now: Nanos) -> Result<(), Refusal> {
+        assert_eq!(
+            self.phase,
+            Phase::LookUp,
+            "what a request needs is set aside when its way is known"
+        );
+        self.see(now);
+        self.phase = Phase::Route;
+        if self.money.extra.is_some() {
+            self.draw_on(labels, now)?;
+        }
+        self.phase = Phase::Reserve;
+        if self.is_metered {
+            self.reserve(self.input_bound, now)?;
         }
         self.phase = Phase::Write;
         Ok(())

@@ -82,7 +82,7 @@ pub struct Receipt {
     pub usage: Option<Usage>,
 }
 
-/// The budgets of a request, the narrowest scope's first: its session's, its user's, its tags', its model's, then its
+/// The budgets of a request, the narrowest scope's first: its session's, its user's, its tags', its workload's, its model's, then its
 /// caller's.
 #[derive(Clone, Debug)]
 pub(super) struct CallersPurse {
@@ -94,7 +94,7 @@ pub(super) struct CallersPurse {
 /// Scopes of one request that are not its caller's.
 #[derive(Debug)]
 struct DrawnOn {
-    /// Its session, its user, its tags.
+    /// Its session, its user, its tags, its workload.
     pins: Vec<Pin>,
     /// The model's: index into the policy's.
     model: Option<ScopeIndex>,

@@ -184,7 +184,7 @@ impl<'p> Scopes<'p> {
 
 fn no_rate(reader: &Reader<'_>, word: &Word<'_>) {
     let reason = format!(
-        "`{}` is no budget, and users, sessions, tags and models have budgets alone",
+        "`{}` is no budget, and users, sessions, tags, workloads and models have budgets alone",
         word.text
     );
     let help = "money by hour, day, week, month, quarter or year, tokens and requests by week, month, quarter or year, or \

@@ -60,6 +60,13 @@ pub(super) const ATTRIBUTION: Section = Section {
              Bifrost, Helicone, Claude Code and Codex, session_id and prompt_cache_key of the body",
         ),
         key(
+            "workload",
+            Kind::Texts,
+            "header:x-faregate-workload",
+            "\"header:x-workload\"",
+            "where the workload's name is read, of requests that no table of workloads matches",
+        ),
+        key(
             "tags",
             Kind::TextsByName,
             "",
@@ -107,7 +114,7 @@ pub(super) const BUDGETS: Section = Section {
             Kind::Count(1, 1_048_576),
             "65536",
             "65536",
-            "users, sessions and tags with budgets that are remembered at a time; of one more, requests are refused \
+            "users, sessions, tags and workloads with budgets that are remembered at a time; of one more, requests are refused \
              unless its budgets are soft",
         ),
     ],
@@ -146,6 +153,40 @@ pub(super) const TAGS: Section = Section {
     path: "tags.*",
     help: "what requests with a tag may use together, written tag=value; tag=*: each value that has no table of its own",
     keys: &[BUDGETS_ALONE],
+};
+
+pub(super) const WORKLOADS: Section = Section {
+    path: "workloads.*",
+    help: "a kind of work, and what its requests may use together; workloads.default: each that has no table of its own",
+    keys: &[
+        table(
+            "match",
+            "what requests have that belong to it, all of it; the first table of the file that matches counts",
+        ),
+        BUDGETS_ALONE,
+        table("cache", "which of its answers are given again"),
+    ],
+};
+
+pub(super) const MATCH: Section = Section {
+    path: "workloads.*.match",
+    help: "what requests have that belong to a workload",
+    keys: &[
+        key(
+            "header",
+            Kind::TextsByName,
+            "",
+            "{ \"x-workload\" = \"faq\" }",
+            "head fields and the value that each must have",
+        ),
+        key(
+            "tag",
+            Kind::TextsByName,
+            "",
+            "{ feature = \"faq\" }",
+            "tags, as attribution reads them, and the value that each must have",
+        ),
+    ],
 };
 
 pub(super) const LIMIT: Section = Section {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Key, Kind, Section, money, prices};
+use super::{Key, Kind, Section, cache, money, prices};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -79,12 +79,14 @@ pub const SECTIONS: &[Section] = &[
             table("retries", "what is tried again"),
             table("breaker", "when a target counts as down"),
             table("budgets", "whose calendar budgets go by"),
+            table("cache", "how much is kept of answers that workloads have given again"),
             table("organisation", "everybody together"),
             named("teams", "who pays"),
             rows("keys", "who may call"),
             named("users", "what an end user may use"),
             named("sessions", "what a session may use"),
             named("tags", "what requests with a tag may use together"),
+            named("workloads", "kinds of work, and what each may use"),
             table("ledger", "where what requests cost is written down"),
             table("attribution", "whom and what a request is for, as its client says"),
             named("prices", "what models cost, beside or instead of the catalogue"),
@@ -581,6 +583,11 @@ pub const SECTIONS: &[Section] = &[
     money::USERS,
     money::SESSIONS,
     money::TAGS,
+    money::WORKLOADS,
+    money::MATCH,
+    cache::OF_WORKLOAD,
+    cache::EXACT,
+    cache::CACHE,
     money::LIMIT,
     money::RAISE,
     Section {

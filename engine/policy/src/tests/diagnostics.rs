@@ -156,8 +156,8 @@ fn a_key_in_the_wrong_table_is_sent_to_the_right_one() {
 #[test]
 fn what_is_planned_is_not_called_unknown() {
     assert_eq!(
-        reasons("[workloads.faq]\n[providers.x]\nbase_url = \"http://x\"\n"),
-        ["1: `workloads` is not part of this version"]
+        reasons("[evals.faq]\n[providers.x]\nbase_url = \"http://x\"\n"),
+        ["1: `evals` is not part of this version"]
     );
 }
 

@@ -35,6 +35,8 @@ const WHOLE: &[Table] = &[
     ("users.*", "[users.default]", &["limits = \"$5/day\""]),
     ("sessions.*", "[sessions.default]", &["limits = \"$5/day\""]),
     ("tags.*", "[tags.\"feature=*\"]", &["limits = \"$5/day\""]),
+    ("workloads.*", "[workloads.faq]", &["limits = \"$5/day\""]),
+    ("workloads.*.match", "[workloads.faq.match]", &["header = { x-a = \"1\" }"]),
     ("organisation", "[organisation]", &[]),
     ("teams.*", "[teams.search]", &[]),
     ("teams.*", "[teams.public]", &[]),
@@ -62,6 +64,8 @@ const WHOLE: &[Table] = &[
         "[[prices.\"openai/x\".tiers]]",
         &["service = \"flex\"", "above = 200000"],
     ),
+    ("workloads.*.cache.exact", "[workloads.faq.cache.exact]", &[]),
+    ("cache", "[cache]", &[]),
     ("currencies.*", "[currencies.EUR]", &["rate = \"1.08\"", "date = 2026-11-01"]),
 ];
 
@@ -558,11 +562,44 @@ fn users_sessions_tags_and_models_have_budgets() {
     assert_eq!(found.len(), 5, "{found:#?}");
     for (reason, part) in found.iter().zip([
         "limits",
-        "no budget, and users, sessions, tags and models have budgets alone",
+        "no budget, and users, sessions, tags, workloads and models have budgets alone",
         "no tag with its value",
         "names nothing",
         "white space",
     ]) {
         assert!(reason.contains(part), "{part}: {found:#?}");
+    }
+}
+
+#[test]
+fn workloads_are_matched_and_have_budgets() {
+    let text = format!(
+        "{OPENAI}[workloads.faq]\nmatch = {{ header = {{ X-Workload = \"faq\" }} }}\nlimits = \"$5/day\"\n\
+         [workloads.night]\nmatch = {{ tag = {{ run = \"night\" }} }}\n[workloads.default]\nlimits = \"$1/day\"\n"
+    );
+    let policy = right(&text);
+    let crowd = &policy.crowd;
+    assert_eq!(crowd.workloads.named["faq"][0].limit, 5_000_000_000);
+    assert!(crowd.workloads.default.is_some() && crowd.workloads.named.len() == 1);
+    let labels = |name: &'static str| {
+        policy.attribution.of_head([(name.as_bytes(), &b"faq"[..])].into_iter())
+    };
+    assert_eq!(&*labels("x-workload").workload, "faq");
+    assert_eq!(&*labels("x-other").workload, "");
+    let scopes = crowd.draw(&labels("x-workload"), Wall(1)).unwrap();
+    assert_eq!(&*scopes[0].drawn().name, "workload/faq");
+    let wrong = format!(
+        "{OPENAI}[workloads.a]\n[workloads.b]\nmatch = {{}}\n[workloads.default]\nlimits = \"$1/day\"\n\
+         match = {{ tag = {{ a = \"b\" }} }}\n[workloads.c]\nmatch = {{ header = {{ \"a b\" = \"c\" }}, tag = {{ a = \" b\" }} }}\n"
+    );
+    let found = reasons(&wrong);
+    for part in [
+        "has no limits",
+        "matches nothing by itself",
+        "matches none",
+        "no name of a head",
+        "no request can",
+    ] {
+        assert!(found.iter().any(|reason| reason.contains(part)), "{part}: {found:#?}");
     }
 }
