@@ -141,7 +141,7 @@ fn read(
         server,
         ledger: server::ledger(&root.table("ledger")),
         attribution: attribution::read(reader, root),
-        answers: answers::read(root),
+        answers: answers::read(reader, root, &models),
         providers,
         targets,
         models,

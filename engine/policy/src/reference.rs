@@ -252,7 +252,6 @@ pub(crate) const LATER: &[&str] = &[
     "oidc",
     "residency",
     "roles",
-    "semantic",
     "store",
     "tools",
 ];
