@@ -9,32 +9,20 @@ use crate::{
     chat::Delta,
     dialect::{Form, ReadTerms},
     quirks::Quirks,
+    repeat::Shape,
 };
-
-/// How an answer's bytes are cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cut {
-    /// One JSON value.
-    Whole,
-    /// Server-sent events.
-    Events,
-    /// AWS's frames.
-    Frames,
-    /// One JSON array.
-    Array,
-}
 
 /// The text of an answer.
 #[must_use]
-pub fn text(form: Form, cut: Cut, answer: &[u8]) -> Option<String> {
+pub fn text(form: Form, shape: Shape, answer: &[u8]) -> Option<String> {
     let mut said = Said::default();
     let quirks = Quirks::NONE;
     let terms = ReadTerms { seed: 0, quirks: &quirks };
     let mut sink = |delta: Delta<'_>| said.add(&delta);
     let mut reader = form.outbound().stream_reader(&terms);
-    match cut {
-        Cut::Whole => form.outbound().read_answer(answer, &terms, &mut sink).ok()?,
-        Cut::Events => {
+    match shape {
+        Shape::Whole => form.outbound().read_answer(answer, &terms, &mut sink).ok()?,
+        Shape::Events => {
             let mut cutter = Cutter::default();
             let mut rest = answer;
             while let Some(event) = cutter.cut(rest).ok()? {
@@ -43,7 +31,7 @@ pub fn text(form: Form, cut: Cut, answer: &[u8]) -> Option<String> {
                 reader.event(event.event().unwrap_or_default(), &data, &mut sink).ok()?;
             }
         }
-        Cut::Frames => {
+        Shape::Frames => {
             let mut cutter = FrameCutter::default();
             let mut rest = answer;
             while let Some(frame) = cutter.cut(rest).ok()? {
@@ -51,13 +39,13 @@ pub fn text(form: Form, cut: Cut, answer: &[u8]) -> Option<String> {
                 reader.event(&frame.event(), &frame.data(), &mut sink).ok()?;
             }
         }
-        Cut::Array => {
+        Shape::Array => {
             for part in Json::new(answer)?.items() {
                 reader.event(b"", part.raw(), &mut sink).ok()?;
             }
         }
     }
-    if cut != Cut::Whole {
+    if shape != Shape::Whole {
         reader.close(&mut sink);
     }
     said.text()
@@ -95,15 +83,15 @@ impl Said {
 mod tests {
     use super::*;
 
-    fn check(form: Form, cut: Cut, answer: &str, expected: Option<&str>) {
-        assert_eq!(text(form, cut, answer.as_bytes()).as_deref(), expected, "{answer}");
+    fn check(form: Form, shape: Shape, answer: &str, expected: Option<&str>) {
+        assert_eq!(text(form, shape, answer.as_bytes()).as_deref(), expected, "{answer}");
     }
 
     #[test]
     fn a_text_is_read_whole_or_in_pieces() {
         check(
             Form::Chat,
-            Cut::Whole,
+            Shape::Whole,
             r#"{"id":"a","choices":[{"index":0,"message":{"role":"assistant","content":"Paris."},"finish_reason":"stop"}]}"#,
             Some("Paris."),
         );
@@ -119,16 +107,16 @@ mod tests {
             "data: [DONE]\n\n".to_owned(),
         ]
         .concat();
-        check(Form::Chat, Cut::Events, &stream, Some("Paris."));
+        check(Form::Chat, Shape::Events, &stream, Some("Paris."));
         check(
             Form::Messages,
-            Cut::Whole,
+            Shape::Whole,
             r#"{"id":"m","type":"message","role":"assistant","model":"x","content":[{"type":"text","text":"Yes"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}"#,
             Some("Yes"),
         );
         check(
             Form::Gemini,
-            Cut::Whole,
+            Shape::Whole,
             r#"{"candidates":[{"content":{"role":"model","parts":[{"text":"Ja"}]},"finishReason":"STOP"}]}"#,
             Some("Ja"),
         );
@@ -136,22 +124,22 @@ mod tests {
 
     #[test]
     fn what_is_more_than_a_text_is_not_compared() {
-        check(Form::Chat, Cut::Whole, "nonsense", None);
+        check(Form::Chat, Shape::Whole, "nonsense", None);
         check(
             Form::Chat,
-            Cut::Whole,
+            Shape::Whole,
             r#"{"choices":[{"index":0,"message":{"content":"a","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}"#,
             None,
         );
         check(
             Form::Chat,
-            Cut::Whole,
+            Shape::Whole,
             r#"{"choices":[{"index":0,"message":{"content":"a"},"finish_reason":"stop"},{"index":1,"message":{"content":"b"},"finish_reason":"stop"}]}"#,
             None,
         );
         check(
             Form::Chat,
-            Cut::Events,
+            Shape::Events,
             "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"cut\"}}]}\n\n",
             None,
         );
