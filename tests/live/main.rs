@@ -15,6 +15,7 @@ mod cloud;
 mod deadlines;
 mod dialects;
 mod drain;
+mod exact;
 mod faults;
 mod front;
 mod import;

@@ -1,5 +1,6 @@
 //! The admin listener: health, metrics, the policy in force. A thread of its own, never a path of the data port.
 
+mod cache;
 mod money;
 
 use std::{
@@ -16,7 +17,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{delete, get},
 };
 
 use faregate_policy::{Nanos, Wall};
@@ -76,6 +77,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, reloads: Arc<Reloads>
         .route("/health/liveness", get(liveliness))
         .route("/policy", get(policy))
         .route("/budgets", get(budgets))
+        .route("/cache", delete(cache::drop_all))
         .layer(axum::middleware::from_fn(refuse_rebinding))
         .with_state(desk);
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
@@ -222,6 +224,7 @@ fn gauges(shared: &Shared, reloads: &Reloads) -> Vec<Gauge> {
             shared.log.as_ref().map_or(0, |sink| sink.dropped()),
         ),
     ];
+    gauges.extend(cache::figures(shared));
     gauges.extend(money::budgets(&shared.live.load().policy, Wall(shared.clock.wall())));
     gauges.extend(shared.books.as_ref().map(|books| money::journal(books)).unwrap_or_default());
     gauges

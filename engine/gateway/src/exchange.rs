@@ -7,6 +7,7 @@ mod back;
 mod count;
 mod finish;
 mod hints;
+pub(crate) mod look_up;
 mod mark;
 mod obtain;
 mod pay;
@@ -14,6 +15,7 @@ mod prompt;
 mod query;
 mod quote;
 mod read;
+mod replay;
 mod rest;
 mod write;
 
@@ -27,6 +29,7 @@ use faregate_ledger::RowId;
 use faregate_policy::{
     Nanos, Wall,
     attribution::Labels,
+    cache::table::Entry,
     caller::ANONYMOUS,
     exchange::{Exchange, Receipt, Refusal},
     fault::Fault,
@@ -41,6 +44,7 @@ pub(crate) use rest::Rest;
 use crate::{
     affinity::Stay,
     allowance, answer,
+    cache::Kept,
     connection::{Connection, Next},
     live::View,
     local::{self, Local},
@@ -172,6 +176,12 @@ pub(crate) struct Walk {
     early: Option<count::Early>,
     /// What the head says beside the request, where it says something that counts.
     pub(crate) hints: Option<Box<Hints>>,
+    /// What is needed to keep its answer, where that is kept.
+    keeping: Option<Box<look_up::Keeping>>,
+    /// The answer that was kept, where it got one.
+    pub(crate) found: Option<Arc<Entry<Kept>>>,
+    /// What the cache of answers did for it, where its workload has one.
+    pub(crate) note: Option<&'static str>,
 }
 
 /// Reads the head of a request from what has been received. `None` when it is not complete.
@@ -300,6 +310,9 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         row: None,
         receipt: None,
         hints,
+        keeping: None,
+        found: None,
+        note: None,
         live: Rc::clone(live),
     }))
 }
@@ -533,6 +546,7 @@ pub(crate) async fn serve(connection: &mut Connection, opened: Opened) -> Next {
         Opened::Walk(walk) => {
             let counted = InFlight::enter(&connection.core);
             let next = walk.run(connection).await;
+            connection.client.others = None;
             drop(counted);
             next
         }

@@ -102,6 +102,8 @@ pub(crate) struct Forwarded {
     pub(crate) refused: Option<u16>,
     /// What the next turn of the conversation will need, where the answer was translated.
     pub(crate) carried: Option<Carried>,
+    /// What was sent of the body, where that was asked for and the answer is whole; empty where there was too much.
+    pub(crate) captured: Option<Box<Capture>>,
 }
 
 /// What holds for one answer on its way.
@@ -128,6 +130,36 @@ pub(crate) struct Terms<'a> {
     pub(crate) tells_cost: bool,
     /// The model's name, for the end of a stream whose budget ends it.
     pub(crate) model: &'a str,
+    /// Takes what is sent of the body, where the answer may be kept.
+    pub(crate) capture: Option<Box<Capture>>,
+}
+
+/// What was sent of a body, up to a bound.
+pub(crate) struct Capture {
+    sent: Vec<u8>,
+    bytes_max: usize,
+    is_over: bool,
+}
+
+impl Capture {
+    /// Takes at most so many bytes, and nothing of a body that has more.
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { sent: Vec::new(), bytes_max, is_over: false }
+    }
+
+    /// What was sent.
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.sent
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        if self.is_over || self.sent.len() + bytes.len() > self.bytes_max {
+            self.is_over = true;
+            self.sent = Vec::new();
+        } else {
+            self.sent.extend_from_slice(bytes);
+        }
+    }
 }
 
 /// What an answer is paid from.
@@ -166,6 +198,7 @@ pub(crate) async fn forward(
         tells_cost: terms.tells_cost,
         is_at_event: true,
         model: terms.model,
+        capture: terms.capture,
         stream: answer.stream,
         relay: Relay::new(terms.plan, terms.translator),
         scratch: Vec::new(),
@@ -182,12 +215,13 @@ pub(crate) async fn forward(
     let whole = end == End::Complete && !passage.relay.has_surplus();
     let end = passage.conclude(end).await;
     let reusable = passage.finish(end).await;
-    let Passage { stream, mut relay, first_content, refused, .. } = passage;
+    let Passage { stream, mut relay, first_content, refused, capture, .. } = passage;
+    let captured = capture.filter(|_| whole && refused.is_none() && !relay.learned().error);
     let carried = relay.take_carried();
     let spent = !whole || !answer.info.keep_alive || answer.early;
     let upstream = (!spent).then_some(stream);
     let learned = relay.finish();
-    Forwarded { end, learned, first_content, reusable, upstream, refused, carried }
+    Forwarded { end, learned, first_content, reusable, upstream, refused, carried, captured }
 }
 
 struct Passage<'a> {
@@ -208,6 +242,7 @@ struct Passage<'a> {
     /// What is sent next begins with an event.
     is_at_event: bool,
     model: &'a str,
+    capture: Option<Box<Capture>>,
     stream: Stream,
     relay: Relay,
     scratch: Vec<u8>,
@@ -307,6 +342,9 @@ impl Passage<'_> {
             Ok(Forward::Input(range)) => &input[range.clone()],
             Ok(Forward::Scratch) => &self.scratch[..],
         };
+        if let Some(capture) = &mut self.capture {
+            capture.take(body);
+        }
         if !(head.is_empty() && body.is_empty()) {
             self.client.slot.arm(self.core.now().after(self.pace.stall).min(self.pace.end));
             let parts = [&head[..], body];

@@ -29,6 +29,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     affinity::Affinity,
+    cache::Cache,
     catalogue,
     credentials::{self, Credential, Keeper, Source},
     reply, tls,
@@ -51,6 +52,8 @@ pub(crate) struct Live {
     pub(crate) is_private: bool,
     /// What is known of prompts, where replicas are chosen by them.
     pub(crate) affinity: Option<Arc<Affinity>>,
+    /// Answers that are kept, where a workload has some kept.
+    pub(crate) cache: Option<Arc<Cache>>,
     /// Files whose content was used beside the policy itself.
     pub(crate) files: Vec<PathBuf>,
     places: BTreeMap<Identity, Shared>,
@@ -200,7 +203,12 @@ impl Builder {
         let is_private = server.listen.iter().all(|address| address.ip().is_loopback());
         let known = before.and_then(|live| live.affinity.clone());
         let by_prefix = policy.providers.iter().any(|provider| provider.by_prefix);
+        let cache = policy.answers.is_on().then(|| {
+            let known = before.and_then(|live| live.cache.clone());
+            known.unwrap_or_else(|| Arc::new(Cache::new(policy.answers.memory_bytes)))
+        });
         Ok(Live {
+            cache,
             affinity: by_prefix.then(|| known.unwrap_or_else(|| Arc::new(Affinity::new()))),
             is_private,
             generation: self.generation.fetch_add(1, Ordering::Relaxed) + 1,

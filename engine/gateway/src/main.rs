@@ -9,6 +9,7 @@ mod answer;
 mod attempt;
 mod books;
 mod buffer;
+mod cache;
 mod carry;
 mod catalogue;
 mod cli;

@@ -123,7 +123,7 @@ pub(crate) fn record(core: &Core, walk: &Walk, ending: &Ending<'_>) {
     });
     core.lines.add(|line| write_line(line, core, walk, ending, now));
     if let Some(books) = &core.shared.books
-        && walk.exchange.attempts() > 0
+        && (walk.exchange.attempts() > 0 || walk.found.is_some())
         && walk.surface.may_cost()
     {
         books.submit(books::row(books, core, walk, ending));
@@ -195,6 +195,13 @@ fn write_line(line: &mut Vec<u8>, core: &Core, walk: &Walk, ending: &Ending<'_>,
     }
     if let Some(stay) = &walk.stay {
         text(line, ",\"affinity\":\"", &stay.to_string());
+    }
+    if let Some(note) = walk.note {
+        plain(line, ",\"answer_cache\":\"", note);
+    }
+    if let Some(found) = &walk.found {
+        text(line, ",\"kept_from\":\"", &found.value.target);
+        number(line, ",\"saved_nanousd\":", found.value.cost);
     }
     if walk.is_marked {
         line.extend_from_slice(b",\"cache\":\"injected\"");

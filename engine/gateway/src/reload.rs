@@ -21,6 +21,8 @@ use crossbeam_queue::ArrayQueue;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::ModifyKind};
 use sha2::{Digest, Sha256};
 
+use faregate_policy::Nanos;
+
 use crate::{live::Builder, worker::Shared};
 
 /// Changes that come closer together than this are one.
@@ -94,6 +96,9 @@ impl Watch {
         folders.watch(&self.file, &self.shared.live.load().files);
         loop {
             let forced = wait(&bell.rung);
+            if let Some(cache) = &self.shared.live.load().cache {
+                cache.answers.sweep(Nanos(self.shared.clock.now().nanos()));
+            }
             let Ok(text) = std::fs::read_to_string(&self.file) else {
                 tracing::warn!(
                     file = %self.file.display(),
@@ -132,6 +137,10 @@ impl Watch {
                     tracing::warn!("{warning}");
                 }
                 live.policy.take_effect();
+                if let Some(cache) = &live.cache {
+                    let now = Nanos(self.shared.clock.now().nanos());
+                    cache.answers.set_bytes_max(live.policy.answers.memory_bytes, now);
+                }
                 self.shared.live.store(Arc::new(live));
                 self.shared.generation.store(generation, Ordering::Release);
                 for desk in &self.shared.cores {

@@ -131,6 +131,8 @@ pub(crate) struct Core {
     pub(crate) lines: Lines,
     /// Counters.
     pub(crate) metrics: CoreMetrics,
+    /// Tasks that wait for another request's answer.
+    pub(crate) parked: crate::cache::Parked,
     live: RefCell<Rc<View>>,
     accepting: Cell<bool>,
     woken: Cell<Instant>,
@@ -207,6 +209,7 @@ pub(crate) fn run(
             random: Random::new(),
             lines: Lines::new(shared.log.clone()),
             metrics: shared.metrics.core(),
+            parked: crate::cache::Parked::default(),
             live: RefCell::new(View::new(shared.live.load_full())),
             accepting: Cell::new(true),
             woken: Cell::new(shared.clock.now()),
@@ -342,6 +345,7 @@ async fn attend(core: &Rc<Core>, listeners: &[Rc<Listener>], mut wake: Stream) {
     loop {
         let (result, mut buf) = wake.received().await;
         take_inbox(core);
+        core.parked.wake_all();
         core.live();
         if core.is_draining() || result.is_err() {
             return drain(core, listeners).await;

@@ -137,6 +137,26 @@ metrics! {
         "Requests that ended in a panic."
     BUILD_INFO "faregate_build_info" Gauge "" &["version", "driver"], &[];
         "Version and driver."
+    CACHE_HITS "faregate_cache_hits_total" Counter "requests" &[], &[];
+        "Requests that were answered by an answer that was kept."
+    CACHE_JOINED "faregate_cache_joined_total" Counter "requests" &[], &[];
+        "Requests that were answered by the answer to the same one, which was under way."
+    CACHE_MISSES "faregate_cache_misses_total" Counter "requests" &[], &[];
+        "Requests for which nothing was kept."
+    CACHE_STORED "faregate_cache_stored_total" Counter "answers" &[], &[];
+        "Answers that were kept."
+    CACHE_NOT_STORED "faregate_cache_not_stored_total" Counter "answers" &[], &[];
+        "Answers that were not kept: too long, cut at a bound, filtered, or of one key alone."
+    CACHE_SAVED "faregate_cache_saved_nanousd_total" Counter "nano-dollars" &[], &[];
+        "What answers cost when they were made, for each time they were given again."
+    CACHE_BYTES "faregate_cache_bytes" Gauge "bytes" &[], &[];
+        "Answers that are kept, in bytes."
+    CACHE_ENTRIES "faregate_cache_entries" Gauge "answers" &[], &[];
+        "Answers that are kept."
+    CACHE_EVICTED "faregate_cache_evicted_total" Counter "answers" &[], &[];
+        "Answers that were dropped to make room."
+    CACHE_EXPIRED "faregate_cache_expired_total" Counter "answers" &[], &[];
+        "Answers that were dropped because their time was over."
     POLICY_GENERATION "faregate_policy_generation" Gauge "" &[], &[];
         "Generation of the policy in force."
     POLICY_RELOADS "faregate_policy_reloads_total" Counter "reloads" &[], &[];

@@ -25,6 +25,7 @@ fn described(id: RowId, core: &Core, walk: &Walk, ending: &Ending<'_>) -> Row {
     let micros = |nanos: u64| nanos / 1000;
     let began = wall.saturating_sub(now.since(times.started));
     let target = exchange.target();
+    let found = walk.found.as_ref().map(|found| &found.value);
     Row {
         id,
         reserved_at: exchange.reserved_at().unwrap_or(began),
@@ -36,14 +37,21 @@ fn described(id: RowId, core: &Core, walk: &Walk, ending: &Ending<'_>) -> Row {
             model_asked: walk.model.as_deref().unwrap_or_default().to_owned(),
             provider: target
                 .map(|target| walk.live.policy.providers[target.provider].name.to_string())
+                .or_else(|| found.map(|kept| kept.made_by.0.to_string()))
                 .unwrap_or_default(),
-            model: exchange.upstream_model().to_owned(),
-            route_reason: exchange.route_reason().into_owned(),
+            model: match found {
+                Some(kept) => kept.made_by.1.to_string(),
+                None => exchange.upstream_model().to_owned(),
+            },
+            route_reason: match found {
+                Some(_) => format!("cache; {}", walk.note.unwrap_or_default()),
+                None => exchange.route_reason().into_owned(),
+            },
             region: String::new(),
             status: ending.status,
             fault: ending.code.to_owned(),
             attempts: exchange.attempts(),
-            cache_hit: false,
+            cache_hit: found.is_some(),
         },
         usage: receipt.usage.or(ending.usage.copied()).unwrap_or_default(),
         usage_source: match ending.source {

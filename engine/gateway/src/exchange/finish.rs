@@ -28,6 +28,7 @@ use crate::{
     allowance,
     answer::{self, Telling},
     attempt::Info,
+    carry::Carried,
     clock::Instant,
     connection::{Connection, Next},
     forward::{self, End, Forwarded, OwnFields, Pace, Terms},
@@ -76,7 +77,15 @@ impl Walk {
         }
         self.hear_labels(&body);
         self.go_back(&connection.core.shared.stored, &body).map_err(Stop::Refused)?;
-        if let Err(refusal) = self.decide(&body, &connection.core) {
+        self.resolve(&body, &connection.core).map_err(Stop::Refused)?;
+        if self.live.cache.is_some()
+            && !self.is_dry_run()
+            && let Some(found) = Box::pin(self.look_up(connection, &body)).await?
+        {
+            body.release();
+            return Err(Stop::Found(Box::new(found)));
+        }
+        if let Err(refusal) = self.draw(&connection.core) {
             let core = Rc::clone(&connection.core);
             let reserved = Box::pin(self.reserve_closer(&core, &body, refusal)).await;
             reserved.map_err(Stop::Refused)?;
@@ -121,6 +130,7 @@ impl Walk {
             self.forget(&core.shared.stored);
         }
         let close = !self.keep_alive || plan.downstream == Downstream::Close || core.is_draining();
+        let capture = self.capture(&answer);
         self.write_fields(&mut answer.out, &answer.info, close, input);
         connection.answered = true;
         let info = answer.info.clone();
@@ -159,6 +169,7 @@ impl Walk {
             till,
             tells_cost,
             model,
+            capture,
         };
         let mut forwarded = forward::forward(&core, client, answer, terms).await;
         let stand_in = paying.stand_in(&forwarded.learned);
@@ -167,12 +178,20 @@ impl Walk {
         if let Some(stream) = forwarded.upstream.take() {
             core.pool.put(place.upstreams[replica].id, stream, core.now());
         }
+        let is_carried = forwarded.carried.as_ref().is_some_and(Carried::is_needed);
         if let (Some(form), Some(carried)) = (crossed, forwarded.carried.take()) {
             let caller = self.exchange.caller().map_or("", |caller| &caller.key);
             core.shared.memory.keep(caller, form, carried);
         }
         if let (Some(stay), Some(usage)) = (&self.stay, &forwarded.learned.usage) {
             stay.learn(usage);
+        }
+        if let Some(keeping) = self.keeping.take() {
+            let sent = forwarded.captured.take();
+            self.keep(&core, *keeping, (info.status, sent), (&plan, is_carried));
+        }
+        if connection.client.has_left() {
+            forwarded.end = End::ClientGone; // others have waited for it
         }
         self.record_answer(&core, &info, &plan, &forwarded, stand_in.as_ref());
         match (forwarded.reusable, close) {
@@ -292,6 +311,9 @@ impl Walk {
             reply::write_field(out, b"x-should-retry", b"false");
         }
         allowance::write_warnings(out, self.exchange.warnings());
+        if let Some(note) = self.note {
+            reply::write_field(out, b"x-faregate-cache", note.as_bytes());
+        }
         let count = input.filter(|_| info.status < 300 && self.tells_input_first());
         let route = self.exchange.target().map(|t| &*t.name).unwrap_or_default();
         forward::write_own_fields(
@@ -378,6 +400,7 @@ impl Walk {
             }
             Stop::Counted(count) => self.tell_count(connection, count).await,
             Stop::Quoted => self.tell_quote(connection).await,
+            Stop::Found(found) => self.replay(connection, *found).await,
             Stop::Refused(refusal) => {
                 let rest = Rest::none(!self.keep_alive || core.is_draining());
                 self.refuse(connection, &refusal, rest).await

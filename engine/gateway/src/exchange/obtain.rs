@@ -57,8 +57,8 @@ pub(super) struct Obtained {
 }
 
 impl Walk {
-    /// Takes every decision that needs no provider.
-    pub(super) fn decide(&mut self, body: &Body, core: &Core) -> Result<(), Refusal> {
+    /// Finds the way of a request: the first of the decisions that need no provider.
+    pub(super) fn resolve(&mut self, body: &Body, core: &Core) -> Result<(), Refusal> {
         let hints = self.hints.take();
         let none = Hints::default();
         let given = hints.as_deref().unwrap_or(&none).asks()?;
@@ -97,10 +97,15 @@ impl Walk {
                 ..given
             },
         };
-        let decided = self.exchange.decide(&wanted, now_of(core));
+        let resolved = self.exchange.resolve(&wanted, now_of(core));
         self.hints = hints;
         self.model = model.map(Box::from);
-        decided
+        resolved
+    }
+
+    /// Sets aside what the request may use.
+    pub(super) fn draw(&mut self, core: &Core) -> Result<(), Refusal> {
+        self.exchange.draw(Some(&self.labels), now_of(core))
     }
 
     /// Tries targets until one answers.

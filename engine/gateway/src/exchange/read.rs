@@ -7,7 +7,7 @@ use faregate_adapters::{dialect::openai, tokens::Count};
 use faregate_policy::{exchange::Refusal, fault::Fault};
 use faregate_wire::{BodyReader, FormField, Framing, Json, Method, Peek, Scanner, json::JsonError};
 
-use super::Walk;
+use super::{Walk, look_up::Found};
 use crate::{
     client::NoMore,
     connection::Connection,
@@ -47,6 +47,8 @@ pub(super) enum Stop {
     Counted(Count),
     /// Where it would go was to be told, and no more.
     Quoted,
+    /// Its answer is kept.
+    Found(Box<Found>),
     /// It is refused while some of the body is unread.
     Unread(Refusal),
     /// The client has gone.

@@ -149,6 +149,10 @@ impl<T> Flights<T> {
 }
 
 impl<T> Flight<T> {
+    fn is_followed(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
+    }
+
     /// Leads from now on, if nobody does.
     fn take_over(&self) -> bool {
         let taken = self.state.compare_exchange(VACANT, LED, Ordering::SeqCst, Ordering::SeqCst);
@@ -160,7 +164,13 @@ impl<T> Lead<T> {
     /// Whether others wait for the answer.
     #[must_use]
     pub fn is_followed(&self) -> bool {
-        self.flight.waiting.load(Ordering::SeqCst) > 0
+        self.flight.is_followed()
+    }
+
+    /// Says the same later.
+    pub fn followers(&self) -> impl Fn() -> bool + use<T> {
+        let flight = Arc::clone(&self.flight);
+        move || flight.is_followed()
     }
 
     /// Gives the answer to those who wait. Their cores must be woken.
