@@ -32,6 +32,7 @@ mod relay;
 mod reload;
 mod replica;
 mod reply;
+mod semantic;
 mod serve;
 mod stored;
 mod tls;

@@ -34,6 +34,7 @@ use crate::{
     log::{self, Sink, Target},
     metrics::Registry,
     reload::{self, Bell, Reloads},
+    semantic::Meaning,
     trace::{Random, write_hex},
     upstream::Resolver,
     worker::{self, CoreDesk, Shared},
@@ -136,9 +137,11 @@ pub(crate) fn start(source: Source) -> Result<Running, String> {
     }
     let log = open_log(&server.access_log)?;
     let counter = Counter::start().map_err(|e| format!("counter: {e}"))?;
+    let meaning = Meaning::start().map_err(|e| format!("semantic: {e}"))?;
     let sink = log.as_ref().map(|(sink, _)| Arc::clone(sink));
     let way = books.as_ref().map(|opened| Arc::clone(&opened.books));
-    let shared = Arc::new(Shared { books: way, ..shared(live, desks, driver, sink, counter) });
+    let shared =
+        Arc::new(Shared { books: way, ..shared(live, desks, driver, sink, (counter, meaning)) });
     let keeping = books.map(|opened| opened.keep(&shared)).transpose()?;
     let reloads = Arc::new(Reloads::default());
     let admin = server
@@ -175,7 +178,7 @@ fn shared(
     cores: Vec<CachePadded<CoreDesk>>,
     driver: Driver,
     log: Option<Arc<Sink>>,
-    counter: Counter,
+    (counter, meaning): (Counter, Meaning),
 ) -> Shared {
     Shared {
         clock: Clock::start(),
@@ -192,6 +195,7 @@ fn shared(
         stored: crate::stored::Stored::new(),
         books: None,
         counter,
+        meaning,
     }
 }
 
