@@ -30,6 +30,7 @@ mod reload;
 mod routing;
 mod rules;
 mod sdk;
+mod semantic;
 mod servers;
 mod spending;
 mod stored;

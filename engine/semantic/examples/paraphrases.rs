@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, env, error::Error, fs};
 
-use faregate_semantic::{Profile, profile::Plain};
+use faregate_semantic::{Profile, Vector, profile::Plain};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (options, files): (Vec<String>, Vec<String>) =
@@ -16,6 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(file) => fs::read_to_string(file)?,
         None => include_str!("../tests/data/paraphrases.tsv").to_owned(),
     };
+    let mut cosines = Vec::new();
     let mut counts: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
     for line in text.lines() {
         let [kind, one, other] = line.split('\t').collect::<Vec<_>>()[..] else { continue };
@@ -24,6 +25,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (found, all) = counts.entry(kind).or_default();
         *found += u32::from(is_found);
         *all += 1;
+        let cosine = Vector::lexical(one).zip(Vector::lexical(other));
+        if is_found && let Some(cosine) = cosine.and_then(|(one, other)| one.cosine(&other)) {
+            cosines.push(cosine);
+        }
         if !is_found && options.iter().any(|option| option == "--missed") {
             println!("{}\n    {}", Plain::of(one).spelled(), Plain::of(other).spelled());
         }
@@ -36,6 +41,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         "{:10} {found:3} of {all:3}, {:.0} %",
         "all",
         f64::from(found) * 100.0 / f64::from(all)
+    );
+    cosines.sort_by(f64::total_cmp);
+    let share = |percent: usize| cosines.get(cosines.len() * percent / 100).copied().unwrap_or(0.0);
+    println!(
+        "built-in vectors of those found: least {:.2}, a tenth below {:.2}, half below {:.2}",
+        share(0),
+        share(10),
+        share(50)
     );
     Ok(())
 }

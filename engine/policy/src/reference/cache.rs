@@ -71,7 +71,7 @@ pub(super) const SEMANTIC: Section = Section {
         key(
             "similarity",
             Kind::Percent(1, 100),
-            "60%",
+            "50%",
             "\"75%\"",
             "the least similarity of two vectors, whatever was learned",
         ),

@@ -1,0 +1,259 @@
+//! The same question in other words: when it gets the answer that is kept, when not, whose answer it never gets, and how a cache
+//! whose hits turn out wrong puts itself off.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use faregate_tests::{
+    Act, Answer, Client, Gateway, Launch, Upstream, key, upstream, upstream::Request, wait,
+};
+use serde_json::{Value, json};
+
+const CHAT: &str = "/v1/chat/completions";
+
+/// Ways to put a question that say nothing, so that each wording is another request with the same question.
+fn wordings(question: &str) -> Vec<String> {
+    let before = [
+        "",
+        "Hi, ",
+        "Hello! ",
+        "Hey there, ",
+        "Good morning. ",
+        "Excuse me, ",
+        "Quick question: ",
+        "Okay, ",
+        "Hello there! ",
+        "Good evening, ",
+        "Sorry to bother you. ",
+        "So, ",
+    ];
+    let behind = ["", " Thanks!", " Thank you.", " Many thanks.", " Cheers!", " Thanks a lot."];
+    let put = |before: &str, behind: &str| format!("{before}{question}{behind}");
+    behind.iter().flat_map(|behind| before.iter().map(|before| put(before, behind))).collect()
+}
+
+fn last_text(request: &Request) -> String {
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let last = body["messages"].as_array().and_then(|all| all.last()).cloned().unwrap_or_default();
+    last["content"].as_str().unwrap_or_default().to_owned()
+}
+
+fn chat(text: &str) -> Vec<Act> {
+    let body = json!({
+        "id": "c", "object": "chat.completion", "created": 1, "model": "m",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
+    });
+    vec![Act::Send(upstream::json(&body.to_string()))]
+}
+
+/// Vectors that are all the same: whatever is asked looks like whatever was.
+fn hostile(request: &Request) -> Vec<Act> {
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let count = body["input"].as_array().map_or(1, Vec::len);
+    let data: Vec<Value> = (0..count)
+        .map(|index| json!({"object": "embedding", "index": index, "embedding": [0.6, 0.8]}))
+        .collect();
+    let body = json!({
+        "object": "list", "data": data, "model": "e",
+        "usage": {"prompt_tokens": 7, "total_tokens": 7},
+    });
+    vec![Act::Send(upstream::json(&body.to_string()))]
+}
+
+fn asks_for_vectors(request: &Request) -> bool {
+    request.head.starts_with("POST /v1/embeddings ")
+}
+
+/// A provider that answers the same to all that is asked of passwords, and otherwise repeats what is asked.
+fn knowing() -> Upstream {
+    Upstream::start(|request| {
+        let text = last_text(request);
+        match asks_for_vectors(request) {
+            true => hostile(request),
+            false if text.contains("reset my password") && !text.contains("not") => {
+                chat("Open the settings and choose Reset.")
+            }
+            false => chat(&format!("You asked: {text}")),
+        }
+    })
+}
+
+fn start(upstream: &Upstream, terms: &str, rest: &str) -> Gateway {
+    let policy = format!(
+        "[providers.sim]\nbase_url = \"{}\"\n[models.\"*\"]\ntargets = [\"sim/*\"]\n\
+         [workloads.faq.cache.semantic]\nerror = \"20%\"\ncompare = \"1%\"\n{terms}\n{rest}",
+        upstream.base_url()
+    );
+    Launch::new(policy).start()
+}
+
+fn ask(gateway: &Gateway, key: &str, text: &str) -> Answer {
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": text}]});
+    let answer = gateway.client(key).with("x-faregate-workload", "faq").post(CHAT, &body);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer
+}
+
+fn did(answer: &Answer) -> &str {
+    answer.header("x-faregate-cache").unwrap_or("nothing")
+}
+
+/// Asks in one wording after the other until one is answered by the meaning.
+fn hit(gateway: &Gateway, key: &str, question: &str) -> Option<Answer> {
+    wordings(question).iter().map(|text| ask(gateway, key, text)).find(|a| did(a) == "semantic")
+}
+
+const QUESTION: &str = "How do I reset my password?";
+
+#[test]
+fn other_words_get_the_answer_once_it_is_known_to_be_right() {
+    let upstream = knowing();
+    let gateway = start(&upstream, "", "");
+    let first = ask(&gateway, "", "How can I reset my password?");
+    let answer = hit(&gateway, "", QUESTION).expect("the answer was right each time");
+    assert_eq!(answer.body, first.body);
+    let similarity: f64 = answer.header("x-faregate-cache-similarity").unwrap().parse().unwrap();
+    assert!((0.6..=1.0).contains(&similarity), "{similarity}");
+    assert_eq!(answer.header("x-faregate-cache-match").unwrap().len(), 16);
+    assert!(answer.header("age").is_some());
+    assert_eq!(answer.header("x-faregate-cost-nanousd"), Some("0"));
+    let line = gateway.access_line(answer.header("x-faregate-request-id").unwrap());
+    assert_eq!(line["answer_cache"], "semantic");
+    let metrics = gateway.metrics();
+    assert_eq!(metrics.sum("faregate_semantic_hits_total", &[]), 1.0);
+    assert!(metrics.sum("faregate_semantic_explored_total", &[]) >= 4.0, "it learned first");
+    assert!(metrics.sum("faregate_semantic_entries", &[]) >= 1.0);
+    // What is left of the wordings gets it too, most of the time.
+    let again = wordings(QUESTION)
+        .iter()
+        .filter(|text| did(&ask(&gateway, "", text)) == "semantic")
+        .count();
+    assert!(again > 5, "{again}");
+}
+
+#[test]
+fn what_only_looks_the_same_never_gets_it_even_from_a_model_whose_vectors_are_all_the_same() {
+    let upstream = knowing();
+    let gateway = start(&upstream, "embeddings = \"sim/e\"", "");
+    assert!(hit(&gateway, "", QUESTION).is_some());
+    let vectors = upstream.take().iter().filter(|request| asks_for_vectors(request)).count();
+    assert!(vectors > 4, "{vectors}");
+    for other in [
+        "How do I not reset my password?",
+        "How do I reset your password?",
+        "How do I reset my username?",
+        "How do I reset my password in 3 days?",
+        "How did I reset my password?",
+        "Why do I reset my password?",
+        "How do I reset my password for Anna?",
+        "How do I reset my Password?",
+        "Do I reset my password?",
+    ] {
+        for text in wordings(other).iter().take(8) {
+            assert_ne!(did(&ask(&gateway, "", text)), "semantic", "{text}");
+        }
+    }
+    let metrics = gateway.metrics();
+    let asked = metrics.sum("faregate_requests_total", &["surface=\"embeddings\""]);
+    assert!(asked as usize >= vectors, "vectors are requests of their own: {asked}");
+}
+
+#[test]
+fn nothing_but_the_question_may_differ() {
+    let upstream = knowing();
+    let gateway = start(&upstream, "", "");
+    assert!(hit(&gateway, "", QUESTION).is_some());
+    let message = |role: &str, text: &str| json!({"role": role, "content": text});
+    let own = json!([message("user", QUESTION)]);
+    for other in [
+        json!({"model": "other", "messages": own}),
+        json!({"model": "m", "temperature": 0.5, "messages": own}),
+        json!({"model": "m", "max_tokens": 10, "messages": own}),
+        json!({"model": "m", "messages": [message("system", "s"), message("user", QUESTION)]}),
+        json!({"model": "m", "messages": [
+            message("user", "a"), message("assistant", "b"), message("user", QUESTION),
+        ]}),
+        json!({"model": "m", "messages": own, "tools": [
+            {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}},
+        ]}),
+    ] {
+        let mut client = gateway.client("").with("x-faregate-workload", "faq");
+        assert_ne!(did(&client.post(CHAT, &other)), "semantic", "{other}");
+    }
+    let mut elsewhere = gateway.client("").with("x-faregate-workload", "else");
+    let body = json!({"model": "m", "messages": own});
+    assert_eq!(did(&elsewhere.post(CHAT, &body)), "nothing", "no other workload has a cache");
+}
+
+#[test]
+fn no_tenant_gets_another_tenants_answer_in_any_wording() {
+    let upstream = knowing();
+    let row = |name: &str, team: &str| key::row(name, &format!("team = \"{team}\""));
+    let keys = format!(
+        "[teams.a]\n[teams.b]\n{}{}{}",
+        row("a1", "a"),
+        row("b1", "b"),
+        key::row("lone", "")
+    );
+    let gateway = start(&upstream, "", &keys);
+    assert!(hit(&gateway, &key::named("a1"), QUESTION).is_some());
+    for name in ["b1", "lone"] {
+        let entries = gateway.metrics().sum("faregate_semantic_explored_total", &[]);
+        let answer = ask(&gateway, &key::named(name), QUESTION);
+        assert!(!matches!(did(&answer), "semantic" | "hit"), "{name}");
+        let after = gateway.metrics().sum("faregate_semantic_explored_total", &[]);
+        assert_eq!(entries, after, "{name} has nothing to compare with");
+    }
+}
+
+#[test]
+fn a_cache_whose_hits_turn_out_wrong_puts_itself_off() {
+    let changes = Arc::new(AtomicUsize::new(0));
+    let theirs = Arc::clone(&changes);
+    let upstream = Upstream::start(move |_| match theirs.load(Ordering::SeqCst) {
+        0 => chat("The limit is 5 users."),
+        n => chat(&format!("The limit is {n}{n} users.")),
+    });
+    let gateway = start(&upstream, "", "");
+    assert!(hit(&gateway, "", "What is the limit of users?").is_some());
+    changes.store(7, Ordering::SeqCst);
+    let off = || gateway.metrics().sum("faregate_semantic_off", &[]) > 0.0;
+    let all = wordings("What is the limit of users?");
+    let polite = all.iter().map(|text| format!("{text} Please."));
+    for text in polite.chain(all.iter().map(|text| format!("Kindly: {text}"))) {
+        let mut client =
+            gateway.client("").with("x-faregate-workload", "faq").with("cache-control", "no-cache");
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": text}]});
+        assert_ne!(did(&client.post(CHAT, &body)), "semantic", "it was told not to");
+        if off() {
+            break;
+        }
+    }
+    wait::until_true("it is off", off);
+    gateway.wait_log("has put itself off");
+    let mut admin = Client::new(gateway.admin, "");
+    let standing = admin.get("/cache/semantic").json();
+    assert_eq!(standing["workloads"][0]["workload"], "faq");
+    assert_eq!(standing["workloads"][0]["off"], true, "{standing}");
+    for text in all.iter().map(|text| format!("Please, {text}")) {
+        assert_ne!(did(&ask(&gateway, "", &text)), "semantic", "it stays off");
+    }
+    assert_eq!(admin.send("DELETE", "/cache/semantic?workload=faq", None).status, 200);
+    wait::until_true("it is on again", || !off());
+}
+
+#[test]
+fn without_vectors_it_is_a_miss() {
+    let upstream = Upstream::start(|request| match asks_for_vectors(request) {
+        true => vec![Act::Send(b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n".to_vec())],
+        false => chat("fine"),
+    });
+    let gateway = start(&upstream, "embeddings = \"sim/e\"\npatience = \"500ms\"", "");
+    for text in wordings(QUESTION).iter().take(4) {
+        assert_ne!(did(&ask(&gateway, "", text)), "semantic");
+    }
+    assert!(gateway.metrics().sum("faregate_semantic_vectors_missing_total", &[]) >= 3.0);
+}
