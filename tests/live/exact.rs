@@ -3,7 +3,8 @@
 use std::{thread, time::Duration};
 
 use faregate_tests::{
-    Act, Answer, Client, Gateway, Launch, Provider, Upstream, key, provider, upstream, wait,
+    Act, Answer, Client, Gateway, Launch, Provider, Upstream, key, metrics::Metrics, provider,
+    upstream, wait,
 };
 use serde_json::{Value, json};
 
@@ -22,7 +23,7 @@ fn asks(client: Client) -> Client {
 }
 
 fn gateway(provider: &Provider, terms: &str, rest: &str) -> Gateway {
-    Launch::new(format!("{}{}{rest}", faregate_tests::sim(provider), kept(terms))).start()
+    Launch::new(format!("{}{}{rest}", faregate_tests::gateway::sim(provider), kept(terms))).start()
 }
 
 fn said(text: &str) -> Value {
@@ -34,6 +35,14 @@ fn said(text: &str) -> Value {
 fn did(answer: &Answer) -> &str {
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.header("x-faregate-cache").unwrap_or("nothing")
+}
+
+/// Requests that got an answer again: one that was kept, or, when they were quick, one that was about to be.
+fn given(metrics: &Metrics) -> f64 {
+    ["hits", "joined"]
+        .map(|how| metrics.sum(&format!("faregate_cache_{how}_total"), &[]))
+        .iter()
+        .sum()
 }
 
 #[test]
@@ -66,7 +75,7 @@ fn every_client_gets_the_same_bytes_again_without_a_call() {
                     let ids = [&first, &again].map(|a| a.header("x-faregate-request-id").unwrap());
                     assert_ne!(ids[0], ids[1], "each request has its own id");
                     assert!(
-                        again.header("x-faregate-route-reason").unwrap().starts_with("cache; hit")
+                        again.header("x-faregate-route-reason").unwrap().starts_with("cache; ")
                     );
                 }
                 assert_eq!(provider.counters().requests(), calls, "{place}: no call was made");
@@ -76,7 +85,7 @@ fn every_client_gets_the_same_bytes_again_without_a_call() {
     assert_eq!(provider.counters().breached(), 0, "{:?}", provider.counters().take_breaches());
     let metrics = gateway.metrics();
     let cells = 2.0 * (Tongue::ALL.len() * TARGETS.len()) as f64;
-    assert_eq!(metrics.sum("faregate_cache_hits_total", &[]), 3.0 * cells);
+    assert_eq!(given(&metrics), 3.0 * cells);
     assert_eq!(metrics.sum("faregate_cache_stored_total", &[]), cells);
     assert_eq!(metrics.sum("faregate_cache_entries", &[]), cells);
     assert!(metrics.sum("faregate_cache_bytes", &[]) > 512.0 * cells);
@@ -128,7 +137,7 @@ fn who_may_not_use_the_model_gets_no_answer_of_it() {
     );
     let gateway = gateway(&provider, "", &keys);
     assert_eq!(did(&asks(gateway.client(&key::named("any"))).chat("m")), "miss");
-    assert_eq!(asks(gateway.client(&key::named("few"))).chat("m").code(), "model_forbidden");
+    assert_eq!(asks(gateway.client(&key::named("few"))).chat("m").code(), "model_not_allowed");
 }
 
 /// Changes each leaf of a JSON value, one after the other.
@@ -198,7 +207,7 @@ fn whatever_shapes_an_answer_makes_it_another() {
         assert_eq!(did(&answer), expected, "{path_of_leaf}");
         checked += 1;
     }
-    assert_eq!(checked, 15, "every leaf");
+    assert_eq!(checked, 16, "every leaf");
     for header in [("openai-beta", "x"), ("anthropic-version", "2"), ("x-new", "1")] {
         let mut other = asks(gateway.client("")).with(header.0, header.1);
         assert_eq!(did(&other.post(path, &body)), "miss", "{header:?}");
@@ -268,7 +277,7 @@ fn what_is_cut_or_filtered_or_an_error_is_not_kept() {
         }
         let expected = if is_kept { 1 } else { 2 };
         wait::until_true("the provider was asked", || upstream.sent() >= expected);
-        let hits = gateway.metrics().sum("faregate_cache_hits_total", &[]);
+        let hits = given(&gateway.metrics());
         assert_eq!(hits, if is_kept { 1.0 } else { 0.0 }, "case {number}");
     }
 }
@@ -318,9 +327,10 @@ fn a_hit_costs_nothing_and_the_books_say_what_it_saved() {
     assert_eq!((did(&again), again.header("x-faregate-cost-nanousd")), ("hit", Some("0")));
     assert_eq!(again.json()["usage"], first.json()["usage"], "the usage is the first one's");
     let line = gateway.access_line(again.header("x-faregate-request-id").unwrap());
-    assert_eq!((&line["answer_cache"], &line["saved_nanousd"]), (&json!("hit"), &json!(cost)));
+    assert!(line["answer_cache"] == "hit" || line["answer_cache"] == "joined", "{line}");
+    assert_eq!(line["saved_nanousd"], json!(cost));
     assert_eq!((&line["cost_nanousd"], &line["attempts"]), (&json!(0), &json!(0)));
-    assert!(line.get("target").is_none() && line["kept_from"] == "sim/m", "{line}");
+    assert!(line.get("target").is_none() && line["kept_from"] == "sim/*", "{line}");
     assert!(before.contains(&format!("{cost}")), "what the first one cost is spent: {before}");
     let report = || {
         let mut command =
@@ -380,7 +390,8 @@ fn memory_is_bounded_and_a_reload_keeps_what_is_there() {
     let send = |client: &mut Client| client.post("/v1/chat/completions", &said("question 199"));
     assert_eq!(did(&send(&mut client)), "hit");
     let before = gateway.generation();
-    let policy = format!("{}{}{rest}", faregate_tests::sim(&provider), kept("ttl = \"2h\""));
+    let policy =
+        format!("{}{}{rest}", faregate_tests::gateway::sim(&provider), kept("ttl = \"2h\""));
     gateway.replace(&policy);
     gateway.wait_generation_after(before);
     assert_eq!(did(&send(&mut client)), "hit", "the key is the same");
@@ -394,7 +405,7 @@ fn memory_is_bounded_and_a_reload_keeps_what_is_there() {
 #[test]
 fn fifty_at_once_are_one_call() {
     let provider = provider();
-    let gateway = Launch::new(format!("{}{}", faregate_tests::sim(&provider), kept("")))
+    let gateway = Launch::new(format!("{}{}", faregate_tests::gateway::sim(&provider), kept("")))
         .server("cores = 2")
         .start();
     for streams in [false, true] {
@@ -413,9 +424,7 @@ fn fifty_at_once_are_one_call() {
         assert!(answers.iter().all(|answer| answer.body == answers[0].body));
     }
     let metrics = gateway.metrics();
-    let given = metrics.sum("faregate_cache_joined_total", &[])
-        + metrics.sum("faregate_cache_hits_total", &[]);
-    assert_eq!(given, 98.0);
+    assert_eq!(given(&metrics), 98.0);
     assert!(metrics.sum("faregate_cache_joined_total", &[]) > 50.0, "most have waited");
 }
 

@@ -102,8 +102,8 @@ pub(crate) struct Forwarded {
     pub(crate) refused: Option<u16>,
     /// What the next turn of the conversation will need, where the answer was translated.
     pub(crate) carried: Option<Carried>,
-    /// What was sent of the body, where that was asked for and the answer is whole; empty where there was too much.
-    pub(crate) captured: Option<Box<Capture>>,
+    /// The answer came to its own end, without an error in it, and nothing behind it.
+    pub(crate) is_whole: bool,
 }
 
 /// What holds for one answer on its way.
@@ -130,8 +130,6 @@ pub(crate) struct Terms<'a> {
     pub(crate) tells_cost: bool,
     /// The model's name, for the end of a stream whose budget ends it.
     pub(crate) model: &'a str,
-    /// Takes what is sent of the body, where the answer may be kept.
-    pub(crate) capture: Option<Box<Capture>>,
 }
 
 /// What was sent of a body, up to a bound.
@@ -152,7 +150,8 @@ impl Capture {
         self.sent
     }
 
-    fn take(&mut self, bytes: &[u8]) {
+    /// Takes more.
+    pub(crate) fn take(&mut self, bytes: &[u8]) {
         if self.is_over || self.sent.len() + bytes.len() > self.bytes_max {
             self.is_over = true;
             self.sent = Vec::new();
@@ -170,6 +169,9 @@ pub(crate) trait Till {
     /// Settles the request: what was learned, and what ended it early. Called once, before the client can know that its
     /// answer is over: when it comes again at once, what it held is free.
     fn settle(&mut self, learned: &Learned, fault: Option<Fault>);
+
+    /// Sees what is sent of the body, in the client's framing.
+    fn see(&mut self, body: &[u8]);
 
     /// What it cost, in nano-dollars, once it is settled and where that is known.
     fn cost(&self) -> Option<u64>;
@@ -198,7 +200,6 @@ pub(crate) async fn forward(
         tells_cost: terms.tells_cost,
         is_at_event: true,
         model: terms.model,
-        capture: terms.capture,
         stream: answer.stream,
         relay: Relay::new(terms.plan, terms.translator),
         scratch: Vec::new(),
@@ -215,13 +216,13 @@ pub(crate) async fn forward(
     let whole = end == End::Complete && !passage.relay.has_surplus();
     let end = passage.conclude(end).await;
     let reusable = passage.finish(end).await;
-    let Passage { stream, mut relay, first_content, refused, capture, .. } = passage;
-    let captured = capture.filter(|_| whole && refused.is_none() && !relay.learned().error);
+    let Passage { stream, mut relay, first_content, refused, .. } = passage;
+    let is_whole = whole && refused.is_none() && !relay.learned().error;
     let carried = relay.take_carried();
     let spent = !whole || !answer.info.keep_alive || answer.early;
     let upstream = (!spent).then_some(stream);
     let learned = relay.finish();
-    Forwarded { end, learned, first_content, reusable, upstream, refused, carried, captured }
+    Forwarded { end, learned, first_content, reusable, upstream, refused, carried, is_whole }
 }
 
 struct Passage<'a> {
@@ -242,7 +243,6 @@ struct Passage<'a> {
     /// What is sent next begins with an event.
     is_at_event: bool,
     model: &'a str,
-    capture: Option<Box<Capture>>,
     stream: Stream,
     relay: Relay,
     scratch: Vec<u8>,
@@ -342,9 +342,7 @@ impl Passage<'_> {
             Ok(Forward::Input(range)) => &input[range.clone()],
             Ok(Forward::Scratch) => &self.scratch[..],
         };
-        if let Some(capture) = &mut self.capture {
-            capture.take(body);
-        }
+        self.till.see(body);
         if !(head.is_empty() && body.is_empty()) {
             self.client.slot.arm(self.core.now().after(self.pace.stall).min(self.pace.end));
             let parts = [&head[..], body];

@@ -155,6 +155,7 @@ impl Walk {
             is_estimated: plan.metered && walk.surface != Surface::Rerank && !is_array,
             known: OnceCell::new(),
             receipt: None,
+            capture,
         });
         let till = &mut *paying;
         let terms = Terms {
@@ -169,11 +170,10 @@ impl Walk {
             till,
             tells_cost,
             model,
-            capture,
         };
         let mut forwarded = forward::forward(&core, client, answer, terms).await;
         let stand_in = paying.stand_in(&forwarded.learned);
-        let receipt = paying.receipt.take();
+        let (receipt, captured) = (paying.receipt.take(), paying.capture.take());
         self.receipt = receipt;
         if let Some(stream) = forwarded.upstream.take() {
             core.pool.put(place.upstreams[replica].id, stream, core.now());
@@ -187,7 +187,7 @@ impl Walk {
             stay.learn(usage);
         }
         if let Some(keeping) = self.keeping.take() {
-            let sent = forwarded.captured.take();
+            let sent = captured.filter(|_| forwarded.is_whole);
             self.keep(&core, *keeping, (info.status, sent), (&plan, is_carried));
         }
         if connection.client.has_left() {

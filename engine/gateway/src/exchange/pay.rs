@@ -25,7 +25,7 @@ use super::{
     read::Body,
 };
 use crate::{
-    forward::Till,
+    forward::{Capture, Till},
     relay::{Learned, Plan},
     worker::Core,
 };
@@ -156,6 +156,8 @@ pub(super) struct Paying<'a> {
     pub(super) held: Option<u64>,
     /// Settled.
     pub(super) receipt: Option<Receipt>,
+    /// Takes what is sent of the body, where the answer may be kept.
+    pub(super) capture: Option<Box<Capture>>,
 }
 
 /// How many tokens before the end of what is held more is asked for: those that are on their way already.
@@ -172,6 +174,12 @@ impl Paying<'_> {
 }
 
 impl Till for Paying<'_> {
+    fn see(&mut self, body: &[u8]) {
+        if let Some(capture) = &mut self.capture {
+            capture.take(body);
+        }
+    }
+
     fn may_go_on(&mut self, learned: &Learned) -> More {
         let Some(held) = self.held else { return More::Held };
         let came = tokens::estimated_output(learned.content_events, learned.content_bytes);
