@@ -1,14 +1,17 @@
 //! The same question in other words: when it gets the answer that is kept, when not, whose answer it never gets, and how a cache
 //! whose hits turn out wrong puts itself off.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
 };
 
-use faregate_tests::{
-    Act, Answer, Client, Gateway, Launch, Upstream, key, upstream, upstream::Request, wait,
-};
+use faregate_tests::{Answer, Client, Gateway, Launch, key, wait};
 use serde_json::{Value, json};
 
 const CHAT: &str = "/v1/chat/completions";
@@ -34,58 +37,113 @@ fn wordings(question: &str) -> Vec<String> {
     behind.iter().flat_map(|behind| before.iter().map(|before| put(before, behind))).collect()
 }
 
-fn last_text(request: &Request) -> String {
-    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+/// A provider whose answers depend on what is asked.
+struct Knowing {
+    address: SocketAddr,
+    vectors: Arc<AtomicUsize>,
+}
+
+/// What it says to a text; `None`: an error.
+type Says = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+impl Knowing {
+    /// It makes vectors that are all the same, or none.
+    fn start(
+        has_vectors: bool,
+        says: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let vectors = Arc::new(AtomicUsize::new(0));
+        let (counted, says): (_, Arc<Says>) = (Arc::clone(&vectors), Arc::new(says));
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (counted, says) = (Arc::clone(&counted), Arc::clone(&says));
+                thread::spawn(move || {
+                    let mut reader = BufReader::new(stream);
+                    while let Some((head, body)) = request(&mut reader) {
+                        let answer = match head.starts_with("POST /v1/embeddings ") {
+                            true => {
+                                counted.fetch_add(1, Ordering::SeqCst);
+                                has_vectors.then(|| hostile(&body))
+                            }
+                            false => says(&last_text(&body)).map(|text| chat(&text)),
+                        };
+                        let (status, body) = match &answer {
+                            Some(body) => ("200 OK", body.to_string()),
+                            None => ("500 Oops", String::new()),
+                        };
+                        let length = body.len();
+                        let head = format!(
+                            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+                        );
+                        if reader.get_mut().write_all(format!("{head}{body}").as_bytes()).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        Self { address, vectors }
+    }
+}
+
+fn request(reader: &mut BufReader<TcpStream>) -> Option<(String, Value)> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head).ok()? == 0 {
+            return None;
+        }
+    }
+    let lines = head.lines().filter_map(|line| line.split_once(": "));
+    let length = lines.filter(|(name, _)| *name == "content-length").last()?.1.parse().ok()?;
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some((head, serde_json::from_slice(&body).ok()?))
+}
+
+fn last_text(body: &Value) -> String {
     let last = body["messages"].as_array().and_then(|all| all.last()).cloned().unwrap_or_default();
     last["content"].as_str().unwrap_or_default().to_owned()
 }
 
-fn chat(text: &str) -> Vec<Act> {
-    let body = json!({
+fn chat(text: &str) -> Value {
+    json!({
         "id": "c", "object": "chat.completion", "created": 1, "model": "m",
         "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
-    });
-    vec![Act::Send(upstream::json(&body.to_string()))]
+    })
 }
 
 /// Vectors that are all the same: whatever is asked looks like whatever was.
-fn hostile(request: &Request) -> Vec<Act> {
-    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+fn hostile(body: &Value) -> Value {
     let count = body["input"].as_array().map_or(1, Vec::len);
     let data: Vec<Value> = (0..count)
         .map(|index| json!({"object": "embedding", "index": index, "embedding": [0.6, 0.8]}))
         .collect();
-    let body = json!({
+    json!({
         "object": "list", "data": data, "model": "e",
         "usage": {"prompt_tokens": 7, "total_tokens": 7},
-    });
-    vec![Act::Send(upstream::json(&body.to_string()))]
-}
-
-fn asks_for_vectors(request: &Request) -> bool {
-    request.head.starts_with("POST /v1/embeddings ")
-}
-
-/// A provider that answers the same to all that is asked of passwords, and otherwise repeats what is asked.
-fn knowing() -> Upstream {
-    Upstream::start(|request| {
-        let text = last_text(request);
-        match asks_for_vectors(request) {
-            true => hostile(request),
-            false if text.contains("reset my password") && !text.contains("not") => {
-                chat("Open the settings and choose Reset.")
-            }
-            false => chat(&format!("You asked: {text}")),
-        }
     })
 }
 
-fn start(upstream: &Upstream, terms: &str, rest: &str) -> Gateway {
+/// A provider that answers the same to all that is asked of passwords, and otherwise repeats what is asked.
+fn knowing() -> Knowing {
+    Knowing::start(true, |text| {
+        let is_known = text.contains("reset my password") && !text.contains("not");
+        Some(if is_known {
+            "Open the settings and choose Reset.".to_owned()
+        } else {
+            format!("You asked: {text}")
+        })
+    })
+}
+
+fn start(upstream: &Knowing, terms: &str, rest: &str) -> Gateway {
     let policy = format!(
-        "[providers.sim]\nbase_url = \"{}\"\n[models.\"*\"]\ntargets = [\"sim/*\"]\n\
+        "[providers.sim]\nbase_url = \"http://{}/v1\"\n[models.\"*\"]\ntargets = [\"sim/*\"]\n\
          [workloads.faq.cache.semantic]\nerror = \"20%\"\ncompare = \"1%\"\n{terms}\n{rest}",
-        upstream.base_url()
+        upstream.address
     );
     Launch::new(policy).start()
 }
@@ -139,7 +197,7 @@ fn what_only_looks_the_same_never_gets_it_even_from_a_model_whose_vectors_are_al
     let upstream = knowing();
     let gateway = start(&upstream, "embeddings = \"sim/e\"", "");
     assert!(hit(&gateway, "", QUESTION).is_some());
-    let vectors = upstream.take().iter().filter(|request| asks_for_vectors(request)).count();
+    let vectors = upstream.vectors.load(Ordering::SeqCst);
     assert!(vectors > 4, "{vectors}");
     for other in [
         "How do I not reset my password?",
@@ -153,7 +211,9 @@ fn what_only_looks_the_same_never_gets_it_even_from_a_model_whose_vectors_are_al
         "Do I reset my password?",
     ] {
         for text in wordings(other).iter().take(8) {
-            assert_ne!(did(&ask(&gateway, "", text)), "semantic", "{text}");
+            // Among themselves they are the same in other words.
+            let answer = ask(&gateway, "", text);
+            assert!(!answer.text().contains("choose Reset"), "{text}");
         }
     }
     let metrics = gateway.metrics();
@@ -213,24 +273,26 @@ fn no_tenant_gets_another_tenants_answer_in_any_wording() {
 fn a_cache_whose_hits_turn_out_wrong_puts_itself_off() {
     let changes = Arc::new(AtomicUsize::new(0));
     let theirs = Arc::clone(&changes);
-    let upstream = Upstream::start(move |_| match theirs.load(Ordering::SeqCst) {
-        0 => chat("The limit is 5 users."),
-        n => chat(&format!("The limit is {n}{n} users.")),
+    let upstream = Knowing::start(true, move |text| {
+        let n = theirs.load(Ordering::SeqCst);
+        Some(format!("The limit is {} users.", if n == 0 { 5 } else { n + text.len() }))
     });
     let gateway = start(&upstream, "", "");
-    assert!(hit(&gateway, "", "What is the limit of users?").is_some());
+    let questions =
+        ["teams", "rooms", "keys", "seats", "boards", "files", "groups", "lists", "flows"]
+            .map(|of| format!("What is the limit of {of}?"));
+    for question in &questions {
+        assert!(hit(&gateway, "", question).is_some(), "{question}");
+    }
     changes.store(7, Ordering::SeqCst);
     let off = || gateway.metrics().sum("faregate_semantic_off", &[]) > 0.0;
-    let all = wordings("What is the limit of users?");
-    let polite = all.iter().map(|text| format!("{text} Please."));
-    for text in polite.chain(all.iter().map(|text| format!("Kindly: {text}"))) {
-        let mut client =
-            gateway.client("").with("x-faregate-workload", "faq").with("cache-control", "no-cache");
+    for text in
+        questions.iter().flat_map(|text| [format!("{text} Please."), format!("Kindly: {text}")])
+    {
+        let client = gateway.client("").with("x-faregate-workload", "faq");
         let body = json!({"model": "m", "messages": [{"role": "user", "content": text}]});
-        assert_ne!(did(&client.post(CHAT, &body)), "semantic", "it was told not to");
-        if off() {
-            break;
-        }
+        let answer = client.with("cache-control", "no-cache").post(CHAT, &body);
+        assert_ne!(did(&answer), "semantic", "it was told not to");
     }
     wait::until_true("it is off", off);
     gateway.wait_log("has put itself off");
@@ -238,7 +300,7 @@ fn a_cache_whose_hits_turn_out_wrong_puts_itself_off() {
     let standing = admin.get("/cache/semantic").json();
     assert_eq!(standing["workloads"][0]["workload"], "faq");
     assert_eq!(standing["workloads"][0]["off"], true, "{standing}");
-    for text in all.iter().map(|text| format!("Please, {text}")) {
+    for text in wordings(&questions[0]) {
         assert_ne!(did(&ask(&gateway, "", &text)), "semantic", "it stays off");
     }
     assert_eq!(admin.send("DELETE", "/cache/semantic?workload=faq", None).status, 200);
@@ -247,13 +309,12 @@ fn a_cache_whose_hits_turn_out_wrong_puts_itself_off() {
 
 #[test]
 fn without_vectors_it_is_a_miss() {
-    let upstream = Upstream::start(|request| match asks_for_vectors(request) {
-        true => vec![Act::Send(b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n".to_vec())],
-        false => chat("fine"),
-    });
+    let upstream = Knowing::start(false, |_| Some("fine".to_owned()));
     let gateway = start(&upstream, "embeddings = \"sim/e\"\npatience = \"500ms\"", "");
     for text in wordings(QUESTION).iter().take(4) {
         assert_ne!(did(&ask(&gateway, "", text)), "semantic");
+        let is_known = || gateway.metrics().sum("faregate_semantic_entries", &[]) >= 1.0;
+        wait::until_true("the first question is remembered", is_known);
     }
     assert!(gateway.metrics().sum("faregate_semantic_vectors_missing_total", &[]) >= 3.0);
 }

@@ -114,7 +114,7 @@ impl Walk {
             coded: false,
             forwarded,
             trace: self.trace,
-            id: self.id.clone(),
+            id: format!("{}-vectors", self.id).into(),
             times: Timeline::new(now),
             labels: self.labels.clone(),
             model: Some(model.into()),

@@ -183,3 +183,22 @@ fn vector(spelled: &embed::Vector<'_>) -> Option<Vector> {
         embed::Vector::Base64(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_are_read_as_they_are_asked_for() {
+        let body = written("a/b", &["one \"text\"", "two"]);
+        let expected =
+            r#"{"model":"a/b","input":["one \"text\"","two"],"encoding_format":"float"}"#;
+        assert_eq!(String::from_utf8(body).unwrap(), expected);
+        let answer = br#"{"object":"list","data":[{"index":1,"embedding":[0.6,-8e-1]},{"index":0,"embedding":[1,0]}],"usage":{"prompt_tokens":7}}"#;
+        let read = embed::openai::read_answer(answer).unwrap();
+        let found = vectors(&read, 2).unwrap();
+        assert_eq!(found[0], Vector::of(&[1.0, 0.0]).unwrap());
+        assert_eq!(found[1], Vector::of(&[0.6, -0.8]).unwrap());
+        assert!(vectors(&read, 3).is_none(), "one for each text, or none");
+    }
+}
