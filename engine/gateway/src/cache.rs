@@ -111,6 +111,11 @@ impl Parked {
         }
     }
 
+    /// The task waits no more.
+    pub(crate) fn leave(&self, cx: &Context<'_>) {
+        self.wakers.borrow_mut().retain(|waker| !waker.will_wake(cx.waker()));
+    }
+
     /// Something has changed.
     pub(crate) fn wake_all(&self) {
         let wakers = std::mem::take(&mut *self.wakers.borrow_mut());

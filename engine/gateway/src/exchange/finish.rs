@@ -392,6 +392,7 @@ impl Walk {
     /// Ends the walk without an answer of a provider.
     pub(super) async fn stop(mut self: Box<Self>, connection: &mut Connection, stop: Stop) -> Next {
         let core = Rc::clone(&connection.core);
+        self.keeping = None; // who waits need not wait for this client
         match stop {
             Stop::ClientGone => {
                 self.settle_unanswered(&core, Some(Fault::ClientGone));

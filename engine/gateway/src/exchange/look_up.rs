@@ -3,7 +3,12 @@
 //! In: a request whose way is known. Out: an answer to give again, or a [`Keeping`]. A request like one that is under way
 //! waits for that one's answer. Nothing here is done for a workload that keeps nothing.
 
-use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use faregate_adapters::{ratelimit::is_rate_limit, repeat};
 use faregate_policy::{
@@ -239,8 +244,7 @@ impl Walk {
         let client = &mut connection.client;
         client.watch(self.streams);
         client.slot.arm(core.now().after(patience).min(super::obtain::end_of(self)));
-        poll_fn(|cx| {
-            core.parked.park(cx);
+        let mut look = |cx: &mut Context<'_>| {
             follow.watch(core.index);
             match follow.look() {
                 Look::Landed(entry) => return Poll::Ready(Ok(Followed::Landed(entry))),
@@ -254,6 +258,14 @@ impl Walk {
                 return Poll::Ready(Err(Stop::ClientGone));
             }
             client.slot.poll_expired(cx).map(|()| Ok(Followed::Alone))
+        };
+        poll_fn(|cx| {
+            core.parked.park(cx);
+            let looked = look(cx);
+            if looked.is_ready() {
+                core.parked.leave(cx);
+            }
+            looked
         })
         .await
     }

@@ -180,7 +180,10 @@ impl Walk {
 
     /// What takes the bytes of an answer that may be kept. Its head is noted.
     pub(super) fn capture(&mut self, answer: &Answer) -> Option<Box<Capture>> {
-        let keeping = self.keeping.as_mut().filter(|_| answer.info.status == 200)?;
+        if answer.info.status != 200 {
+            self.keeping = None; // who waits need not wait for this client to take it
+        }
+        let keeping = self.keeping.as_mut()?;
         keeping.fields = kept_fields(&answer.out);
         Some(Box::new(Capture::new(keeping.answer_bytes)))
     }
