@@ -388,8 +388,9 @@ impl Worker {
 
     /// Tells operators how things stand.
     fn tell(&self) {
-        let standing = |workload: &Box<str>| (workload.clone(), self.store.standing(workload));
-        let standings: Vec<_> = self.workloads.iter().map(standing).collect();
+        let workloads = self.workloads.iter();
+        let standings: Vec<_> =
+            workloads.map(|name| (name.clone(), self.store.standing(name))).collect();
         let off = standings.iter().filter(|(_, standing)| standing.is_off).count();
         self.desk.figures.off.store(off as u64, Ordering::Relaxed);
         self.desk.standings.store(Arc::new(standings));
