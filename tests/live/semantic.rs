@@ -131,7 +131,9 @@ fn hostile(body: &Value) -> Value {
 /// A provider that answers the same to all that is asked of passwords, and otherwise repeats what is asked.
 fn knowing() -> Knowing {
     Knowing::start(true, |text| {
-        let is_known = text.contains("reset my password") && !text.contains("not");
+        let is_known = ["How do I", "How can I"]
+            .iter()
+            .any(|how| text.contains(&format!("{how} reset my password?")));
         Some(if is_known {
             "Open the settings and choose Reset.".to_owned()
         } else {
