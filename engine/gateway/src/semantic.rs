@@ -176,7 +176,7 @@ impl Meaning {
                     let done = catch_unwind(AssertUnwindSafe(|| worker.work(job)));
                     if done.is_err() {
                         tracing::error!("a question broke the semantic cache; it begins anew");
-                        worker.store = Store::new(MEMORY_BYTES);
+                        worker.store.forget_all();
                     }
                 }
                 thread::park();

@@ -63,11 +63,13 @@ pub struct Language {
     pub auxiliaries: &'static str,
     /// Ways to put a question.
     pub forms: &'static [Form],
-    /// Left out behind the forms of `light_forms` and in requests: articles and whose it is.
+    /// Left out behind the forms of `light_forms`.
+    pub articles: &'static str,
+    /// Left out where it is asked how, where or what then, of which it is all the same whose it is: articles, my and our.
     pub light: &'static str,
-    /// The forms whose light words are left out, and whose plurals of `nouns` are the same as one.
+    /// The forms behind which they are left out.
     pub light_forms: &'static [&'static str],
-    /// Things of which one or many are the same in a light form; the plural is made with an s.
+    /// Things of which one or many are the same where it is asked how, where or what then; the plural is made with an s.
     pub nouns: &'static str,
     /// Verbs whose form in -ing is the same as their plain one behind a form that ends in a preposition.
     pub verbs: &'static str,

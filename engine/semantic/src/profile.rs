@@ -193,9 +193,8 @@ impl Rules {
             || is_request
             || self.begins_with(self.language.questions)
             || self.begins_with(self.language.auxiliaries);
-        let light = if tag.is_empty() && is_request { "request" } else { tag };
-        if self.language.light_forms.contains(&light) {
-            self.leave_out_light();
+        if self.language.light_forms.contains(&tag) {
+            self.leave_out_light(matches!(tag, "how-to" | "what-if" | "where-to"));
         }
         self.exchange();
         if has_mark && !is_question {
@@ -404,10 +403,14 @@ impl Rules {
         }
     }
 
-    /// Leaves out articles, and makes one of many where it is all the same.
-    fn leave_out_light(&mut self) {
+    /// Leaves out articles; where it is all the same whose it is and how many there are, that too.
+    fn leave_out_light(&mut self, is_any: bool) {
         let language = self.language;
-        self.tokens.retain(|token| token.kind != Kind::Word || !has(language.light, &token.text));
+        let light = if is_any { language.light } else { language.articles };
+        self.tokens.retain(|token| token.kind != Kind::Word || !has(light, &token.text));
+        if !is_any {
+            return;
+        }
         for token in self.tokens.iter_mut().filter(|token| token.kind == Kind::Word) {
             let one = token.text.strip_suffix('s').map(|one| one.strip_suffix("oe").unwrap_or(one));
             let noun = |one: &str| has(language.nouns, one);
@@ -437,9 +440,9 @@ impl Rules {
 /// A verb in -ing as its plain form, where the language's table has that.
 fn plain_verb(word: &str, language: &Language) -> Option<String> {
     let stem = word.strip_suffix("ing").filter(|stem| stem.len() > 1)?;
-    let mut letters = stem.chars().rev();
-    let is_double = letters.next() == letters.next();
-    let short = if is_double { &stem[..stem.len() - 1] } else { stem };
+    let mut letters = stem.chars();
+    let is_double = letters.next_back() == stem.chars().nth_back(1);
+    let short = if is_double { letters.as_str() } else { stem };
     [stem.to_owned(), format!("{stem}e"), short.to_owned()]
         .into_iter()
         .find(|plain| has(language.verbs, plain))

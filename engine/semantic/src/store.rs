@@ -223,6 +223,12 @@ impl Store {
         }
     }
 
+    /// Gives all entries up, and keeps what is known of workloads: what is off stays off.
+    pub fn forget_all(&mut self) {
+        self.slots = self.slots.emptied();
+        self.places = HashMap::new();
+    }
+
     /// How a workload's cache stands.
     #[must_use]
     pub fn standing(&self, workload: &str) -> Standing {

@@ -46,6 +46,7 @@ pub static FRENCH: Language = Language {
         Form::new("works", "comment fonctionne", ""),
         Form::new("works", "comment marche", ""),
     ],
+    articles: "",
     light: "le la les un une mon ma mes notre nos",
     light_forms: &["how-to"],
     nouns: "",

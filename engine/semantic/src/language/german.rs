@@ -67,6 +67,7 @@ pub static GERMAN: Language = Language {
         Form::new("works", "wie funktioniert", ""),
         Form::new("works", "wie", "funktioniert"),
     ],
+    articles: "",
     light: "der die das den dem ein eine einen mein meine meinen meinem",
     light_forms: &["how-to"],
     nouns: "",

@@ -49,6 +49,7 @@ pub static SPANISH: Language = Language {
         Form::new("difference", "qué diferencia hay entre", ""),
         Form::new("works", "cómo funciona", ""),
     ],
+    articles: "",
     light: "el la los las un una mi mis nuestro nuestra",
     light_forms: &["how-to"],
     nouns: "",

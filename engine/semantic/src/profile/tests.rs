@@ -85,6 +85,16 @@ fn what_only_looks_the_same_is_not() {
         ("You are late.", "You are late?"),
         ("How do I polish silver?", "How do I Polish silver?"),
         ("How to delete an account", "How not to delete an account"),
+        ("Write my story.", "Write a story."),
+        ("Give my dog a name.", "Give the dog a name."),
+        ("Can I take my pill?", "Can I take a pill?"),
+        ("What does my dream mean?", "What does a dream mean?"),
+        ("Name a king.", "Name the king."),
+        ("I want to find my phone", "I want to find a phone"),
+        ("How can I fast?", "How can I quickly?"),
+        ("How do I reach the moon?", "How do I contact the moon?"),
+        ("How do I develop a film?", "How do I develop a movie?"),
+        ("How do I change my passcode?", "How do I change my password?"),
     ] {
         different(one, other);
     }
@@ -102,4 +112,72 @@ fn an_unknown_language_is_left_as_it_is() {
     different("Яку погоду?", "Яка погода?");
     same("Яка  погода?", "Яка погода?");
     different("xyzzy plugh", "Xyzzy plugh");
+}
+
+#[test]
+fn no_text_is_too_odd() {
+    let pieces = [
+        "How do I",
+        "é",
+        "éé",
+        "ing",
+        "éing",
+        "resetting",
+        "\u{301}",
+        "“",
+        "'",
+        "`",
+        "```",
+        "5",
+        "5%",
+        "$",
+        "1,000",
+        "March",
+        "a.m.",
+        "pm",
+        "ſ",
+        "İ",
+        "ß",
+        " ",
+        "\u{a0}",
+        "\n",
+        "?",
+        "!",
+        "¿",
+        ",",
+        "-",
+        "–",
+        "(",
+        "…",
+        "日本語",
+        "🙂",
+        "per cent",
+        "please",
+        "thanks",
+        "in Python,",
+        "twenty",
+        "hundred",
+        "one",
+        "million",
+        "what",
+        "is",
+        "s",
+        "\0",
+    ];
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = move |end: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).unwrap() % end
+    };
+    for _ in 0..3_000 {
+        let text: String = (0..next(12))
+            .map(|_| [pieces[next(pieces.len())], ["", " "][next(2)]].concat())
+            .collect();
+        let (one, two) = (Profile::of(&text), Profile::of(&text));
+        assert_eq!(one, two, "{text:?}");
+    }
+    let many = "nine hundred ninety-nine million ".repeat(60);
+    assert!(Profile::of(&many).is_ok());
 }

@@ -65,6 +65,11 @@ impl Slots {
         Self { slots: Vec::new(), free: Vec::new(), hand: 0, bytes: 0, bytes_max }
     }
 
+    /// As many bytes, and nothing in them.
+    pub(super) fn emptied(&self) -> Self {
+        Self::new(self.bytes_max)
+    }
+
     pub(super) fn size(&self) -> (usize, usize) {
         (self.slots.len() - self.free.len(), self.bytes)
     }

@@ -82,6 +82,9 @@ fn a_workload_whose_hits_are_wrong_is_put_off_alone() {
     assert!(put_off);
     assert_eq!(ask(&mut store, 1, OTHER, ALWAYS, 10), Decision::Off);
     assert!(!store.standing("other").is_off);
+    store.forget_all();
+    assert!(store.standing("faq").is_off && store.size() == (0, 0));
+    store.insert(partition(1), entry(ONE, 7));
     store.reset("faq");
     assert!(matches!(ask(&mut store, 1, OTHER, ALWAYS, 10), Decision::Explore(_)));
 }
