@@ -197,9 +197,9 @@ impl<T> Lead<T> {
     fn end(&mut self, state: u64) -> u64 {
         self.is_done = true;
         let flight = &self.flight;
-        flight.state.store(state, Ordering::SeqCst);
+        flight.state.swap(state, Ordering::SeqCst);
         // Behind the state: who leaves last looks at the two the other way round.
-        if state != VACANT || flight.waiting.load(Ordering::SeqCst) == 0 {
+        if state != VACANT || flight.waiting.fetch_add(0, Ordering::SeqCst) == 0 {
             self.flights.remove(flight);
         }
         flight.cores.swap(0, Ordering::SeqCst)
@@ -238,7 +238,7 @@ impl<T> Follow<T> {
 impl<T> Drop for Follow<T> {
     fn drop(&mut self) {
         let was_last = self.flight.waiting.fetch_sub(1, Ordering::SeqCst) == 1;
-        if was_last && self.flight.state.load(Ordering::SeqCst) == VACANT {
+        if was_last && self.flight.state.fetch_add(0, Ordering::SeqCst) == VACANT {
             self.flights.remove(&self.flight);
         }
     }
@@ -269,7 +269,8 @@ mod model {
             let woken = thread.join().unwrap();
             assert!(!is_waiting || woken == 1, "one that waits is never forgotten");
             if is_waiting {
-                assert!(expected(&follow.look()), "what it is woken for is there");
+                let look = follow.look();
+                assert!(expected(&look), "what it is woken for is there: {look:?}");
             }
             drop((look, follow));
             assert_eq!(flights.count(), 0, "nothing is left behind");
