@@ -69,13 +69,16 @@ impl Knowing {
                             }
                             false => says(&last_text(&body)).map(|text| chat(&text)),
                         };
-                        let (status, body) = match &answer {
-                            Some(body) => ("200 OK", body.to_string()),
-                            None => ("500 Oops", String::new()),
+                        let (status, kind, body) = match &answer {
+                            Some(answer) if body["stream"] == true => {
+                                ("200 OK", "text/event-stream", events(answer))
+                            }
+                            Some(answer) => ("200 OK", "application/json", answer.to_string()),
+                            None => ("500 Oops", "application/json", String::new()),
                         };
                         let length = body.len();
                         let head = format!(
-                            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+                            "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n"
                         );
                         if reader.get_mut().write_all(format!("{head}{body}").as_bytes()).is_err() {
                             return;
@@ -114,6 +117,20 @@ fn chat(text: &str) -> Value {
         "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
     })
+}
+
+/// A chat as a stream.
+fn events(chat: &Value) -> String {
+    let text = &chat["choices"][0]["message"]["content"];
+    let piece = |delta: Value, reason: Value| {
+        let choice = json!({"index": 0, "delta": delta, "finish_reason": reason});
+        format!(
+            "data: {}\n\n",
+            json!({"id": "c", "object": "chat.completion.chunk", "choices": [choice]})
+        )
+    };
+    let start = piece(json!({"role": "assistant", "content": text}), Value::Null);
+    format!("{start}{}data: [DONE]\n\n", piece(json!({}), json!("stop")))
 }
 
 /// Vectors that are all the same: whatever is asked looks like whatever was.
@@ -193,6 +210,54 @@ fn other_words_get_the_answer_once_it_is_known_to_be_right() {
         .filter(|text| did(&ask(&gateway, "", text)) == "semantic")
         .count();
     assert!(again > 5, "{again}");
+}
+
+#[test]
+fn vectors_cost_what_they_cost_and_a_hit_saves_what_its_answer_cost() {
+    let upstream = knowing();
+    let rest = format!(
+        "[prices.\"sim/*\"]\ninput = \"$1/M\"\noutput = \"$2/M\"\n{}",
+        key::row("one", "limits = [\"$100/day\"]")
+    );
+    let gateway = start(&upstream, "embeddings = \"sim/e\"", &rest);
+    let answer = hit(&gateway, &key::named("one"), QUESTION).unwrap();
+    let id = answer.header("x-faregate-request-id").unwrap();
+    let line = gateway.access_line(id);
+    assert_eq!((&line["cost_nanousd"], &line["saved_nanousd"]), (&json!(0), &json!(20_000)));
+    let vectors = gateway.access_line(&format!("{id}-vectors"));
+    assert_eq!(vectors["cost_nanousd"], 7_000, "{vectors}");
+    let all = gateway.access();
+    let cost: u64 = all.iter().filter_map(|line| line["cost_nanousd"].as_u64()).sum();
+    let total = wait::until("the books have all of it", || {
+        let arguments = ["spend", "--by", "key", "--format", "json", "--ledger"];
+        let mut command = faregate_tests::binary::command(&arguments);
+        let output = command.arg(gateway.folder.join("data")).output().unwrap();
+        let total = serde_json::from_slice::<Value>(&output.stdout).ok()?["total"].clone();
+        (total["requests"] == all.len()).then_some(total)
+    });
+    assert_eq!(total["cost_nano_usd"], json!(cost), "{total}");
+    assert_eq!(total["saved_by_cache_nano_usd"], 20_000, "{total}");
+    assert_eq!(total["cache_hits"], 1, "{total}");
+}
+
+#[test]
+fn a_stream_is_given_as_a_stream() {
+    let upstream = knowing();
+    let gateway = start(&upstream, "", "");
+    let send = |text: &str| {
+        let messages = json!([{"role": "user", "content": text}]);
+        let body = json!({"model": "m", "stream": true, "messages": messages});
+        gateway.client("").with("x-faregate-workload", "faq").post(CHAT, &body)
+    };
+    let first = send("How can I reset my password?");
+    let words = wordings(QUESTION);
+    let again = words.iter().map(|text| send(text)).find(|answer| did(answer) == "semantic");
+    let again = again.expect("the answer was right each time");
+    assert_eq!(again.body, first.body);
+    assert_eq!(again.header("content-type"), Some("text/event-stream"));
+    assert!(again.text().contains("choose Reset") && again.text().ends_with("data: [DONE]\n\n"));
+    // A plain answer is another one.
+    assert_ne!(did(&ask(&gateway, "", &format!("Hi there, {QUESTION}"))), "semantic");
 }
 
 #[test]
