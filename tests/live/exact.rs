@@ -454,3 +454,21 @@ fn when_the_leader_fails_one_goes_instead() {
     let hits = answers.iter().filter(|a| a.header("x-faregate-cache") == Some("hit")).count();
     assert_eq!(hits, 3, "one went instead");
 }
+
+#[test]
+fn nobody_waits_for_an_answer_that_is_too_long_to_keep() {
+    let provider = provider();
+    let gateway = gateway(&provider, "", "[cache]\nanswer_bytes = \"1 KiB\"\n");
+    let mut body = said("long");
+    body["sim"] = json!("first=200ms;tokens=400;chunk=20ms");
+    body["stream"] = true.into();
+    let bytes = body.to_string();
+    let client = asks(gateway.client(""));
+    let request = client.request("POST", "/v1/chat/completions", Some(bytes.as_bytes()));
+    let mut leader = gateway.connect();
+    leader.send(&request);
+    wait::until_true("the provider is at work", || provider.counters().requests() == 1);
+    let mut waiting = gateway.connect();
+    waiting.send(&request);
+    wait::until_true("the other one goes, too", || provider.counters().in_flight() == 2);
+}

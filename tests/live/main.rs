@@ -36,6 +36,7 @@ mod reload;
 mod routing;
 mod rules;
 mod sdk;
+mod semantic;
 mod servers;
 mod silence;
 mod spending;

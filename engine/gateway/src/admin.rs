@@ -2,6 +2,7 @@
 
 mod cache;
 mod money;
+mod semantic;
 mod upstreams;
 
 use std::{
@@ -79,6 +80,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, reloads: Arc<Reloads>
         .route("/policy", get(policy))
         .route("/budgets", get(budgets))
         .route("/cache", delete(cache::drop_all))
+        .route("/cache/semantic", get(semantic::standings).delete(semantic::reset))
         .layer(axum::middleware::from_fn(refuse_rebinding))
         .with_state(desk);
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
@@ -229,6 +231,7 @@ fn gauges(shared: &Shared, reloads: &Reloads) -> Vec<Gauge> {
     gauges.extend(upstreams::hedges(&shared.live.load()));
     gauges.extend(upstreams::keys(&shared.live.load(), Nanos(shared.clock.now().nanos())));
     gauges.extend(cache::figures(shared));
+    gauges.extend(semantic::figures(shared));
     gauges.extend(money::budgets(&shared.live.load().policy, Wall(shared.clock.wall())));
     gauges.extend(shared.books.as_ref().map(|books| money::journal(books)).unwrap_or_default());
     gauges

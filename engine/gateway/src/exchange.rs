@@ -5,10 +5,12 @@
 
 mod back;
 mod count;
+mod embed;
 mod finish;
 mod hints;
 pub(crate) mod look_up;
 mod mark;
+pub(crate) mod meaning;
 mod obtain;
 mod pay;
 mod prompt;
@@ -86,6 +88,63 @@ pub(crate) struct Refused {
 pub(crate) type RequestId = Arc<str>;
 
 impl Walk {
+    /// A request for vectors that this one needs, with the same caller and the same labels.
+    fn beside(&self, core: &Core, model: &str) -> Self {
+        let now = core.now();
+        let mut forwarded = Vec::new();
+        reply::write_field(&mut forwarded, b"content-type", b"application/json");
+        Self {
+            live: Rc::clone(&self.live),
+            exchange: self.exchange.beside(Nanos(now.nanos())),
+            head_len: 0,
+            method: Method::Post,
+            surface: Surface::Embeddings,
+            family: Family::OpenAi,
+            path: "/embeddings".into(),
+            from_root: false,
+            path_model: None,
+            path_stream: None,
+            has_version: false,
+            query: None,
+            provider: None,
+            via: self.via.clone(),
+            framing: Framing::None,
+            keep_alive: true,
+            http11: true,
+            expects: false,
+            json: true,
+            coded: false,
+            forwarded,
+            trace: self.trace,
+            id: format!("{}-vectors", self.id).into(),
+            times: Timeline::new(now),
+            labels: self.labels.clone(),
+            model: Some(model.into()),
+            made: None,
+            stores: false,
+            streams: false,
+            adds_usage: false,
+            protocols: None,
+            upload: None,
+            form_field: None,
+            body_bytes: 0,
+            lost: None,
+            prompted: None,
+            stay: None,
+            follow: None,
+            provider_key: None,
+            is_marked: false,
+            row: None,
+            receipt: None,
+            early: None,
+            hints: None,
+            keeping: None,
+            found: None,
+            note: None,
+            meaning: None,
+        }
+    }
+
     /// How the client's chat is spelled; of paths that are no chat, how their API spells one.
     pub(crate) fn form(&self) -> Form {
         self.surface.form().unwrap_or_else(|| self.family.form())
@@ -188,6 +247,8 @@ pub(crate) struct Walk {
     pub(crate) found: Option<Arc<Entry<Kept>>>,
     /// What the cache of answers did for it, where its workload has one.
     pub(crate) note: Option<&'static str>,
+    /// What the cache by meaning has found or is to be told, where its workload has one.
+    pub(crate) meaning: Option<Box<meaning::Meant>>,
 }
 
 /// Reads the head of a request from what has been received. `None` when it is not complete.
@@ -321,6 +382,7 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         keeping: None,
         found: None,
         note: None,
+        meaning: None,
         live: Rc::clone(live),
     }))
 }

@@ -150,14 +150,15 @@ impl Capture {
         self.sent
     }
 
-    /// Takes more.
-    pub(crate) fn take(&mut self, bytes: &[u8]) {
+    /// Takes more; whether there is room for all.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> bool {
         if self.is_over || self.sent.len() + bytes.len() > self.bytes_max {
             self.is_over = true;
             self.sent = Vec::new();
         } else {
             self.sent.extend_from_slice(bytes);
         }
+        !self.is_over
     }
 }
 

@@ -35,6 +35,7 @@ mod relay;
 mod reload;
 mod replica;
 mod reply;
+mod semantic;
 mod serve;
 mod stored;
 mod tls;

@@ -197,6 +197,10 @@ pub(crate) struct CacheCells {
     pub(crate) hits: Arc<Cell>,
     /// Requests that got another one's answer, which they waited for.
     pub(crate) joined: Arc<Cell>,
+    /// Requests that got the answer to the same question in other words.
+    pub(crate) semantic: Arc<Cell>,
+    /// Questions whose vectors were asked for and did not come.
+    pub(crate) vectorless: Arc<Cell>,
     /// Requests that a provider was asked for.
     pub(crate) misses: Arc<Cell>,
     /// Answers that were kept.
@@ -239,6 +243,8 @@ impl Registry {
             cache: CacheCells {
                 hits: plain("faregate_cache_hits_total"),
                 joined: plain("faregate_cache_joined_total"),
+                semantic: plain("faregate_semantic_hits_total"),
+                vectorless: plain("faregate_semantic_vectors_missing_total"),
                 misses: plain("faregate_cache_misses_total"),
                 stored: plain("faregate_cache_stored_total"),
                 refused: plain("faregate_cache_not_stored_total"),

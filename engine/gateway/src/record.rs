@@ -205,6 +205,10 @@ fn write_line(line: &mut Vec<u8>, core: &Core, walk: &Walk, ending: &Ending<'_>,
     if let Some(found) = &walk.found {
         text(line, ",\"kept_from\":\"", &found.value.target);
         number(line, ",\"saved_nanousd\":", found.value.cost);
+        if let Some((similarity, name)) = walk.likeness() {
+            plain(line, ",\"similarity\":\"", &format!("{similarity:.4}"));
+            plain(line, ",\"kept_as\":\"", &name);
+        }
     }
     if walk.is_marked {
         line.extend_from_slice(b",\"cache\":\"injected\"");

@@ -33,6 +33,7 @@ use crate::{
     log::{self, Sink, Target},
     metrics::Registry,
     reload::{self, Bell, Reloads},
+    semantic::Meaning,
     stored::{Stored, Writing},
     trace::{Random, write_hex},
     upstream::Resolver,
@@ -137,9 +138,10 @@ pub(crate) fn start(source: Source) -> Result<Running, String> {
     }
     let log = open_log(&server.access_log)?;
     let counter = Counter::start().map_err(|e| format!("counter: {e}"))?;
+    let meaning = Meaning::start().map_err(|e| format!("semantic: {e}"))?;
     let sink = log.as_ref().map(|(sink, _)| Arc::clone(sink));
     let way = books.as_ref().map(|opened| Arc::clone(&opened.books));
-    let mut shared = Shared { books: way, ..shared(live, desks, driver, sink, counter) };
+    let mut shared = Shared { books: way, ..shared(live, desks, driver, sink, (counter, meaning)) };
     let noting = remember_responses(&mut shared.stored, &server.responses_file);
     let shared = Arc::new(shared);
     let keeping = books.map(|opened| opened.keep(&shared)).transpose()?;
@@ -187,7 +189,7 @@ fn shared(
     cores: Vec<CachePadded<CoreDesk>>,
     driver: Driver,
     log: Option<Arc<Sink>>,
-    counter: Counter,
+    (counter, meaning): (Counter, Meaning),
 ) -> Shared {
     Shared {
         clock: Clock::start(),
@@ -204,6 +206,7 @@ fn shared(
         stored: Stored::new(),
         books: None,
         counter,
+        meaning,
     }
 }
 

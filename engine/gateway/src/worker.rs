@@ -77,6 +77,8 @@ pub(crate) struct Shared {
     pub(crate) books: Option<Arc<crate::books::Books>>,
     /// Counts tokens.
     pub(crate) counter: crate::counter::Counter,
+    /// Knows which questions are the same in other words.
+    pub(crate) meaning: crate::semantic::Meaning,
 }
 
 /// What others may leave for a core, and read of it.

@@ -5,6 +5,7 @@
 pub mod answers;
 pub mod flight;
 pub mod key;
+pub mod semantic;
 pub mod table;
 
 use crate::Policy;

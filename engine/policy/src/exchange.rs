@@ -220,6 +220,17 @@ impl Exchange {
         }
     }
 
+    /// A request that this one needs to be answered: of the same caller, who pays for it. It takes no slot and is not counted
+    /// among the caller's requests: this one is.
+    #[must_use]
+    pub fn beside(&self, now: Nanos) -> Self {
+        let mut other = Self::open(Rc::clone(&self.policy), self.core, now);
+        other.see_wall(self.wall(now).0);
+        other.caller = self.caller;
+        other.phase = Phase::Read;
+        other
+    }
+
     /// No attempt follows the one under way: what it sends is gone.
     pub fn forbid_retries(&mut self) {
         self.only_once = true;

@@ -149,7 +149,7 @@ fn read(
         ledger: server::ledger(&ledger),
         keep: server::keep(&ledger),
         attribution: attribution::read(reader, root),
-        answers: answers::read(root),
+        answers: answers::read(reader, root, &models),
         providers,
         targets,
         models,

@@ -146,6 +146,26 @@ metrics! {
         "Requests that were answered by the answer to the same one, which was under way."
     CACHE_MISSES "faregate_cache_misses_total" Counter "requests" &[], &[];
         "Requests for which nothing was kept."
+    SEMANTIC_HITS "faregate_semantic_hits_total" Counter "requests" &[], &[];
+        "Requests that were answered by the answer to the same question in other words."
+    SEMANTIC_VECTORS_MISSING "faregate_semantic_vectors_missing_total" Counter "requests" &[], &[];
+        "Requests whose vectors were asked for and did not come, or not in time."
+    SEMANTIC_LOOKED "faregate_semantic_looked_total" Counter "requests" &[], &[];
+        "Questions that were looked up by their meaning."
+    SEMANTIC_EXPLORED "faregate_semantic_explored_total" Counter "requests" &[], &[];
+        "Questions to which an answer was kept and not given, to learn whether it would have been right."
+    SEMANTIC_COMPARED "faregate_semantic_compared_total" Counter "requests" &[], &[];
+        "Hits that were compared with what the model says."
+    SEMANTIC_DIFFERENT "faregate_semantic_different_total" Counter "requests" &[], &[];
+        "Of those, the ones that the model answered differently."
+    SEMANTIC_LOST "faregate_semantic_lost_total" Counter "requests" &[], &[];
+        "Answers that were not learned from because too much waited."
+    SEMANTIC_ENTRIES "faregate_semantic_entries" Gauge "questions" &[], &[];
+        "Questions that are remembered."
+    SEMANTIC_BYTES "faregate_semantic_bytes" Gauge "bytes" &[], &[];
+        "What they and their vectors take."
+    SEMANTIC_OFF "faregate_semantic_off" Gauge "workloads" &[], &[];
+        "Workloads whose semantic cache has put itself off because its hits were wrong too often."
     CACHE_STORED "faregate_cache_stored_total" Counter "answers" &[], &[];
         "Answers that were kept."
     CACHE_NOT_STORED "faregate_cache_not_stored_total" Counter "answers" &[], &[];

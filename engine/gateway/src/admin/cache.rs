@@ -55,7 +55,7 @@ pub(super) async fn drop_all(State(desk): State<Desk>, RawQuery(query): RawQuery
 }
 
 /// What a value of a query stands for; `None` where it is spelled wrongly.
-fn decoded(value: &str) -> Option<String> {
+pub(super) fn decoded(value: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value.bytes();
     while let Some(byte) = rest.next() {

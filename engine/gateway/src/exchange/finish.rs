@@ -156,6 +156,7 @@ impl Walk {
             known: OnceCell::new(),
             receipt: None,
             capture,
+            keeping: walk.keeping.as_deref_mut(),
         });
         let till = &mut *paying;
         let terms = Terms {

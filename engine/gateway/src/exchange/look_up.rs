@@ -67,6 +67,8 @@ pub(crate) enum How {
     Hit,
     /// It was under way.
     Joined,
+    /// It was kept for the same question in other words.
+    Semantic,
 }
 
 impl How {
@@ -75,6 +77,7 @@ impl How {
         match self {
             Self::Hit => "hit",
             Self::Joined => "joined",
+            Self::Semantic => "semantic",
         }
     }
 }
@@ -97,13 +100,13 @@ pub(super) struct Keeping {
 
 /// What a request says of caches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Wish {
+pub(super) struct Wish {
     /// Nothing that is kept is given.
-    is_fresh: bool,
+    pub(super) is_fresh: bool,
     /// Nothing is kept.
     is_forgotten: bool,
     /// What is given is at most so old.
-    age_max: Option<Duration>,
+    pub(super) age_max: Option<Duration>,
 }
 
 impl Walk {
@@ -179,7 +182,7 @@ impl Walk {
             is_private: exact.share == Share::Key,
             lead,
         }));
-        Ok(None)
+        Box::pin(self.look_by_meaning(connection, body, (exact.share, wish))).await
     }
 
     /// Where answers to this request are kept, if its workload has any kept.
@@ -195,7 +198,7 @@ impl Walk {
     }
 
     /// The key of all that shapes the answer, and of whom it is for.
-    fn cache_key(&self, share: Share, body: Json<'_>) -> CacheKey {
+    pub(super) fn cache_key(&self, share: Share, body: Json<'_>) -> CacheKey {
         let tenant = self.exchange.caller().map(|caller| share.tenant(caller)).unwrap_or_default();
         let mut maker = KeyMaker::new("exact 1");
         maker.add("tenant", tenant.as_bytes());

@@ -24,6 +24,7 @@ use memchr::memmem::Finder;
 use super::{
     Walk,
     count::{Early, StandIn, Told},
+    look_up::Keeping,
     read::Body,
 };
 use crate::{
@@ -194,6 +195,8 @@ pub(super) struct Paying<'a> {
     pub(super) receipt: Option<Receipt>,
     /// Takes what is sent of the body, where the answer may be kept.
     pub(super) capture: Option<Box<Capture>>,
+    /// What the capture is for.
+    pub(super) keeping: Option<&'a mut Keeping>,
 }
 
 /// How many tokens before the end of what is held more is asked for: those that are on their way already.
@@ -211,8 +214,11 @@ impl Paying<'_> {
 
 impl Till for Paying<'_> {
     fn see(&mut self, body: &[u8]) {
-        if let Some(capture) = &mut self.capture {
-            capture.take(body);
+        let Some(capture) = &mut self.capture else { return };
+        if !capture.take(body)
+            && let Some(lead) = self.keeping.as_mut().and_then(|keeping| keeping.lead.take())
+        {
+            lead.free(); // nobody will get it
         }
     }
 

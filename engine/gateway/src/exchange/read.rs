@@ -28,6 +28,14 @@ pub(super) struct Body {
 }
 
 impl Body {
+    /// A body that the gateway has made; `None` where it is no JSON object.
+    pub(super) fn made(buf: Vec<u8>, fields: &'static [&'static str]) -> Option<Self> {
+        let mut scanner = Scanner::new(fields);
+        scanner.feed(&buf).ok()?;
+        let peek = scanner.finish(&buf).ok()?;
+        Some(Self { buf, start: 0, peek: Some(peek), model: None })
+    }
+
     /// The body's bytes.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.buf[self.start..]

@@ -22,7 +22,7 @@ use faregate_wire::{
 
 use super::{
     Hints, Walk,
-    look_up::{Found, Keeping, kept_fields, note_kept},
+    look_up::{Found, How, Keeping, kept_fields, note_kept},
 };
 use crate::{
     attempt::Answer,
@@ -105,7 +105,20 @@ impl Walk {
             reply::write_field(&mut head, b"request-id", self.id.as_bytes());
         }
         reply::write_number_field(&mut head, b"age", age);
-        reply::write_field(&mut head, b"x-faregate-cache", b"hit");
+        let how = match self.likeness() {
+            Some((similarity, name)) => {
+                let similarity = format!("{similarity:.4}");
+                reply::write_field(
+                    &mut head,
+                    b"x-faregate-cache-similarity",
+                    similarity.as_bytes(),
+                );
+                reply::write_field(&mut head, b"x-faregate-cache-match", name.as_bytes());
+                How::Semantic
+            }
+            None => How::Hit,
+        };
+        reply::write_field(&mut head, b"x-faregate-cache", how.name().as_bytes());
         reply::write_number_field(&mut head, COST_FIELD, 0);
         forward::write_own_fields(
             &mut head,
@@ -233,6 +246,7 @@ impl Walk {
         let is_kept = keeping.cache.keep(&entry, keeping.epoch, now);
         note_kept(core, is_kept);
         if is_kept {
+            self.tell_meaning(core, keeping.key, &entry);
             self.note = Some("stored");
         }
         if let Some(lead) = keeping.lead {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
+use super::semantic::Semantic;
 use crate::Caller;
 
 /// The name that stands for each workload without a table of its own.
@@ -21,6 +22,8 @@ pub struct Answers {
     pub answer_bytes: usize,
     /// What is kept of each workload that has a table; `None`: nothing.
     pub(crate) workloads: HashMap<Box<str>, Option<Exact>>,
+    /// Of which workloads answers are given to other words.
+    pub(crate) semantic: HashMap<Box<str>, Semantic>,
 }
 
 /// The exact cache of a workload.
@@ -55,6 +58,20 @@ impl Answers {
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.workloads.values().any(Option::is_some)
+    }
+
+    /// What is demanded before an answer is given to other words; `None`: it never is.
+    #[must_use]
+    pub fn semantic(&self, workload: &str) -> Option<&Semantic> {
+        self.exact(workload)?;
+        let own = if self.workloads.contains_key(workload) { workload } else { DEFAULT };
+        self.semantic.get(own)
+    }
+
+    /// Whether any workload has its answers given to other words.
+    #[must_use]
+    pub fn has_semantic(&self) -> bool {
+        !self.semantic.is_empty()
     }
 
     /// What is kept of a workload; an empty name is none.

@@ -75,6 +75,12 @@ impl CacheKey {
         Self(bytes)
     }
 
+    /// Its bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Which of so many places it falls on; of none, the first.
     #[must_use]
     pub fn place(&self, places: usize) -> usize {

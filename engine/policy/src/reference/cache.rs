@@ -37,7 +37,59 @@ pub(super) const CACHE: Section = Section {
 pub(super) const OF_WORKLOAD: Section = Section {
     path: "workloads.*.cache",
     help: "which answers of a workload are given again",
-    keys: &[table("exact", "answers to the same request")],
+    keys: &[
+        table("exact", "answers to the same request"),
+        table("semantic", "answers to the same question in other words"),
+    ],
+};
+
+pub(super) const SEMANTIC: Section = Section {
+    path: "workloads.*.cache.semantic",
+    help: "answers that are given to the same question in other words, where guards and what was learned allow it",
+    keys: &[
+        key(
+            "embeddings",
+            Kind::Text,
+            "built-in",
+            "\"openai/text-embedding-3-small\"",
+            "the model that makes vectors of questions, over an embeddings API; or built-in: vectors of letters, made here",
+        ),
+        key(
+            "error",
+            Kind::Percent(1, 20),
+            "2%",
+            "\"1%\"",
+            "how many answers may be wrong; hits that turn out wrong more often put the cache of the workload off",
+        ),
+        key(
+            "compare",
+            Kind::Percent(1, 100),
+            "2%",
+            "\"5%\"",
+            "how many hits are compared with what the model says; more while there are few",
+        ),
+        key(
+            "similarity",
+            Kind::Percent(1, 100),
+            "50%",
+            "\"75%\"",
+            "the least similarity of two vectors, whatever was learned",
+        ),
+        key(
+            "ttl",
+            Kind::Duration(SECOND, MAX),
+            "1h",
+            "\"6h\"",
+            "how long an answer is given to other words; as long as it is kept, at most",
+        ),
+        key(
+            "patience",
+            Kind::Duration(Duration::from_millis(10), Duration::from_secs(60)),
+            "2s",
+            "\"500ms\"",
+            "how long a vector may take; later it is a miss",
+        ),
+    ],
 };
 
 pub(super) const EXACT: Section = Section {

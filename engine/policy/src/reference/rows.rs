@@ -411,6 +411,7 @@ pub const SECTIONS: &[Section] = &[
     money::MATCH,
     cache::OF_WORKLOAD,
     cache::EXACT,
+    cache::SEMANTIC,
     cache::CACHE,
     money::LIMIT,
     money::RAISE,

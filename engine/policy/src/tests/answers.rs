@@ -66,3 +66,25 @@ fn tenants_have_no_name_in_common() {
         others.for_each(|other| assert_ne!(of(*share, "one"), of(*other, "one")));
     }
 }
+
+#[test]
+fn other_words_get_an_answer_where_a_workload_says_so() {
+    use crate::cache::semantic::Embeddings;
+    let policy = right(&format!("{START}[workloads.faq.cache.exact]\n"));
+    assert!(!policy.answers.has_semantic() && policy.answers.semantic("faq").is_none());
+    let policy = right(&format!("{START}[workloads.faq.cache.semantic]\nttl = \"6h\"\n"));
+    let semantic = policy.answers.semantic("faq").unwrap();
+    assert_eq!(semantic.embeddings, Embeddings::BuiltIn);
+    assert_eq!((semantic.error_percent, semantic.compare_percent), (2, 2));
+    let exact = policy.answers.exact("faq").unwrap();
+    assert_eq!(exact.ttl, Duration::from_secs(6 * 3600), "the same words get it as long");
+    let policy = right(&format!(
+        "{START}[workloads.faq.cache]\nexact = {{ ttl = \"5m\" }}\nsemantic = {{ embeddings = \"openai/e\" }}\n"
+    ));
+    assert_eq!(policy.answers.exact("faq").unwrap().ttl, Duration::from_secs(300));
+    let model = Embeddings::Model("openai/e".into());
+    assert_eq!(policy.answers.semantic("faq").unwrap().embeddings, model);
+    assert!(policy.answers.semantic("other").is_none());
+    let wrong = "[workloads.faq.cache.semantic]\nembeddings = \"nobody/e\"\n";
+    assert_eq!(reasons(&format!("{START}{wrong}")), ["4: nothing answers to model `nobody/e`"]);
+}
