@@ -113,6 +113,8 @@ pub(crate) struct Builder {
     cores: usize,
     /// Budgets of money are kept in a journal.
     has_books: bool,
+    /// They are leased from a store, too.
+    has_store: bool,
     generation: AtomicU64,
     next_id: AtomicU64,
 }
@@ -121,12 +123,17 @@ impl Builder {
     /// A builder for a process with `cores` cores.
     pub(crate) fn new(resolver: Resolver, keeper: Keeper, cores: usize) -> Self {
         let (generation, next_id) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { resolver, keeper, cores, has_books: false, generation, next_id }
+        Self { resolver, keeper, cores, has_books: false, has_store: false, generation, next_id }
     }
 
     /// The same, for a process that keeps books.
     pub(crate) fn with_books(self) -> Self {
         Self { has_books: true, ..self }
+    }
+
+    /// The same, for a process that leases its budgets.
+    pub(crate) fn with_store(self) -> Self {
+        Self { has_store: true, ..self }
     }
 
     /// Compiles a policy file and makes what it needs.
@@ -177,6 +184,11 @@ impl Builder {
             let money = policy.budgets().filter(|(_, budget)| budget.unit == Unit::Money);
             money.for_each(|(_, budget)| budget.fund.keep_in_journal());
             policy.crowd.keep_in_journal();
+            if self.has_store {
+                let money = policy.budgets().filter(|(_, budget)| budget.unit == Unit::Money);
+                money.for_each(|(_, budget)| budget.fund.share());
+                policy.crowd.share();
+            }
         }
         for shared in places.values() {
             shared.breaker.set(policy.breaker);

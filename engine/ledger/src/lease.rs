@@ -41,6 +41,8 @@
 
 pub mod book;
 pub mod node;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod store;
 
 use std::{sync::Arc, time::Duration};
@@ -48,7 +50,7 @@ use std::{sync::Arc, time::Duration};
 use faregate_price::NanoUsd;
 
 pub use book::Book;
-pub use node::{Heard, Need, Node};
+pub use node::{Heard, Need, News, Node};
 pub use store::{Join, Joined, LeaseStore, Share, StoreError, View};
 
 use crate::journal::Window;

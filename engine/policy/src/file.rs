@@ -18,6 +18,7 @@ mod providers;
 mod route;
 mod section;
 mod server;
+mod shared;
 mod url;
 
 use std::{
@@ -139,6 +140,7 @@ fn read(
     Policy {
         server,
         ledger: server::ledger(&root.table("ledger")),
+        budget_store: shared::store(reader, &table_of_budgets.table("store")),
         attribution: attribution::read(reader, &root.table("attribution")),
         providers,
         targets,

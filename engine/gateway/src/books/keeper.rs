@@ -81,7 +81,9 @@ pub(super) fn start(
         while !stop.load(Ordering::Acquire) {
             let policy = Arc::clone(&shared.live.load().policy);
             let now = shared.clock.wall();
-            look(&books, &policy, Wall(now));
+            if books.lender.get().is_none() {
+                look(&books, &policy, Wall(now));
+            }
             let since = now.saturating_sub(swept);
             if since >= SWEEP || since >= SWEEP_WANTED && policy.crowd.wants_room() {
                 sweep(&books, &policy, Wall(now));
@@ -140,7 +142,7 @@ fn look_at(books: &Arc<Books>, scope: &str, budget: &Budget, now: Wall) {
 }
 
 /// Asks what was spent before a fund was made: by a reload, or by the first request of a scope.
-fn ask_spent(books: &Arc<Books>, scope: &str, budget: &Budget, now: Wall) {
+pub(super) fn ask_spent(books: &Arc<Books>, scope: &str, budget: &Budget, now: Wall) {
     let asked = budget.level(now).window;
     let (books, fund) = (Arc::clone(books), Arc::clone(&budget.fund));
     let told = Arc::new(Told { books: Arc::clone(&books), fund, window: asked });
@@ -162,7 +164,7 @@ fn sweep(books: &Books, policy: &Policy, now: Wall) {
 
 /// A grant that is lowered to what has been used.
 fn used(scope: &str, budget: &Budget, level: budget::Level) -> Grant {
-    let total = NanoUsd(level.spent.saturating_add(level.held));
+    let total = NanoUsd(level.spent.saturating_add(level.held).saturating_sub(level.elsewhere));
     Grant { scope: scope_of(scope, budget), window: window(level.window), total }
 }
 
@@ -186,7 +188,7 @@ pub(super) fn restore(scope: &str, budget: &Budget, balances: &Balances, now: u6
 }
 
 /// What the journal calls the scope. Rows carry money alone, so budgets of other units are scopes of their own there.
-fn scope_of(scope: &str, budget: &Budget) -> Arc<str> {
+pub(super) fn scope_of(scope: &str, budget: &Budget) -> Arc<str> {
     match budget.unit {
         budget::Unit::Money => scope.into(),
         budget::Unit::Tokens | budget::Unit::Requests => {
@@ -195,6 +197,6 @@ fn scope_of(scope: &str, budget: &Budget) -> Arc<str> {
     }
 }
 
-fn window(window: budget::Window) -> Window {
+pub(super) fn window(window: budget::Window) -> Window {
     Window { start: window.start.0, end: window.end.0 }
 }

@@ -118,6 +118,33 @@ impl Node {
         }
     }
 
+    /// Lets `more` be spent of a window than was leased: an overdraft, while the store cannot be asked. It is declared when that
+    /// can be asked again.
+    pub fn overdraw(&mut self, key: &Key, more: NanoUsd) {
+        if let Some(lease) = self.leases.get_mut(key) {
+            lease.may_spend = lease.may_spend.saturating_add(more);
+            lease.is_dirty = true;
+        }
+    }
+
+    /// Its epoch.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The store's generation, as far as it is known.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Whether something is given back that the store does not know of yet.
+    #[must_use]
+    pub fn is_giving(&self) -> bool {
+        self.leases.values().any(|lease| lease.is_giving)
+    }
+
     /// Whether the window is kept.
     #[must_use]
     pub fn keeps(&self, key: &Key) -> bool {

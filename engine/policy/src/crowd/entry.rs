@@ -89,6 +89,7 @@ impl Drop for Pin {
 pub(super) struct Making {
     pub(super) cores: usize,
     pub(super) is_journaled: bool,
+    pub(super) is_shared: bool,
 }
 
 impl Entry {
@@ -155,6 +156,9 @@ impl Entry {
                 }
                 let is_journaled = making.is_journaled && is_kept(wanted.unit);
                 let fund = Fund::new(wanted.period, wanted.limit, making.cores, is_journaled);
+                if is_journaled && making.is_shared {
+                    fund.share();
+                }
                 let made = Budget { fund: Arc::new(fund), ..wanted.clone() };
                 made.take_effect();
                 made

@@ -346,7 +346,7 @@ fn usual_url(section: &Section<'_, '_>, known: Option<&Known>, kind: &Kind) -> O
 }
 
 /// Where a secret is kept; notes what is a secret itself.
-fn secret(reader: &Reader<'_>, word: &Word<'_>) -> Option<Secret> {
+pub(super) fn secret(reader: &Reader<'_>, word: &Word<'_>) -> Option<Secret> {
     match reference(word.text) {
         Some(Ok(secret)) => Some(secret),
         Some(Err(reason)) => {
@@ -362,7 +362,7 @@ fn secret(reader: &Reader<'_>, word: &Word<'_>) -> Option<Secret> {
 }
 
 /// Reads what refers to a secret; `None` when the text does not look as if it did.
-fn reference(text: &str) -> Option<Result<Secret, String>> {
+pub(super) fn reference(text: &str) -> Option<Result<Secret, String>> {
     if let Some(path) = text.strip_prefix("file:") {
         let path = path.strip_prefix("//").unwrap_or(path);
         return Some(match path {

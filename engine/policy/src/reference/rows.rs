@@ -93,6 +93,7 @@ pub const SECTIONS: &[Section] = &[
     },
     money::LEDGER,
     money::ATTRIBUTION,
+    money::BUDGETS_STORE,
     Section {
         path: "server",
         help: "where Faregate listens and what it allows a client",
