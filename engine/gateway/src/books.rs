@@ -55,6 +55,7 @@ pub(crate) struct Books {
     /// Rows that nobody took.
     lost: AtomicU64,
     keeper: OnceLock<Thread>,
+    /// There where budgets are leased from a store.
     lender: OnceLock<Thread>,
     /// How the store of shared budgets is.
     pub(crate) lending: lender::Health,
@@ -189,6 +190,11 @@ impl Books {
     /// Whether nothing may be spent that must be written down.
     pub(crate) fn is_behind(&self) -> bool {
         self.inbox.health() != Health::Running || self.inbox.waiting() > WAITING_MAX
+    }
+
+    /// Whether budgets are leased from a store.
+    pub(crate) fn lends(&self) -> bool {
+        self.lender.get().is_some()
     }
 
     /// Somebody waits for the journal.

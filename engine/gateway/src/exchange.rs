@@ -318,7 +318,8 @@ fn me(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Result<Local,
     }
     let mut body = Vec::with_capacity(1024);
     if let Some(caller) = exchange.caller() {
-        let at = allowance::At { wall: Wall(wall), now, generation: live.generation };
+        let overdraft = allowance::overdraft(&live.policy);
+        let at = allowance::At { wall: Wall(wall), now, generation: live.generation, overdraft };
         allowance::write_me(&mut body, &live.policy, caller, at);
     }
     Ok(Local::private(head, core, body))

@@ -40,6 +40,8 @@
 //! still cannot be met, a refusal is true.
 
 pub mod book;
+#[cfg(test)]
+mod model;
 pub mod node;
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -101,7 +103,8 @@ pub struct Line {
     pub spent: NanoUsd,
     /// The last round that it has taken back idle money for.
     pub answers: u64,
-    /// The last round that its need was refused in: one that is not met opens a later one.
+    /// A need that is not met wants a later round than this: it opens one, if this is the latest and everybody has answered for it.
+    /// `u64::MAX` for one that is told for the first time.
     pub refused_in: u64,
 }
 

@@ -114,6 +114,12 @@ impl Book {
         changed
     }
 
+    /// The number of a node's last message.
+    #[cfg(test)]
+    pub(super) fn seq_of(&self, node: NodeId) -> u64 {
+        self.nodes.get(&node).map_or(0, |known| known.seq)
+    }
+
     /// The sum of all totals of a window.
     #[must_use]
     pub fn leased(&self, key: &Key) -> NanoUsd {
@@ -139,6 +145,7 @@ impl Book {
 
     fn take(&mut self, node: NodeId, line: &Line, may_lease: bool, now: u64) {
         let leased = self.leased(&line.key);
+        let is_open = self.state(node, &line.key, now).pending > 0;
         let lent = self.windows.entry(line.key.clone()).or_default();
         let held = lent.totals.entry(node).or_default();
         let others = NanoUsd(leased.0.saturating_sub(held.total.0));
@@ -146,8 +153,9 @@ impl Book {
         held.spent = line.spent;
         held.answered = held.answered.max(line.answers);
         if may_lease && line.need > held.total {
-            if line.refused_in >= lent.round {
-                (lent.round, lent.opened) = (line.refused_in + 1, now);
+            let opens = line.refused_in >= lent.round && !is_open;
+            if opens {
+                (lent.round, lent.opened) = (lent.round + 1, now);
             }
             held.answered = lent.round;
         }

@@ -69,7 +69,8 @@ struct Lease {
     /// What it has given back is not known to the store yet.
     is_giving: bool,
     answers: u64,
-    refused_in: u64,
+    /// The round before the one in which others are asked for what the need is short of.
+    asks_after: Option<u64>,
     /// There is something to say.
     is_dirty: bool,
     /// The generation in which it was declared.
@@ -137,6 +138,14 @@ impl Node {
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// All that tells one state from another.
+    #[cfg(test)]
+    pub(super) fn tell_print(&self) -> String {
+        let mut leases: Vec<_> = self.leases.iter().collect();
+        leases.sort_unstable_by(|one, other| one.0.cmp(other.0));
+        format!("{} {} {} {} {leases:?}", self.epoch, self.seq, self.generation, self.is_declared)
     }
 
     /// Whether something is given back that the store does not know of yet.
@@ -228,10 +237,13 @@ impl Node {
                 lease.declared = told.generation;
             }
             let is_unmet = line.need > lease.may_spend && line.need == lease.need.need;
-            let is_asked = is_current && !told.is_frozen && state.round > line.refused_in;
-            let is_refused = is_unmet && is_asked && state.pending == 0;
-            if is_refused {
-                lease.refused_in = state.round;
+            let is_asked = is_current && !told.is_frozen;
+            let is_refused = is_unmet && is_asked && state.pending == 0 && {
+                state.round > lease.asks_after.unwrap_or(0)
+            };
+            if is_asked {
+                let after = lease.asks_after.unwrap_or(state.round.saturating_sub(1));
+                lease.asks_after = (is_unmet && !is_refused).then_some(after);
             }
             news.push(News {
                 key: line.key.clone(),
@@ -263,7 +275,7 @@ impl Lease {
             want: self.need.want.max(self.need.need).max(self.may_spend),
             spent: self.need.spent,
             answers: self.answers,
-            refused_in: self.refused_in,
+            refused_in: self.asks_after.unwrap_or(u64::MAX),
         }
     }
 

@@ -99,7 +99,8 @@ pub trait LeaseStore: Send {
     /// 4. *Each line*: the node's total becomes [`next_total`](super::next_total), where `may_lease` is: the message is of
     ///    this generation, and it is not frozen. (What is given back while it is frozen waits, too.) `spent` and the larger
     ///    `answers` are noted. A line whose need is above the new total, though leases are not frozen: if `refused_in` is
-    ///    the latest round, the next one is opened; the node itself has answered for the round then.
+    ///    not below the latest round, and nobody is [pending](super::State::pending) in that, the next one is opened. The node
+    ///    itself has answered for the latest round then.
     /// 5. *Wanted* are windows with a round that is younger than [`WANTED`](super::WANTED), in which this node has a total
     ///    above zero and has not answered. Those which the message has lines for count as they are behind it.
     /// 6. *Pending* of a line: the other nodes with a total above zero that were heard of within

@@ -146,6 +146,18 @@ if now < since + SETTLE then
 end
 local may_lease = is_current and not is_frozen
 
+-- Other nodes that are alive and have not answered for the latest round.
+local function pending_in(window)
+  local pending = 0
+  for id, held in pairs(window.nodes) do
+    if id ~= node and held.answered < window.round and held.total > 0 then
+      local other = known(id)
+      if other and now < other.heard + ALIVE then pending = pending + 1 end
+    end
+  end
+  return pending
+end
+
 local lines, windows = #KEYS - 3, {}
 for i = 1, lines do
   local key, at = KEYS[3 + i], 6 + (i - 1) * 8
@@ -170,9 +182,8 @@ for i = 1, lines do
     own.total, own.spent = total, ARGV[at + 5]
     own.answered = math.max(own.answered, tonumber(ARGV[at + 6]))
     if may_lease and need > total then
-      local refused_in = tonumber(ARGV[at + 7])
-      if refused_in >= window.round then
-        window.round, window.opened = refused_in + 1, now
+      if tonumber(ARGV[at + 7]) >= window.round and pending_in(window) == 0 then
+        window.round, window.opened = window.round + 1, now
         redis.call('HSET', key, '#', text(window.round) .. ' ' .. text(now))
         redis.call('HSET', WANTED, key, text(now))
       end
@@ -186,18 +197,12 @@ end
 
 local states = {}
 for i = 1, lines do
-  local window, pending, spent = windows[i], 0, {}
+  local window, spent = windows[i], {}
   for id, held in pairs(window.nodes) do
-    if id ~= node then
-      spent[#spent + 1] = held.spent
-      if held.answered < window.round and held.total > 0 then
-        local other = known(id)
-        if other and now < other.heard + ALIVE then pending = pending + 1 end
-      end
-    end
+    if id ~= node then spent[#spent + 1] = held.spent end
   end
   local own = window.nodes[node] or { total = 0 }
-  states[i] = { text(own.total), text(window.leased), text(window.round), text(pending), spent }
+  states[i] = { text(own.total), text(window.leased), text(window.round), text(pending_in(window)), spent }
 end
 
 local wanted, flat = {}, redis.call('HGETALL', WANTED)

@@ -138,6 +138,12 @@ impl Fund {
         self.durable.granted(grant.number())
     }
 
+    /// How far its window may be claimed without asking anybody.
+    #[must_use]
+    pub fn leased(&self, now: Wall, calendar: &Calendar) -> u64 {
+        self.durable.granted(self.turn(now, calendar).number)
+    }
+
     /// Takes back what lies idle, and lets no more be claimed than is claimed now. How much that is; `None` when the window
     /// of the grant is over. For the one thread that leases, not while a grant of the fund is being made durable.
     #[must_use]
