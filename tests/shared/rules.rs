@@ -63,7 +63,9 @@ impl Both {
     #[track_caller]
     fn tell(&mut self, at: usize, seq: u64, lines: &[Line], is_late: bool) -> Vec<State> {
         let twin = &self.twins[at];
-        let of = |joined: Joined| Tell {
+        // The script counts in thousands of nano-dollars, so the plain one is given those as if they were its own.
+        let plain_lines: Vec<Line> = lines.iter().map(in_thousands).collect();
+        let of = |joined: Joined, lines: &[Line]| Tell {
             node: twin.id,
             epoch: joined.epoch - u64::from(is_late),
             seq,
@@ -71,8 +73,8 @@ impl Both {
             is_all_declared: true,
             lines: lines.to_vec(),
         };
-        let real = self.real.tell(&of(twin.real)).unwrap();
-        let plain = self.plain.tell(&of(twin.plain), 7, NOW);
+        let real = self.real.tell(&of(twin.real, lines)).unwrap();
+        let plain = self.plain.tell(&of(twin.plain, &plain_lines), 7, NOW);
         let strip = |answer: Answer| match answer {
             Answer::Fenced => None,
             Answer::Told(Told { mut wanted, states, is_frozen, .. }) => {
@@ -80,7 +82,11 @@ impl Both {
                 Some((is_frozen, wanted, states))
             }
         };
-        let (real, plain) = (strip(real), strip(plain));
+        let (real, mut plain) = (strip(real), strip(plain));
+        for state in plain.iter_mut().flat_map(|(_, _, states)| states) {
+            let amounts = [&mut state.total, &mut state.leased, &mut state.others_spent];
+            amounts.into_iter().for_each(|amount| amount.0 *= 1000);
+        }
         assert_eq!(real, plain, "{lines:?}");
         assert_eq!(real.is_none(), is_late);
         real.map_or_else(Vec::new, |(_, _, states)| states)
@@ -111,17 +117,30 @@ fn the_script_does_what_the_rules_say() {
     let all = both.real.look(&key(0)).unwrap();
     assert_eq!(
         all.shares.iter().map(|share| share.leased.0).sum::<u64>(),
-        both.plain.leased(&key(0)).0
+        both.plain.leased(&key(0)).0 * 1000
     );
     assert_eq!(all.shares.len(), NODES);
     // An operator says that a node is gone.
     let unknown = NanoUsd(3000);
     assert_eq!(
         both.real.settle_for(NodeId(1), unknown).unwrap(),
-        both.plain.settle_for(NodeId(1), unknown)
+        both.plain.settle_for(NodeId(1), NanoUsd(3))
     );
-    let (real, plain) = (both.real.look(&key(0)).unwrap(), both.plain.leased(&key(0)).0);
+    let (real, plain) = (both.real.look(&key(0)).unwrap(), both.plain.leased(&key(0)).0 * 1000);
     assert_eq!(real.shares.iter().map(|share| share.leased.0).sum::<u64>(), plain);
+}
+
+fn in_thousands(line: &Line) -> Line {
+    let less = |amount: NanoUsd| NanoUsd(amount.0 / 1000);
+    let Line { limit, held, need, want, spent, .. } = *line;
+    Line {
+        limit: less(limit),
+        held: less(held),
+        need: less(need),
+        want: less(want),
+        spent: less(spent),
+        ..line.clone()
+    }
 }
 
 fn line(random: &mut Random, key: Key) -> Line {

@@ -114,10 +114,32 @@ impl Book {
         changed
     }
 
-    /// The number of a node's last message.
+    /// What no store may do: what a node has not told that it has spent comes back.
     #[cfg(test)]
-    pub(super) fn seq_of(&self, node: NodeId) -> u64 {
-        self.nodes.get(&node).map_or(0, |known| known.seq)
+    pub(super) fn return_unspent(&mut self) {
+        for held in self.windows.values_mut().flat_map(|lent| lent.totals.values_mut()) {
+            held.total = held.total.min(held.spent);
+        }
+    }
+
+    /// What no store may do: a message is taken though it was taken before, or its process is over.
+    #[cfg(test)]
+    pub(super) fn take_out_of_turn(&mut self, tell: &Tell, server: u64, now: u64) -> Answer {
+        let turn = |book: &mut Self, (epoch, seq)| {
+            let known = book.nodes.entry(tell.node).or_default();
+            (known.epoch, known.seq) = (epoch, seq);
+        };
+        let before = self.nodes.get(&tell.node).map_or((0, 0), |known| (known.epoch, known.seq));
+        turn(self, (0, 0));
+        let answer = self.tell(tell, server, now);
+        turn(self, before);
+        answer
+    }
+
+    /// The epoch of a node.
+    #[cfg(test)]
+    pub(super) fn epoch_of(&self, node: NodeId) -> u64 {
+        self.nodes.get(&node).map_or(0, |known| known.epoch)
     }
 
     /// The sum of all totals of a window.

@@ -140,12 +140,12 @@ impl Node {
         self.generation
     }
 
-    /// All that tells one state from another.
+    /// All that tells one state from another, of a node with one window.
     #[cfg(test)]
-    pub(super) fn tell_print(&self) -> String {
-        let mut leases: Vec<_> = self.leases.iter().collect();
-        leases.sort_unstable_by(|one, other| one.0.cmp(other.0));
-        format!("{} {} {} {} {leases:?}", self.epoch, self.seq, self.generation, self.is_declared)
+    pub(super) fn hash(&self, key: &Key, hasher: &mut impl std::hash::Hasher) {
+        use std::hash::Hash;
+        let Self { epoch, seq, generation, is_declared, .. } = self;
+        (epoch, seq, generation, is_declared, self.leases.get(key)).hash(hasher);
     }
 
     /// Whether something is given back that the store does not know of yet.
