@@ -36,6 +36,8 @@ struct Place {
     node: Option<Node>,
     /// What has really been spent, over all its processes.
     spent: u64,
+    /// What its present process takes for spent.
+    counted: u64,
     /// What the journal would say was spent after a crash: all that was allowed.
     allowed: u64,
 }
@@ -70,7 +72,7 @@ const EARLY: u64 = 1;
 
 impl World {
     fn new(nodes: usize) -> Self {
-        let place = Place { node: None, spent: 0, allowed: 0 };
+        let place = Place { node: None, spent: 0, counted: 0, allowed: 0 };
         let mut world = Self {
             places: vec![place; nodes],
             book: Book::default(),
@@ -100,7 +102,7 @@ impl World {
         let mut node = Node::new(id(at), joined);
         node.open(&key(), NanoUsd(spent));
         let place = &mut self.places[at];
-        (place.node, place.allowed) = (Some(node), spent);
+        (place.node, place.counted, place.allowed) = (Some(node), spent, spent);
         // Whoever joins is known to the replica, too: that is no lease.
         self.replica.join(&join, 1, now);
     }
@@ -112,13 +114,14 @@ impl World {
     /// What has been spent and can be spent without another word.
     fn within_reach(&self) -> u64 {
         let reach = |place: &Place| place.node.as_ref().map_or(0, |node| node.may_spend(&key()).0);
-        self.places.iter().map(|place| place.spent.max(reach(place))).sum()
+        let left = |place: &Place| reach(place).saturating_sub(place.counted);
+        self.places.iter().map(|place| place.spent + left(place)).sum()
     }
 
     fn print(&self) -> Print {
         let mut hasher = DefaultHasher::new();
         for place in &self.places {
-            (place.node.is_some(), place.spent, place.allowed).hash(&mut hasher);
+            (place.node.is_some(), place.spent, place.counted, place.allowed).hash(&mut hasher);
             if let Some(node) = &place.node {
                 node.hash(&key(), &mut hasher);
             }
@@ -219,27 +222,28 @@ impl Search {
             }
             return;
         };
-        if place.spent < node.may_spend(&key()).0 {
+        if place.counted < node.may_spend(&key()).0 {
             let mut next = world.clone();
             next.places[at].spent += 1;
+            next.places[at].counted += 1;
             go(next);
         }
         if world.sent.len() < self.messages {
             let want = node.may_spend(&key()).0 + 2;
             let mut next = world.clone();
-            let Place { node: teller, spent, .. } = &mut next.places[at];
-            let (teller, spent) = (teller.as_mut().unwrap(), NanoUsd(*spent));
+            let Place { node: teller, counted, .. } = &mut next.places[at];
+            let (teller, spent) = (teller.as_mut().unwrap(), NanoUsd(*counted));
             let (limit, want) = (NanoUsd(LIMIT), NanoUsd(want));
             teller.need(&key(), Need { limit, spent, need: want, want });
             let tell = teller.tell();
             next.sent.push((at, tell));
             go(next);
-            if place.spent < node.may_spend(&key()).0 {
+            if place.counted < node.may_spend(&key()).0 {
                 let mut next = world.clone();
-                let Place { node, spent, allowed } = &mut next.places[at];
+                let Place { node, counted, allowed, .. } = &mut next.places[at];
                 let node = node.as_mut().unwrap();
-                node.give_back(&key(), NanoUsd(*spent), 0);
-                *allowed = *spent;
+                node.give_back(&key(), NanoUsd(*counted), 0);
+                *allowed = *counted;
                 let tell = node.tell();
                 next.sent.push((at, tell));
                 go(next);
