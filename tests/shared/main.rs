@@ -112,7 +112,7 @@ fn spend_one(
             503 if answer.code() == "budget_store_away" => {
                 in_a_row += 1;
                 seen.away.fetch_add(1, Ordering::Relaxed);
-                thread::sleep(Duration::from_millis(20));
+                wait::pass(Duration::from_millis(20));
             }
             _ => panic!("{answer:?}"),
         }

@@ -204,7 +204,7 @@ fn pass(client: TcpStream, server: Option<TcpStream>, state: &State, turn: u64) 
     let look = Some(Duration::from_millis(5));
     let Some(server) = server else {
         while !is_over() {
-            thread::sleep(Duration::from_millis(5));
+            wait::pass(Duration::from_millis(5));
         }
         return;
     };
