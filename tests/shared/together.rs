@@ -67,9 +67,9 @@ fn what_a_gateway_leaves_unspent_is_there_for_others() {
     );
     assert!(first.stop().success());
     let second = start("second").start();
+    let mut client = second.client(&key::named("one"));
+    assert_eq!(client.post("/v1/chat/completions", &asking(2, 10)).status, 200);
     let level = wait::until("the second knows of the first", || {
-        let mut client = second.client(&key::named("one"));
-        assert_eq!(client.post("/v1/chat/completions", &asking(2, 10)).status, 200);
         Some(budget(&second)).filter(|level| level["spent"] == billed(&provider))
     });
     assert_eq!(level["limit_units"], 60_000_000, "{level}");
