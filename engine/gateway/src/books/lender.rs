@@ -416,6 +416,8 @@ impl Lender {
         for (key, watch) in &mut self.watches {
             if let Some(keep) = watch.lower(&self.books, key, quiet) {
                 node.give_back(key, NanoUsd(keep), 0);
+                // Nothing is held any more.
+                node.has_spent(key, NanoUsd(keep));
             }
         }
         let mut left = Ok(());

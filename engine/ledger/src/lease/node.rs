@@ -186,6 +186,14 @@ impl Node {
         (lease.is_giving, lease.is_dirty) = (true, true);
     }
 
+    /// Says what this node has spent of a window, for others to see.
+    pub fn has_spent(&mut self, key: &Key, spent: NanoUsd) {
+        if let Some(lease) = self.leases.get_mut(key) {
+            lease.need.spent = spent;
+            lease.is_dirty = true;
+        }
+    }
+
     /// What is to be asked and said of the window anew, though nothing has changed here.
     pub fn ask_again(&mut self, key: &Key) {
         if let Some(lease) = self.leases.get_mut(key) {
