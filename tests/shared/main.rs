@@ -108,6 +108,8 @@ fn spend_one(
             402 | 429 => {
                 in_a_row += 1;
                 seen.refused.fetch_add(1, Ordering::Relaxed);
+                // What others hold for a moment is not gone.
+                wait::pass(Duration::from_millis(40));
             }
             503 if answer.code() == "budget_store_away" => {
                 in_a_row += 1;
