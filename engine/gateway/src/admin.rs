@@ -132,7 +132,13 @@ async fn readiness(State(desk): State<Desk>) -> Response {
             "ready, but nothing can be written down ({trouble}): callers with budgets are refused\n"
         )
         .into_response(),
-        None => "ready\n".into_response(),
+        None => match desk.shared.books.as_ref().and_then(|books| books.lending.trouble()) {
+            Some(trouble) => {
+                format!("ready, but {trouble}: budgets are spent as far as they were leased\n")
+                    .into_response()
+            }
+            None => "ready\n".into_response(),
+        },
     }
 }
 
@@ -160,8 +166,11 @@ async fn budgets(State(desk): State<Desk>) -> Response {
         wall: Wall(shared.clock.wall()),
         now: Nanos(shared.clock.now().nanos()),
         generation: live.generation,
+        overdraft: allowance::overdraft(&live.policy),
     };
-    let trouble = shared.books.as_ref().and_then(|books| books.trouble());
+    let books = shared.books.as_ref();
+    let trouble = books
+        .and_then(|books| books.trouble().or_else(|| books.lending.trouble().map(str::to_owned)));
     let mut body = Vec::with_capacity(4096);
     allowance::write_all(&mut body, &live.policy, trouble.as_deref(), at);
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
@@ -234,5 +243,6 @@ fn gauges(shared: &Shared, reloads: &Reloads) -> Vec<Gauge> {
     gauges.extend(semantic::figures(shared));
     gauges.extend(money::budgets(&shared.live.load().policy, Wall(shared.clock.wall())));
     gauges.extend(shared.books.as_ref().map(|books| money::journal(books)).unwrap_or_default());
+    gauges.extend(shared.books.as_ref().map(|books| money::lending(books)).unwrap_or_default());
     gauges
 }

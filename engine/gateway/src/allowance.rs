@@ -27,6 +27,14 @@ pub(crate) struct At {
     pub(crate) now: Nanos,
     /// The policy's generation.
     pub(crate) generation: u64,
+    /// What shared budgets of money may be exceeded by while their store cannot be asked.
+    pub(crate) overdraft: u64,
+}
+
+/// What shared budgets may be exceeded by, by the policy.
+pub(crate) fn overdraft(policy: &Policy) -> u64 {
+    let store = policy.budget_store.as_ref();
+    store.and_then(|store| store.overdraft).map_or(0, |(amount, _)| amount)
 }
 
 /// Writes all scopes that have limits; `trouble`: why nothing may be spent, if nothing may.
@@ -142,7 +150,19 @@ pub(crate) fn write_budget(json: &mut JsonWriter<'_>, budget: &Budget, at: At) {
     match budget.is_soft {
         // It never refuses: nothing bounds it.
         true => json.null(),
+        false if budget.fund.is_shared() => json.u64(at.overdraft),
         false => json.u64(0),
+    };
+    json.name("shared");
+    match budget.fund.is_shared() {
+        true => {
+            let leased = budget.fund.leased(at.wall, &budget.calendar);
+            json.object()
+                .member_u64("leased_here", leased)
+                .member_u64("elsewhere", level.elsewhere)
+                .end()
+        }
+        false => json.null(),
     };
     json.end();
 }

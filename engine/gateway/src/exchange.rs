@@ -401,7 +401,8 @@ fn me(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Result<Local,
     }
     let mut body = Vec::with_capacity(1024);
     if let Some(caller) = exchange.caller() {
-        let at = allowance::At { wall: Wall(wall), now, generation: live.generation };
+        let overdraft = allowance::overdraft(&live.policy);
+        let at = allowance::At { wall: Wall(wall), now, generation: live.generation, overdraft };
         let labels = live.policy.attribution.of_head(head.all_fields());
         allowance::write_me(&mut body, &live.policy, (caller, &labels), at);
     }

@@ -139,6 +139,8 @@ pub(crate) struct Builder {
     cores: usize,
     /// Budgets of money are kept in a journal.
     has_books: bool,
+    /// They are leased from a store, too.
+    has_store: bool,
     generation: AtomicU64,
     next_id: AtomicU64,
 }
@@ -147,7 +149,7 @@ impl Builder {
     /// A builder for a process with `cores` cores.
     pub(crate) fn new(resolver: Resolver, keeper: Keeper, cores: usize) -> Self {
         let (generation, next_id) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { resolver, keeper, cores, has_books: false, generation, next_id }
+        Self { resolver, keeper, cores, has_books: false, has_store: false, generation, next_id }
     }
 
     /// The same, for a process that keeps books.
@@ -158,6 +160,11 @@ impl Builder {
     /// Rings this bell when a name has other addresses, where each of them is a place.
     pub(crate) fn tell(&self, bell: Bell) {
         self.resolver.tell(bell);
+    }
+
+    /// The same, for a process that leases its budgets.
+    pub(crate) fn with_store(self) -> Self {
+        Self { has_store: true, ..self }
     }
 
     /// Compiles a policy file and makes what it needs.
@@ -221,6 +228,13 @@ impl Builder {
         if self.has_books {
             policy.budgets().for_each(|(_, budget)| budget.fund.keep_in_journal());
             policy.crowd.keep_in_journal();
+            if self.has_store {
+                let money = policy
+                    .budgets()
+                    .filter(|(_, budget)| budget.unit == faregate_policy::budget::Unit::Money);
+                money.for_each(|(_, budget)| budget.fund.share());
+                policy.crowd.share();
+            }
         }
         for shared in places.values() {
             shared.breaker.set(policy.breaker);

@@ -118,8 +118,15 @@ pub(crate) fn start(source: Source) -> Result<Running, String> {
     let resolver = Resolver::start().map_err(|e| format!("resolver: {e}"))?;
     let keeper = Keeper::start().map_err(|e| format!("credentials: {e}"))?;
     let builder = Builder::new(resolver, keeper, cells);
-    let books = open_books(&policy)?;
-    let builder = if books.is_some() { builder.with_books() } else { builder };
+    let mut books = open_books(&policy)?;
+    let mut builder = if books.is_some() { builder.with_books() } else { builder };
+    if let Some(store) = &policy.budget_store {
+        let Some(books) = &mut books else {
+            return Err("budgets.store: there are no books; say ledger.dir".to_owned());
+        };
+        books.lend(store)?;
+        builder = builder.with_store();
+    }
     let live = builder.make(policy, None)?;
     if let Some(books) = &books {
         books.restore(&live.policy);
@@ -269,7 +276,9 @@ const BOOKS_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Opens the books, if they are to be kept.
 fn open_books(policy: &Policy) -> Result<Option<books::Opened>, String> {
-    let needed = policy.budgets().next().is_some() || !policy.crowd.is_empty();
+    let needed = policy.budgets().next().is_some()
+        || !policy.crowd.is_empty()
+        || policy.budget_store.is_some();
     let (folder, is_said) = match &policy.ledger {
         Ledger::Off => return Ok(None),
         Ledger::WithBudgets if !needed => return Ok(None),

@@ -163,6 +163,13 @@ impl Crowd {
         }
     }
 
+    /// The budgets that a journal keeps are leased from a store, from now on: other gateways spend them, too.
+    pub fn share(&self) {
+        if let Some(table) = &self.table {
+            table.share();
+        }
+    }
+
     /// Scopes that have been drawn on since this was last asked, or are being drawn on: for one thread.
     #[must_use]
     pub fn stirring(&self) -> Vec<Arc<Drawn>> {

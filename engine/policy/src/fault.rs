@@ -146,6 +146,8 @@ faults! {
     Unpriced               Gateway  403 "unpriced_model"             false;
     /// The journal does not keep up, and no money is spent before that is written down.
     BooksBehind            Gateway  503 "books_behind"               false;
+    /// Gateways share a budget, and the store that they lease it from cannot be asked.
+    BudgetStoreAway        Gateway  503 "budget_store_away"          false;
     /// There is no room for the budget of another user, session or tag: see budgets.scopes_max.
     ScopesFull             Gateway  503 "scopes_full"                false;
     /// The gateway has no room for the request.

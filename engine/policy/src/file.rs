@@ -21,6 +21,7 @@ mod providers;
 mod route;
 mod section;
 mod server;
+mod shared;
 mod url;
 mod webhook;
 
@@ -148,6 +149,7 @@ fn read(
         server,
         ledger: server::ledger(&ledger),
         keep: server::keep(&ledger),
+        budget_store: shared::store(reader, &table_of_budgets.table("store")),
         attribution: attribution::read(reader, root),
         answers: answers::read(reader, root, &models),
         providers,

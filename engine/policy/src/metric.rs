@@ -218,6 +218,18 @@ metrics! {
         "Answers that said a key of a provider has used up what it may (429)."
     PROVIDER_KEY_REFUSED "faregate_provider_key_refused_total" Counter "answers" BY_PROVIDER_KEY, &[];
         "Answers that refused a key of a provider (401, 403)."
+    BUDGET_STORE_UP "faregate_budget_store_up" Gauge "" &[], &[];
+        "1 while budgets can be leased from the store that gateways share, 0 when they cannot."
+    BUDGET_STORE_FAILURES "faregate_budget_store_failures_total" Counter "calls" &[], &[];
+        "Calls to the store of shared budgets that failed."
+    BUDGET_STORE_ANSWERS "faregate_budget_store_answers_total" Counter "calls" &[], &[];
+        "Calls that the store of shared budgets has answered."
+    BUDGET_RECALLS "faregate_budget_recalls_total" Counter "leases" &[], &[];
+        "Leases of which something was given back because another gateway needed it."
+    BUDGET_REFUSALS "faregate_budget_lease_refusals_total" Counter "leases" &[], &[];
+        "Leases that could not be had, with everything recalled that lay idle anywhere."
+    BUDGET_STORE_GENERATION "faregate_budget_store_generation" Gauge "" &[], &[];
+        "The generation of the store of shared budgets: another one after a failover or a restart."
     JOURNAL_WRITES "faregate_journal_writes" Gauge "" &[], &[];
         "1 while the journal takes rows, 0 when it does not and budgets are refused."
     JOURNAL_ROWS_WAITING "faregate_journal_rows_waiting" Gauge "rows" &[], &[];

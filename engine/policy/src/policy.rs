@@ -34,6 +34,8 @@ pub struct Policy {
     pub ledger: Ledger,
     /// How long rows are kept; `None`: always. Sums of hours and days are.
     pub keep: Option<Duration>,
+    /// Where budgets of money are leased from that other gateways spend, too; read at the start only.
+    pub budget_store: Option<BudgetStore>,
     /// Where users, sessions and tags of requests are read from.
     pub attribution: Attribution,
     /// Which answers are kept to be given again.
@@ -330,6 +332,33 @@ pub struct BaseUrl {
     pub port: u16,
     /// Goes before every path, without a slash at its end: `/v1`.
     pub path_prefix: String,
+}
+
+/// A store that gateways lease budgets of money from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BudgetStore {
+    /// Where it is: `redis://host:6379/0`, or where that is kept.
+    pub url: StoreUrl,
+    /// What it is told to let the gateway in.
+    pub password: Option<Secret>,
+    /// What people call this gateway.
+    pub node: Option<String>,
+    /// What the names of its keys begin with.
+    pub prefix: String,
+    /// Replicas that must have a lease before it is spent.
+    pub replicas: u64,
+    /// What all gateways together may spend beyond a limit while the store cannot be asked, in nano-dollars, and how many
+    /// gateways share it; `None`: nothing.
+    pub overdraft: Option<(u64, u64)>,
+}
+
+/// Where a store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// Here.
+    Text(String),
+    /// Where a secret place says, because it holds a password.
+    Secret(Secret),
 }
 
 /// Where a secret is kept. The gateway fetches it.

@@ -123,15 +123,32 @@ fn warn_of(books: &Arc<Books>, live: &Live, (scope, budget): (&str, &Budget), no
 
 fn look(books: &Arc<Books>, live: &Live, now: Wall) {
     let policy = &live.policy;
-    for (scope, budget) in policy.budgets() {
+    for (scope, budget) in policy.budgets().filter(|(_, budget)| !budget.fund.is_shared()) {
         look_at(books, scope, budget, now);
     }
-    for drawn in policy.crowd.stirring() {
-        for budget in &drawn.budgets {
-            look_at(books, &drawn.name, budget, now);
-            warn_of(books, live, (&drawn.name, budget), now);
+    // Who stirs is told to one thread.
+    if books.lender.get().is_none() {
+        for drawn in policy.crowd.stirring() {
+            drawn
+                .budgets
+                .iter()
+                .for_each(|budget| look_closer(books, live, &drawn.name, budget, now));
         }
     }
+}
+
+/// Looks at a budget of a user and the like, which is not looked at otherwise.
+pub(super) fn look_closer(
+    books: &Arc<Books>,
+    live: &Live,
+    scope: &str,
+    budget: &Budget,
+    now: Wall,
+) {
+    if !budget.fund.is_shared() {
+        look_at(books, scope, budget, now);
+    }
+    warn_of(books, live, (scope, budget), now);
 }
 
 fn look_at(books: &Arc<Books>, scope: &str, budget: &Budget, now: Wall) {
@@ -150,7 +167,7 @@ fn look_at(books: &Arc<Books>, scope: &str, budget: &Budget, now: Wall) {
 }
 
 /// Asks what was spent before a fund was made: by a reload, or by the first request of a scope.
-fn ask_spent(books: &Arc<Books>, scope: &str, budget: &Budget, now: Wall) {
+pub(super) fn ask_spent(books: &Arc<Books>, scope: &str, budget: &Budget, now: Wall) {
     let asked = budget.level(now).window;
     let (books, fund) = (Arc::clone(books), Arc::clone(&budget.fund));
     let told = Arc::new(Told { books: Arc::clone(&books), fund, window: asked });
@@ -172,7 +189,7 @@ fn sweep(books: &Books, policy: &Policy, now: Wall) {
 
 /// A grant that is lowered to what has been used.
 fn used(scope: &str, budget: &Budget, level: budget::Level) -> Grant {
-    let total = NanoUsd(level.spent.saturating_add(level.held));
+    let total = NanoUsd(level.spent.saturating_add(level.held).saturating_sub(level.elsewhere));
     Grant { scope: scope_of(scope, budget), window: window(level.window), total }
 }
 
@@ -196,7 +213,7 @@ pub(super) fn restore(scope: &str, budget: &Budget, balances: &Balances, now: u6
 }
 
 /// What the journal calls the scope. Rows carry money alone, so budgets of other units are scopes of their own there.
-fn scope_of(scope: &str, budget: &Budget) -> Arc<str> {
+pub(super) fn scope_of(scope: &str, budget: &Budget) -> Arc<str> {
     match budget.unit {
         budget::Unit::Money => scope.into(),
         budget::Unit::Tokens | budget::Unit::Requests => {

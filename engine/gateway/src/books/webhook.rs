@@ -130,7 +130,7 @@ pub(super) fn tell(
     allowance::write_budget(
         &mut json,
         budget,
-        At { wall: now, now: Default::default(), generation },
+        At { wall: now, now: Default::default(), generation, overdraft: 0 },
     );
     json.end();
     let body = String::from_utf8(body).unwrap_or_default();

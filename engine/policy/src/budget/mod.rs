@@ -47,7 +47,7 @@ pub mod hold;
 mod tests;
 pub mod window;
 
-pub use fund::{Fund, Grant, LIMIT_MAX, Level, Lot, Raise, Short};
+pub use fund::{Fund, Grant, LIMIT_MAX, Level, Lot, Raise, Short, Wish};
 pub use hold::{Denied, Hold, Purse};
 pub use window::{Calendar, Period, Window};
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::{
     atomic::{AtomicU64, Ordering, Place},
-    budget::{Budget, Fund, Level},
+    budget::{Budget, Fund, Level, Unit},
     time::Wall,
 };
 
@@ -88,6 +88,7 @@ impl Drop for Pin {
 pub(super) struct Making {
     pub(super) cores: usize,
     pub(super) is_journaled: bool,
+    pub(super) is_shared: bool,
 }
 
 impl Entry {
@@ -154,6 +155,9 @@ impl Entry {
                 }
                 let fund =
                     Fund::new(wanted.period, wanted.limit, making.cores, making.is_journaled);
+                if making.is_journaled && making.is_shared && wanted.unit == Unit::Money {
+                    fund.share();
+                }
                 let made = Budget { fund: Arc::new(fund), ..wanted.clone() };
                 made.take_effect();
                 made

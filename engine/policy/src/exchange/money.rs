@@ -452,6 +452,9 @@ impl Exchange {
 
     fn denied(&self, purse: &CallersPurse, denied: Denied, target: usize, now: Nanos) -> NotHeld {
         let Denied { index, asked, short } = denied;
+        if let (Short::Away, Some((scope, budget))) = (short, purse.named().nth(index)) {
+            return NotHeld::Refused(Box::new(say::store_away(scope, budget)));
+        }
         let (Short::Exhausted(level), Some((scope, budget))) = (short, purse.named().nth(index))
         else {
             return behind();
@@ -544,7 +547,7 @@ impl Exchange {
                     return More::Held;
                 }
                 Err(Denied { short: Short::Ungranted, .. }) => return More::Later,
-                Err(Denied { short: Short::Exhausted(_), .. }) => slice /= 2,
+                Err(Denied { short: Short::Exhausted(_) | Short::Away, .. }) => slice /= 2,
             }
         }
         More::Nothing

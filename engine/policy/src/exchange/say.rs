@@ -68,6 +68,22 @@ pub(super) struct Refused<'a> {
     pub(super) model_fits: Option<&'a str>,
 }
 
+/// The refusal of a budget that is leased from a store, while that cannot be asked and nothing leased is left.
+#[cold]
+pub(super) fn store_away(scope: &str, budget: &Budget) -> Refusal {
+    let message = format!(
+        "budget of {scope} is shared with other gateways, and the store that it is leased from cannot be asked: {}; what was \
+         leased before is used up",
+        budget.text
+    );
+    let mut refusal = Refusal::new(Fault::BudgetStoreAway, message);
+    refusal.retry_after = Some(AWAY_RETRY);
+    refusal
+}
+
+/// When a store that is away is worth another try.
+const AWAY_RETRY: Duration = Duration::from_secs(2);
+
 /// The refusal of a budget.
 #[cold]
 pub(super) fn budget(refused: &Refused<'_>, now: Wall) -> Refusal {

@@ -57,7 +57,7 @@ impl Exchange {
                     return Ok(slice);
                 }
                 Err(Denied { short: Short::Ungranted, .. }) => return Err(More::Later),
-                Err(Denied { short: Short::Exhausted(_), .. }) => slice /= 2,
+                Err(Denied { short: Short::Exhausted(_) | Short::Away, .. }) => slice /= 2,
             }
         }
         Err(More::Nothing)

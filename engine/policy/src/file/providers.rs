@@ -383,7 +383,7 @@ pub(super) fn secret(reader: &Reader<'_>, word: &Word<'_>) -> Option<Secret> {
 }
 
 /// Reads what refers to a secret; `None` when the text does not look as if it did.
-fn reference(text: &str) -> Option<Result<Secret, String>> {
+pub(super) fn reference(text: &str) -> Option<Result<Secret, String>> {
     if let Some(path) = text.strip_prefix("file:") {
         let path = path.strip_prefix("//").unwrap_or(path);
         return Some(match path {

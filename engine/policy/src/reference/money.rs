@@ -136,6 +136,64 @@ pub(super) const BUDGETS: Section = Section {
             "webhook",
             "where operators are told of budgets that have reached a share of warn_at, and of soft limits",
         ),
+        table("store", "where budgets of money are leased from that other gateways spend, too"),
+    ],
+};
+
+pub(super) const BUDGETS_STORE: Section = Section {
+    path: "budgets.store",
+    help: "where budgets of money are leased from that other gateways spend, too; read at the start only",
+    keys: &[
+        key(
+            "url",
+            Kind::Text,
+            "",
+            "\"redis://127.0.0.1:6379/0\"",
+            "the Redis or Valkey server that all of them use, and the number of its database; env:NAME or file:PATH where \
+             it holds a password",
+        ),
+        key(
+            "password",
+            Kind::Text,
+            "",
+            "\"env:FAREGATE_REDIS_PASSWORD\"",
+            "what lets the gateway in: env:NAME or file:PATH",
+        ),
+        key(
+            "node",
+            Kind::Text,
+            "",
+            "\"gateway-1\"",
+            "what people call this gateway; left out: the name of its journal. It is its journal that tells it from others",
+        ),
+        key(
+            "prefix",
+            Kind::Text,
+            "faregate",
+            "\"faregate\"",
+            "what the names of its keys begin with: gateways with the same one share their budgets",
+        ),
+        key(
+            "replicas",
+            Kind::Count(0, 16),
+            "0",
+            "1",
+            "replicas that must have a lease before it is spent; with 0, a failover can forget the leases of a moment",
+        ),
+        key(
+            "overdraft",
+            Kind::Text,
+            "",
+            "\"$5\"",
+            "what each budget may be exceeded by, by all gateways together, while the store cannot be asked; left out: nothing",
+        ),
+        key(
+            "gateways",
+            Kind::Count(1, 1024),
+            "1",
+            "3",
+            "how many gateways there are: each has that part of the overdraft",
+        ),
     ],
 };
 

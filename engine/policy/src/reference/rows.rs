@@ -96,6 +96,7 @@ pub const SECTIONS: &[Section] = &[
     server::SERVER,
     server::TLS,
     server::DEADLINES,
+    money::BUDGETS_STORE,
     Section {
         path: "providers.*",
         help: "somebody who has models; the names openai, groq, mistral, deepseek, xai, openrouter, \
