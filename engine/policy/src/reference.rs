@@ -254,7 +254,6 @@ pub(crate) const LATER: &[&str] = &[
     "oidc",
     "residency",
     "roles",
-    "store",
     "tools",
 ];
 

@@ -133,7 +133,8 @@ impl Walk {
         let capture = self.capture(&answer);
         self.write_fields(&mut answer.out, &answer.info, close, input);
         connection.answered = true;
-        let info = answer.info.clone();
+        // Boxed: every open stream has it.
+        let info = Box::new(answer.info.clone());
         let pace = self.pace(place, plan.events, end_of(&self));
         let client = &mut connection.client;
         let walk = &mut *self;

@@ -34,6 +34,7 @@ const WHOLE: &[Table] = &[
     ("retries", "[retries]", &[]),
     ("breaker", "[breaker]", &[]),
     ("budgets", "[budgets]", &[]),
+    ("budgets.store", "[budgets.store]", &["url = \"redis://127.0.0.1\""]),
     (
         "budgets.webhook",
         "[budgets.webhook]",
@@ -72,6 +73,7 @@ const WHOLE: &[Table] = &[
         &["service = \"flex\"", "above = 200000"],
     ),
     ("workloads.*.cache.exact", "[workloads.faq.cache.exact]", &[]),
+    ("workloads.*.cache.semantic", "[workloads.faq.cache.semantic]", &["error = \"2%\""]),
     ("cache", "[cache]", &[]),
     ("currencies.*", "[currencies.EUR]", &["rate = \"1.08\"", "date = 2026-11-01"]),
 ];
