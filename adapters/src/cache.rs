@@ -17,11 +17,13 @@ use sha2::{Digest, Sha256};
 use crate::{dialect::bedrock, quirks::Quirks};
 
 mod edit;
+mod keeps;
 mod mark;
 #[cfg(test)]
 mod tests;
 
 pub use edit::edit;
+pub use keeps::{Kept, keeps};
 pub use mark::mark;
 
 /// The most marks in a request, in Anthropic's dialect and in Converse alike.

@@ -11,10 +11,13 @@ use crate::{auth::Seconds, dialect::Form};
 
 /// One limit, as far as it was told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Level {
-    limit: Option<u64>,
-    remaining: Option<u64>,
-    reset: Option<Duration>,
+pub struct Level {
+    /// Units that it allows.
+    pub limit: Option<u64>,
+    /// Units that are left.
+    pub remaining: Option<u64>,
+    /// Until it is whole again.
+    pub reset: Option<Duration>,
 }
 
 /// The kinds of limits, as they are named in fields.
@@ -78,6 +81,22 @@ impl RateLimits {
             Part::Remaining => level.remaining = value.parse().ok(),
             Part::Reset => level.reset = reset(value, wall_nanos).filter(|at| *at <= RESET_MAX),
         }
+    }
+
+    /// The limit on requests.
+    #[must_use]
+    pub fn requests(&self) -> Level {
+        self.levels[0]
+    }
+
+    /// The limit on tokens: of several the one of which the smallest share is left.
+    #[must_use]
+    pub fn tokens(&self) -> Level {
+        let share = |level: &&Level| match (level.remaining, level.limit) {
+            (Some(left), Some(limit)) => (u128::from(left) << 32) / u128::from(limit.max(1)),
+            _ => u128::MAX,
+        };
+        self.levels[TOKENS..].iter().min_by_key(share).copied().unwrap_or_default()
     }
 
     /// Tells `field` each name and value that a client of `form` is to get.
@@ -277,6 +296,26 @@ mod tests {
         check(&told, Form::Responses, &expected);
         check(&told, Form::Gemini, &[]);
         check(&told, Form::Converse, &[]);
+    }
+
+    #[test]
+    fn of_several_limits_on_tokens_the_tightest_counts() {
+        let mut limits = RateLimits::default();
+        for (name, value) in [
+            ("anthropic-ratelimit-requests-remaining", "7"),
+            ("anthropic-ratelimit-input-tokens-limit", "400000"),
+            ("anthropic-ratelimit-input-tokens-remaining", "300000"),
+            ("anthropic-ratelimit-output-tokens-limit", "80000"),
+            ("anthropic-ratelimit-output-tokens-remaining", "20000"),
+        ] {
+            limits.note(name.as_bytes(), value.as_bytes(), WALL);
+        }
+        assert_eq!((limits.requests().remaining, limits.requests().limit), (Some(7), None));
+        assert_eq!(
+            (limits.tokens().remaining, limits.tokens().limit),
+            (Some(20_000), Some(80_000))
+        );
+        assert_eq!(RateLimits::default().tokens(), Level::default());
     }
 
     #[test]

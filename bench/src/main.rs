@@ -7,12 +7,15 @@
 //! `cargo run --release -p faregate-bench -- count` counts instructions and allocations of every hot piece, one by one.
 //!
 //! `cargo run --release -p faregate-bench -- fleet` simulates engines whose replicas are chosen in several ways.
+//!
+//! `cargo run --release -p faregate-bench -- worth` adds up what conversations cost over targets with prices.
 
 mod allocations;
 mod compare;
 mod count;
 mod fleet;
 mod print;
+mod worth;
 
 use std::process::ExitCode;
 
@@ -34,6 +37,8 @@ enum Command {
     Count(count::Options),
     /// Simulate a fleet of engines, and choose replicas in several ways.
     Fleet(fleet::Options),
+    /// Simulate conversations over targets with prices, and choose a target for each turn in several ways.
+    Worth(worth::Options),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +46,7 @@ fn main() -> ExitCode {
         Command::Compare(options) => compare::run(&options),
         Command::Count(options) => count::run(&options),
         Command::Fleet(options) => fleet::run(&options),
+        Command::Worth(options) => worth::run(&options),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

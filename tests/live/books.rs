@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use faregate_ledger::{Row, sample::Sample, store::Store};
-use faregate_tests::{binary, folder::Folder};
+use faregate_tests::{Launch, binary, folder::Folder, provider};
 use serde_json::Value;
 
 /// 2026-11-01 in UTC, and a quarter of an hour, in nanoseconds.
@@ -153,7 +153,7 @@ fn an_unusual_day_is_explained() {
     let mut spike = rows.remove(0);
     spike.id.number = 1_000_000;
     spike.settled_at = last;
-    spike.payer.team = "search".into();
+    std::sync::Arc::make_mut(&mut spike.payer).team = "search".into();
     spike.cost.0 = 5_000_000_000_000;
     Store::open(folder.path()).unwrap().fold(&[spike], None).unwrap();
     let day = format!("2026-11-{:02}", 1 + (last - NOVEMBER) / 86_400_000_000_000);
@@ -177,4 +177,37 @@ fn without_a_ledger_each_command_says_where_it_looked() {
         assert!(why.contains("ledger.sqlite") && why.contains("--ledger DIR"), "{why}");
     }
     assert!(!folder.join("ledger.sqlite").exists(), "looking makes nothing");
+}
+
+#[test]
+fn old_rows_go_and_reports_and_closed_months_stay() {
+    let folder = Folder::new();
+    let mut sample = Sample::new(5, NOVEMBER - 184 * 96 * STEP, 4 * STEP, 40);
+    let rows: Vec<Row> = (0..2_000).map(|_| sample.row()).collect();
+    Store::open(folder.path()).unwrap().fold(&rows, None).unwrap();
+    let spend = [
+        "spend",
+        "--by",
+        "day,team",
+        "--from",
+        "2026-05-01",
+        "--to",
+        "2026-09-01",
+        "--format",
+        "json",
+    ];
+    let before = good(&folder, &spend);
+    let provider = provider();
+    let policy =
+        format!("{}[ledger]\nkeep = \"31 days\"\n", faregate_tests::gateway::sim(&provider));
+    let launch = Launch::new(policy);
+    let launch = launch.variable("FAREGATE_DATA", &folder.path().display().to_string());
+    let mut gateway = launch.start();
+    gateway.wait_log("rows older than ledger.keep are deleted");
+    assert!(gateway.stop().success());
+    assert_eq!(good(&folder, &spend), before);
+    assert!(good(&folder, &["close", "--month", "2026-05", "--verify"]).contains("2026-05"));
+    let store = Store::read(folder.path()).unwrap();
+    assert_eq!(store.closed().len(), 1, "June is not old as a whole");
+    assert_eq!(store.compacted_before(), store.closed()[0].end());
 }

@@ -4,8 +4,11 @@ mod bounds;
 mod crash;
 mod crowd;
 mod exact;
+mod extras;
+mod flat;
 mod refusals;
 mod ways;
+mod webhook;
 
 use std::path::Path;
 
@@ -56,7 +59,7 @@ fn spend(folder: &Path) -> Value {
 }
 
 /// The same by another dimension.
-fn spend_by(folder: &Path, dimension: &str) -> Value {
+pub(super) fn spend_by(folder: &Path, dimension: &str) -> Value {
     let arguments = ["spend", "--by", dimension, "--since", "2d", "--format", "json", "--ledger"];
     let output = binary::command(&arguments).arg(folder.join("data")).output().unwrap();
     assert!(output.status.success(), "{output:?}");

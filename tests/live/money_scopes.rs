@@ -126,3 +126,73 @@ fn without_room_for_another_user_requests_are_refused_with_a_clear_word() {
     assert_eq!((refused.status, refused.code()), (503, "scopes_full".to_owned()));
     assert!(refused.json()["error"]["message"].as_str().unwrap().contains("user/c"));
 }
+
+#[test]
+fn workloads_have_budgets_and_are_among_the_reports() {
+    let provider = provider();
+    let rest = "[workloads.faq]\nmatch = { header = { \"x-app\" = \"faq\" } }\nlimits = \"$3/day\"\n\
+         [workloads.default]\nlimits = \"$2/day\"\n";
+    let launch = Launch::new(policy(&provider, rest));
+    let mut gateway = launch.start();
+    let (faq, mine) = (("x-app", "faq"), ("x-faregate-workload", "mine"));
+    assert_eq!(answered(&gateway, 5, "m", &[faq]), 3);
+    assert_eq!(answered(&gateway, 4, "m", &[mine]), 2);
+    // What the policy matches goes before what the client says.
+    let refused = ask(&gateway, "m", &[faq, mine]);
+    assert_eq!(refused.json()["error"]["scope"], "workload/faq", "{refused:?}");
+    assert_eq!(ask(&gateway, "m", &[]).status, 200, "no workload at all");
+    gateway.stop();
+    let books = super::money::spend_by(gateway.folder.path(), "workload");
+    let mut groups: Vec<_> = books["groups"].as_array().unwrap().iter().collect();
+    groups.sort_by_key(|group| group["workload"].as_str().unwrap_or_default().to_owned());
+    let of = |group: &serde_json::Value| {
+        (group["workload"].as_str().unwrap_or_default().to_owned(), group["cost_nano_usd"].as_u64())
+    };
+    let found: Vec<_> = groups.into_iter().map(of).collect();
+    let dollars = |name: &str, dollars: u64| (name.to_owned(), Some(dollars * 1_000_000_000));
+    assert_eq!(found, [dollars("", 1), dollars("faq", 3), dollars("mine", 2)]);
+}
+
+#[test]
+fn tokens_and_requests_are_known_after_a_restart_and_after_a_kill() {
+    let provider = provider();
+    let rest = "[teams.a]\nlimits = [\"9 requests/month\", { limit = \"1M tokens/day\", calendar = true }, \
+         { limit = \"2 requests/year\", soft = true }]\n[users.default]\nlimits = \"4 requests/day\"\n";
+    let rest = format!("{rest}{}", faregate_tests::key::row("one", "team = \"a\""));
+    let sim = gateway::sim(&provider);
+    let folder = faregate_tests::folder::Folder::new();
+    let launch = Launch::new(format!("{sim}{rest}"));
+    let launch = launch.variable("FAREGATE_DATA", &folder.path().display().to_string());
+    let ask = |gateway: &Gateway, user: &str| {
+        let mut client = gateway.client(&faregate_tests::key::named("one"));
+        client = client.with("x-faregate-user", user);
+        client.chat("m").status
+    };
+    let levels = |gateway: &Gateway| {
+        let me = gateway.client(&faregate_tests::key::named("one")).get("/v1/faregate/me").json();
+        let budgets = me["scopes"][0]["budgets"].as_array().unwrap().clone();
+        budgets.iter().map(|one| one["spent"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let mut first = launch.clone().start();
+    assert_eq!([ask(&first, "bob"), ask(&first, "bob"), ask(&first, "bob")], [200; 3]);
+    let before = levels(&first);
+    assert_eq!((before[0], before[2]), (3, 3), "{before:?}");
+    assert!(before[1] > 0, "{before:?}");
+    assert!(first.stop().success());
+    let mut second = launch.clone().start();
+    assert_eq!(levels(&second), before, "after an end as it should be");
+    assert_eq!([ask(&second, "bob"), ask(&second, "bob")], [200, 429], "four a day");
+    let known = levels(&second);
+    // A soft limit is written down behind its use.
+    wait::until_true("the journal has it", || {
+        second.metrics().sum("faregate_journal_rows_waiting", &[]) == 0.0
+    });
+    wait::pass(std::time::Duration::from_millis(100));
+    second.kill();
+    let third = launch.start();
+    let found = levels(&third);
+    assert!(found.iter().zip(&known).all(|(found, known)| found >= known), "{found:?} {known:?}");
+    assert!(found[0] <= 9, "{found:?}");
+    assert_eq!(ask(&third, "bob"), 429);
+    assert_eq!(ask(&third, "eve"), 200);
+}

@@ -207,3 +207,94 @@ fn what_is_no_websocket_or_no_model_of_the_key_is_refused() {
     let mut client = gateway.client(&key::named("one"));
     assert_eq!(client.get("/v1/realtime?model=voice").status, 400);
 }
+
+/// A gateway whose key has so much, where a token costs $1 a million, of output $4.
+fn paid(url: &str, limit: &str) -> Gateway {
+    let rate = "input = \"$1/M\"\noutput = \"$4/M\"\ncache_read = \"$1/M\"\ncache_write = \"$1/M\"\ncache_write_1h = \"$1/M\"\n\
+                audio_input = \"$1/M\"\naudio_output = \"$4/M\"\nreasoning = \"$4/M\"\n";
+    Launch::new(format!(
+        "[providers.sim]\nbase_url = \"{url}\"\napi_key = \"env:SIM_KEY\"\n[models.voice]\ntargets = [\"sim/gpt-realtime/v1\"]\n\
+         [prices.\"sim/*\"]\n{rate}{}",
+        key::row("one", &format!("models = [\"voice\"]\nlimits = [\"{limit}\"]"))
+    ))
+    .variable("SIM_KEY", "provider-key")
+    .start()
+}
+
+fn level(gateway: &Gateway) -> serde_json::Value {
+    let me = gateway.client(&key::named("one")).get("/v1/faregate/me").json();
+    me["scopes"][0]["budgets"][0].clone()
+}
+
+fn done(input: u64, output: u64) -> Vec<u8> {
+    let total = input + output;
+    text(&format!(
+        "{{\"type\":\"response.done\",\"response\":{{\"usage\":{{\"total_tokens\":{total},\"input_tokens\":{input},\"output_tokens\":{output}}}}}}}"
+    ))
+}
+
+#[test]
+fn a_session_ends_with_an_error_event_when_its_budget_has_no_more() {
+    let (url, told) = provider();
+    // A slice of 8192 and 8192 tokens is $0.041: there is one, and not another one behind a few answers.
+    let gateway = paid(&url, "$0.05/day");
+    let mut wire = open(&gateway, "voice", &by_protocol());
+    assert_eq!(wire.head().status, 101);
+    let (_, mut upstream) = told.recv_timeout(LONG).unwrap();
+    expect(&mut wire, &text("{\"type\":\"session.created\"}"));
+    let mut answers = 0_u64;
+    while answers < 100 && upstream.write_all(&done(1000, 1000)).is_ok() {
+        answers += 1;
+        // Sooner or later the gateway says the last word; until then each answer passes.
+        let got = wire.try_body(faregate_tests::wire::Framing::Length(2)).unwrap();
+        let length = match got[1] {
+            126 => {
+                let length = wire.try_body(faregate_tests::wire::Framing::Length(2)).unwrap();
+                usize::from(u16::from_be_bytes([length[0], length[1]]))
+            }
+            short => usize::from(short),
+        };
+        let event = wire.try_body(faregate_tests::wire::Framing::Length(length)).unwrap();
+        let event: serde_json::Value = serde_json::from_slice(&event).unwrap();
+        if event["type"] == "error" {
+            assert_eq!(event["error"]["code"], "budget_exceeded", "{event}");
+            break;
+        }
+        assert_eq!(event["type"], "response.done", "{event}");
+    }
+    assert!((5..=11).contains(&answers), "{answers} answers of half a cent");
+    assert_eq!(wire.rest(), [0x88, 2, 0x03, 0xf0], "policy violation");
+    assert_eq!(upstream.read(&mut [0; 16]).unwrap_or(0), 0, "the provider is let go");
+    wait::until_true("it is settled", || level(&gateway)["held"] == 0);
+    let level = level(&gateway);
+    let spent = level["spent"].as_u64().unwrap();
+    assert!((25_000_000..=50_000_000).contains(&spent), "{level}");
+    assert_eq!((spent % 5_000_000, &level["overrun"]), (0, &0.into()), "{level}");
+}
+
+#[test]
+fn an_answer_that_is_cut_in_the_middle_of_a_session_is_paid_for_and_silence_is_not() {
+    let (url, told) = provider();
+    let gateway = paid(&url, "$1/day");
+    let mut wire = open(&gateway, "voice", &by_protocol());
+    assert_eq!(wire.head().status, 101);
+    let (_, mut upstream) = told.recv_timeout(LONG).unwrap();
+    let first = text("{\"type\":\"session.created\"}");
+    expect(&mut wire, &first);
+    assert!(level(&gateway)["held"].as_u64().unwrap() > 0);
+    drop((wire, upstream));
+    wait::until_true("it is settled", || level(&gateway)["held"] == 0);
+    assert_eq!(level(&gateway)["spent"], 0, "nothing was said");
+
+    let mut wire = open(&gateway, "voice", &by_protocol());
+    assert_eq!(wire.head().status, 101);
+    (_, upstream) = told.recv_timeout(LONG).unwrap();
+    expect(&mut wire, &first);
+    let delta = text("{\"type\":\"response.output_text.delta\",\"delta\":\"word\"}");
+    upstream.write_all(&delta.repeat(50)).unwrap();
+    expect(&mut wire, &delta.repeat(50));
+    drop((wire, upstream));
+    wait::until_true("it is settled", || level(&gateway)["held"] == 0);
+    let spent = level(&gateway)["spent"].as_u64().unwrap();
+    assert!((50 * 4000..100 * 4000).contains(&spent), "{spent}");
+}

@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod process;
 pub mod program;
 pub mod random;
+pub mod redis;
 pub mod server;
 pub mod upstream;
 pub mod wait;

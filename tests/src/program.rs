@@ -53,6 +53,16 @@ pub fn llama() -> Option<Command> {
         .then(|| Command::new(program))
 }
 
+/// Redis' server. It is required as `redis`.
+pub fn redis() -> Option<Command> {
+    let found = ["/usr/local/bin", "/usr/bin"]
+        .iter()
+        .map(|folder| Path::new(folder).join("redis-server"))
+        .find(|path| path.exists());
+    let ready = needed("redis", found.is_some(), "the program redis-server is not installed");
+    found.filter(|_| ready).map(Command::new)
+}
+
 fn node_modules() -> PathBuf {
     std::env::var_os("FAREGATE_TEST_NODE_MODULES")
         .map_or_else(|| sdk_folder().join("node/node_modules"), PathBuf::from)

@@ -3,10 +3,11 @@
 use super::{none, read, rust_files};
 
 /// A crate, its folder, and the crates of ours that it may name.
-const FLOORS: [(&str, &str, &[&str]); 6] = [
+const FLOORS: [(&str, &str, &[&str]); 7] = [
     ("faregate-wire", "engine/wire", &[]),
     ("faregate-adapters", "adapters", &["faregate-wire"]),
     ("faregate-price", "engine/price", &["faregate-adapters", "faregate-wire"]),
+    ("faregate-semantic", "engine/semantic", &[]),
     ("faregate-policy", "engine/policy", &["faregate-adapters", "faregate-price", "faregate-wire"]),
     ("faregate-ledger", "engine/ledger", &["faregate-adapters", "faregate-price", "faregate-wire"]),
     (
@@ -18,13 +19,15 @@ const FLOORS: [(&str, &str, &[&str]); 6] = [
             "faregate-loadtest",
             "faregate-policy",
             "faregate-price",
+            "faregate-semantic",
             "faregate-wire",
         ],
     ),
 ];
 
 /// Floors that decide: no unsafe code, no clock, no files, no sockets.
-const PURE: [&str; 4] = ["engine/wire", "adapters", "engine/price", "engine/policy"];
+const PURE: [&str; 5] =
+    ["engine/wire", "adapters", "engine/price", "engine/semantic", "engine/policy"];
 
 /// Words that a floor has never heard of.
 const UNHEARD: [(&str, &[&str]); 2] = [

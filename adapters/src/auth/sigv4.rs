@@ -134,6 +134,12 @@ pub fn sha256_hex_of(parts: &[&[u8]]) -> String {
     hex(&hash.finalize())
 }
 
+/// HMAC-SHA-256 (RFC 2104) in hexadecimal digits, also of what is none of AWS's.
+#[must_use]
+pub fn hmac_sha256_hex(key: &[u8], text: &str) -> String {
+    hex(&mac(key, text))
+}
+
 /// Appends `text` percent-encoded as one segment of a path: all but letters, digits and `-._~`.
 pub fn encode_segment(out: &mut String, text: &str) {
     encode(out, text, false);
@@ -243,6 +249,12 @@ mod tests {
         assert_eq!(signature, Some(expected), "{}", signed.authorization);
         assert_eq!(signed.date, "20150830T123600Z");
         assert_eq!(signed.headers().count(), 2 + usize::from(token.is_some()));
+    }
+
+    #[test]
+    fn codes_are_those_of_rfc_4231() {
+        let code = hmac_sha256_hex(b"Jefe", "what do ya want for nothing?");
+        assert_eq!(code, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
     }
 
     #[test]

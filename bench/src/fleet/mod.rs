@@ -6,7 +6,7 @@
 //! cached tokens alone.
 
 mod choice;
-mod random;
+pub(crate) mod random;
 mod world;
 
 use choice::Way;

@@ -6,6 +6,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use faregate_adapters::chat::Usage;
@@ -87,18 +88,18 @@ fn row(at: u64) -> Row {
         id: RowId { node: START.node, boot: START.boot, number: 0 },
         reserved_at: 1_795_608_000_000_000_000,
         settled_at: 1_795_608_002_345_678_901,
-        request_id: format!("req_{at:024x}"),
-        payer: Payer {
+        request_id: format!("req_{at:024x}").into(),
+        payer: Arc::new(Payer {
             organisation: "acme".into(),
             team: "search".into(),
             project: "ranking".into(),
             agent: "indexer".into(),
             key: "search-ci".into(),
             user: format!("user-{}", at % 50),
-            session: format!("session-{}", at % 200),
             tags: vec![("cost_centre".into(), "4711".into())],
-        },
-        work: Work {
+        }),
+        session: format!("session-{}", at % 200).into(),
+        work: Arc::new(Work {
             surface: "chat".into(),
             model_asked: "fast".into(),
             provider: "openai".into(),
@@ -107,15 +108,15 @@ fn row(at: u64) -> Row {
             status: 200,
             attempts: 1,
             ..Work::default()
-        },
+        }),
         usage: Usage { input: 1234, cache_read: 40_960, output: 321, ..Usage::default() },
         price_id: "catalogue/2026-11-20/openai/gpt-5-mini".into(),
         cost: NanoUsd(1_234_567),
         reserved: NanoUsd(9_876_543),
         saved_by_cache: NanoUsd(456_789),
         scopes: ["organisation/acme", "team/search", "project/ranking", "key/search-ci", "user/7"]
-            .map(String::from)
-            .to_vec(),
+            .map(Into::into)
+            .into(),
         duration_us: 2_345_678,
         ttft_us: 345_678,
         generation: 17,

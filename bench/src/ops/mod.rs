@@ -5,6 +5,7 @@
 //! to work, and a library is known to have done the same work.
 
 mod affinity;
+mod answer_cache;
 mod body_patch;
 mod body_rewrite;
 mod body_scan;
@@ -66,12 +67,13 @@ pub struct Ready {
 }
 
 /// Every operation.
-pub const GROUPS: [Group; 24] = [
+pub const GROUPS: [Group; 25] = [
     nothing::GROUP,
     head_request::GROUP,
     head_response::GROUP,
     body_scan::GROUP,
     affinity::GROUP,
+    answer_cache::GROUP,
     body_patch::GROUP,
     body_rewrite::GROUP,
     chunk_whole::GROUP,

@@ -1,6 +1,9 @@
 //! The admin listener: health, metrics, the policy in force. A thread of its own, never a path of the data port.
 
+mod cache;
 mod money;
+mod semantic;
+mod upstreams;
 
 use std::{
     cell::RefCell,
@@ -16,7 +19,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{delete, get},
 };
 
 use faregate_policy::{Nanos, Wall};
@@ -76,6 +79,8 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, reloads: Arc<Reloads>
         .route("/health/liveness", get(liveliness))
         .route("/policy", get(policy))
         .route("/budgets", get(budgets))
+        .route("/cache", delete(cache::drop_all))
+        .route("/cache/semantic", get(semantic::standings).delete(semantic::reset))
         .layer(axum::middleware::from_fn(refuse_rebinding))
         .with_state(desk);
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
@@ -127,7 +132,13 @@ async fn readiness(State(desk): State<Desk>) -> Response {
             "ready, but nothing can be written down ({trouble}): callers with budgets are refused\n"
         )
         .into_response(),
-        None => "ready\n".into_response(),
+        None => match desk.shared.books.as_ref().and_then(|books| books.lending.trouble()) {
+            Some(trouble) => {
+                format!("ready, but {trouble}: budgets are spent as far as they were leased\n")
+                    .into_response()
+            }
+            None => "ready\n".into_response(),
+        },
     }
 }
 
@@ -155,8 +166,11 @@ async fn budgets(State(desk): State<Desk>) -> Response {
         wall: Wall(shared.clock.wall()),
         now: Nanos(shared.clock.now().nanos()),
         generation: live.generation,
+        overdraft: allowance::overdraft(&live.policy),
     };
-    let trouble = shared.books.as_ref().and_then(|books| books.trouble());
+    let books = shared.books.as_ref();
+    let trouble = books
+        .and_then(|books| books.trouble().or_else(|| books.lending.trouble().map(str::to_owned)));
     let mut body = Vec::with_capacity(4096);
     allowance::write_all(&mut body, &live.policy, trouble.as_deref(), at);
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
@@ -222,7 +236,13 @@ fn gauges(shared: &Shared, reloads: &Reloads) -> Vec<Gauge> {
             shared.log.as_ref().map_or(0, |sink| sink.dropped()),
         ),
     ];
+    gauges.extend(upstreams::limits(&shared.live.load()));
+    gauges.extend(upstreams::hedges(&shared.live.load()));
+    gauges.extend(upstreams::keys(&shared.live.load(), Nanos(shared.clock.now().nanos())));
+    gauges.extend(cache::figures(shared));
+    gauges.extend(semantic::figures(shared));
     gauges.extend(money::budgets(&shared.live.load().policy, Wall(shared.clock.wall())));
     gauges.extend(shared.books.as_ref().map(|books| money::journal(books)).unwrap_or_default());
+    gauges.extend(shared.books.as_ref().map(|books| money::lending(books)).unwrap_or_default());
     gauges
 }

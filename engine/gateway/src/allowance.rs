@@ -4,6 +4,7 @@
 
 use faregate_policy::{
     Caller, Nanos, Policy, Wall,
+    attribution::Labels,
     budget::{Budget, Unit},
     policy::{Limit, LimitKind, Scope},
 };
@@ -26,6 +27,14 @@ pub(crate) struct At {
     pub(crate) now: Nanos,
     /// The policy's generation.
     pub(crate) generation: u64,
+    /// What shared budgets of money may be exceeded by while their store cannot be asked.
+    pub(crate) overdraft: u64,
+}
+
+/// What shared budgets may be exceeded by, by the policy.
+pub(crate) fn overdraft(policy: &Policy) -> u64 {
+    let store = policy.budget_store.as_ref();
+    store.and_then(|store| store.overdraft).map_or(0, |(amount, _)| amount)
 }
 
 /// Writes all scopes that have limits; `trouble`: why nothing may be spent, if nothing may.
@@ -41,17 +50,21 @@ pub(crate) fn write_all(out: &mut Vec<u8>, policy: &Policy, trouble: Option<&str
     policy.scopes.iter().for_each(|scope| write_scope(&mut json, scope, at));
     let drawn = policy.crowd.all();
     for scope in drawn.iter().take(LISTED_MAX) {
-        json.object().member_str("scope", &scope.name).name("budgets").array();
-        scope.budgets.iter().for_each(|budget| write_budget(&mut json, budget, at));
-        json.end().name("rates").array().end().end();
+        write_drawn(&mut json, (&scope.name, &scope.budgets), at);
     }
     json.end();
     json.member_u64("unlisted", drawn.len().saturating_sub(LISTED_MAX) as u64);
     json.end();
 }
 
-/// Writes who the caller is, and the scopes on its path that have limits, from the organisation down to the key.
-pub(crate) fn write_me(out: &mut Vec<u8>, policy: &Policy, caller: &Caller, at: At) {
+/// Writes who the caller is, and the scopes that have limits: on its path, from the organisation down to the key, then models that
+/// it may use, then those that a request with these labels would draw on.
+pub(crate) fn write_me(
+    out: &mut Vec<u8>,
+    policy: &Policy,
+    (caller, labels): (&Caller, &Labels),
+    at: At,
+) {
     let mut json = JsonWriter::new(out);
     begin(&mut json, "faregate.me", at);
     json.name("caller").object().member_str("key", &caller.key);
@@ -71,7 +84,22 @@ pub(crate) fn write_me(out: &mut Vec<u8>, policy: &Policy, caller: &Caller, at: 
     json.end().name("scopes").array();
     let scopes = caller.scopes.iter().filter_map(|index| policy.scopes.get(*index));
     scopes.for_each(|scope| write_scope(&mut json, scope, at));
+    let mut models: Vec<_> =
+        policy.crowd.models().filter(|(name, _)| caller.may_use(name)).collect();
+    models.sort_unstable();
+    let models = models.into_iter().filter_map(|(_, index)| policy.scopes.get(index));
+    models.for_each(|scope| write_scope(&mut json, scope, at));
+    for scope in policy.crowd.look(labels) {
+        write_drawn(&mut json, (&scope.name, &scope.budgets), at);
+    }
     json.end().end();
+}
+
+/// A scope that has budgets alone.
+fn write_drawn(json: &mut JsonWriter<'_>, (name, budgets): (&str, &[Budget]), at: At) {
+    json.object().member_str("scope", name).name("budgets").array();
+    budgets.iter().for_each(|budget| write_budget(json, budget, at));
+    json.end().name("rates").array().end().end();
 }
 
 fn begin(json: &mut JsonWriter<'_>, object: &str, at: At) {
@@ -89,7 +117,7 @@ fn write_scope(json: &mut JsonWriter<'_>, scope: &Scope, at: At) {
 }
 
 /// The names of the members are those of a refusal.
-fn write_budget(json: &mut JsonWriter<'_>, budget: &Budget, at: At) {
+pub(crate) fn write_budget(json: &mut JsonWriter<'_>, budget: &Budget, at: At) {
     let level = budget.level(at.wall);
     json.object().member_str("limit", &budget.text);
     json.member_str("unit", unit_of(budget.unit)).member_str("period", budget.period.as_str());
@@ -122,7 +150,19 @@ fn write_budget(json: &mut JsonWriter<'_>, budget: &Budget, at: At) {
     match budget.is_soft {
         // It never refuses: nothing bounds it.
         true => json.null(),
+        false if budget.fund.is_shared() => json.u64(at.overdraft),
         false => json.u64(0),
+    };
+    json.name("shared");
+    match budget.fund.is_shared() {
+        true => {
+            let leased = budget.fund.leased(at.wall, &budget.calendar);
+            json.object()
+                .member_u64("leased_here", leased)
+                .member_u64("elsewhere", level.elsewhere)
+                .end()
+        }
+        false => json.null(),
     };
     json.end();
 }

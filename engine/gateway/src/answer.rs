@@ -127,7 +127,7 @@ pub(crate) fn fault(failure: &Failure) -> Fault {
         Failure::Dial(DialError::Connect(_)) => Fault::ConnectFailed,
         Failure::Dial(DialError::Tls(_)) => Fault::TlsFailed,
         Failure::Credentials => Fault::CredentialsMissing,
-        Failure::Reset { .. } => Fault::UpstreamReset,
+        Failure::Reset { .. } | Failure::Taken => Fault::UpstreamReset,
         Failure::Protocol => Fault::UpstreamProtocol,
         Failure::Late(late) => late_fault(*late),
         Failure::ClientGone => Fault::ClientGone,

@@ -11,9 +11,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use faregate_adapters::dialect::Form;
+use faregate_adapters::{declined::DECLINED_BYTES_MAX, dialect::Form, ratelimit::RateLimits};
 use faregate_policy::exchange::Refusal;
-use faregate_wire::{Framing, HeadLimits, Method, Slots, parse_response, parse_switch};
+use faregate_wire::{BodyReader, Framing, HeadLimits, Method, Slots, parse_response, parse_switch};
 
 use crate::{
     buffer::{self, LANDING_BYTES},
@@ -28,10 +28,10 @@ use crate::{
 };
 
 /// Bytes of a provider's head.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Interim (1xx) answers before the final one.
-const INTERIM_MAX: usize = 8;
+pub(crate) const INTERIM_MAX: usize = 8;
 
 /// Deadlines of one attempt.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +77,8 @@ pub(crate) enum Failure {
         /// Whether the connection had served before.
         reused: bool,
     },
+    /// The same of an idle one, when money is held and the provider may have taken the whole request: it may bill that, too.
+    Taken,
     /// What came was no answer.
     Protocol,
     /// A deadline passed.
@@ -93,7 +95,7 @@ impl fmt::Display for Failure {
             Self::Dial(error) => error.fmt(f),
             Self::Credentials => f.write_str("there are no credentials"),
             Self::Reset { reused: true } => f.write_str("an idle connection was closed"),
-            Self::Reset { reused: false } => {
+            Self::Reset { reused: false } | Self::Taken => {
                 f.write_str("the connection was closed before an answer")
             }
             Self::Protocol => f.write_str("what came is no HTTP answer"),
@@ -143,6 +145,8 @@ pub(crate) struct Info {
     pub(crate) retry_after_ms: Option<Box<str>>,
     /// The provider gave the answer an id of its own.
     pub(crate) has_request_id: bool,
+    /// What it says of rate limits, where that is asked for.
+    pub(crate) limits: Option<Box<RateLimits>>,
 }
 
 /// What an attempt sends.
@@ -151,6 +155,8 @@ pub(crate) struct Order<'a> {
     pub(crate) parts: &'a [&'a [u8]],
     /// The rest of the body, which has not arrived yet.
     pub(crate) upload: Option<&'a mut Upload>,
+    /// Money is held for it: it is looked whether the provider may have taken what is sent once more.
+    pub(crate) is_paid: bool,
     /// The client's method; the answer to HEAD has no body.
     pub(crate) method: Method,
     /// Whether the client speaks HTTP/1.1.
@@ -165,6 +171,8 @@ pub(crate) struct Order<'a> {
     pub(crate) translated: Option<&'static str>,
     /// The client's dialect and the time since 1970 in nanoseconds, to tell rate limits by when it is not the provider's.
     pub(crate) tells: (Form, u64),
+    /// Whether anybody wants to know what it says of rate limits.
+    pub(crate) hears_limits: bool,
 }
 
 /// Takes an idle connection or makes one. True when it is an idle one.
@@ -247,7 +255,16 @@ pub(crate) async fn ask(
             if !stream.is_receiving() {
                 stream.begin(buffer::landing());
             }
-            receive(core, client, &mut stream, reused, deadlines).await?
+            let received = receive(core, client, &mut stream, reused, deadlines).await;
+            let is_whole = !early && order.is_paid;
+            match received {
+                Err(Failure::Reset { reused: true })
+                    if is_whole && stream.socket().may_have_been_taken() =>
+                {
+                    return Err(Failure::Taken);
+                }
+                received => received?,
+            }
         }
     };
     let mut out = Vec::with_capacity(1024);
@@ -344,6 +361,53 @@ async fn receive(
     }
 }
 
+/// Reads the body of a short answer to its end and gives it without its framing; `None` where it breaks off or is longer than
+/// [`DECLINED_BYTES_MAX`]. What has arrived stays in the answer.
+///
+/// # Errors
+///
+/// [`Failure::Late`] and [`Failure::ClientGone`]: then there is no answer any more.
+pub(crate) async fn whole(
+    core: &Core,
+    client: &mut Client,
+    answer: &mut Answer,
+    deadlines: &Deadlines,
+) -> Result<Option<Vec<u8>>, Failure> {
+    arm(core, client, deadlines.first_byte, deadlines.end);
+    loop {
+        let mut body = Vec::new();
+        let mut reader = BodyReader::new(answer.info.framing);
+        let mut rest = &answer.buf[answer.info.len..];
+        while !reader.is_ended() {
+            let Ok(piece) = reader.next(rest) else { return Ok(None) };
+            body.extend_from_slice(piece.data);
+            rest = &rest[piece.consumed..];
+            if piece.consumed == 0 {
+                break;
+            }
+        }
+        if reader.is_ended() || body.len() > DECLINED_BYTES_MAX {
+            return Ok(reader.is_ended().then_some(body));
+        }
+        let mut buf = std::mem::take(&mut answer.buf);
+        buf.reserve(LANDING_BYTES);
+        answer.stream.begin(buf);
+        match std::future::poll_fn(|cx| poll_answer(client, &mut answer.stream, cx)).await {
+            Event::Received((received, buf)) => {
+                answer.buf = buf;
+                if matches!(received, Ok(0)) && answer.info.framing == Framing::UntilClose {
+                    return Ok(Some(body));
+                }
+                if !matches!(received, Ok(n) if n > 0) {
+                    return Ok(None);
+                }
+            }
+            Event::ClientGone => return Err(Failure::ClientGone),
+            Event::Late => return Err(late(core, deadlines, Late::FirstByte)),
+        }
+    }
+}
+
 fn settle_receive(
     received: (io::Result<usize>, Vec<u8>),
     reused: bool,
@@ -379,7 +443,16 @@ pub(crate) fn poll_answer(
     client.slot.poll_expired(cx).map(|()| Event::Late)
 }
 
-fn read_head(buf: &[u8], out: &mut Vec<u8>, order: &Order<'_>) -> Result<Option<Info>, Failure> {
+/// Reads the head of an answer, once it is whole, and writes what the client gets of it.
+///
+/// # Errors
+///
+/// [`Failure::Protocol`] where it is none.
+pub(crate) fn read_head(
+    buf: &[u8],
+    out: &mut Vec<u8>,
+    order: &Order<'_>,
+) -> Result<Option<Info>, Failure> {
     let mut slots = Slots::new();
     let limits = HeadLimits::default();
     let parsed = match order.switches {
@@ -418,6 +491,7 @@ fn read_head(buf: &[u8], out: &mut Vec<u8>, order: &Order<'_>) -> Result<Option<
         retry_after: text(head.retry_after),
         retry_after_ms: text(head.retry_after_ms),
         has_request_id: returned.request_id,
+        limits: order.hears_limits.then(|| Box::new(reply::rate_limits(&head, order.tells.1))),
     }))
 }
 

@@ -8,7 +8,11 @@
 mod clerk;
 mod folder;
 mod keeper;
+mod lender;
+mod parts;
+mod retention;
 mod row;
+mod webhook;
 
 use std::{
     path::{Path, PathBuf},
@@ -28,10 +32,12 @@ use faregate_ledger::{
         writer::{Health, Inbox, Writer, WriterSettings},
     },
 };
-use faregate_policy::Policy;
+use faregate_policy::{Policy, policy::BudgetStore};
 
 pub(crate) use folder::default_folder;
+pub(crate) use parts::Parts;
 pub(crate) use row::{row, under_way};
+pub(crate) use webhook::Hook;
 
 use crate::{clock::Clock, trace::Random, worker::Shared};
 
@@ -54,6 +60,12 @@ pub(crate) struct Books {
     /// Rows that nobody took.
     lost: AtomicU64,
     keeper: OnceLock<Thread>,
+    /// What operators are to be told of budgets.
+    news: webhook::News,
+    /// There where budgets are leased from a store.
+    lender: OnceLock<Thread>,
+    /// How the store of shared budgets is.
+    pub(crate) lending: lender::Health,
 }
 
 /// The books, opened; no thread but the writer's runs yet.
@@ -61,6 +73,7 @@ pub(crate) struct Opened {
     pub(crate) books: Arc<Books>,
     writer: Writer,
     data: PathBuf,
+    lending: Option<lender::Lending>,
     /// What budgets have spent before, told to each of them.
     balances: faregate_ledger::journal::Balances,
 }
@@ -89,6 +102,7 @@ pub(crate) struct Keeping {
     writer: Writer,
     stop: Arc<AtomicBool>,
     keeper: JoinHandle<()>,
+    lender: Option<JoinHandle<()>>,
     clerk: JoinHandle<()>,
 }
 
@@ -144,8 +158,17 @@ impl Books {
             next: AtomicU64::new(recovery.first_row),
             lost: AtomicU64::new(0),
             keeper: OnceLock::new(),
+            news: webhook::News::default(),
+            lender: OnceLock::new(),
+            lending: lender::Health::default(),
         };
-        Ok(Opened { books: Arc::new(books), writer, data: data.to_owned(), balances })
+        Ok(Opened {
+            books: Arc::new(books),
+            writer,
+            data: data.to_owned(),
+            lending: None,
+            balances,
+        })
     }
 
     /// A name for one row.
@@ -177,10 +200,16 @@ impl Books {
         self.inbox.health() != Health::Running || self.inbox.waiting() > WAITING_MAX
     }
 
+    /// Whether budgets are leased from a store.
+    pub(crate) fn lends(&self) -> bool {
+        self.lender.get().is_some()
+    }
+
     /// Somebody waits for the journal.
     pub(crate) fn hurry(&self) {
-        if let Some(keeper) = self.keeper.get() {
-            keeper.unpark();
+        // Where there is a lender, it does what the keeper does elsewhere.
+        if let Some(thread) = self.lender.get().or(self.keeper.get()) {
+            thread.unpark();
         }
     }
 
@@ -208,6 +237,18 @@ impl Books {
 }
 
 impl Opened {
+    /// Has budgets of money leased from a store that other gateways use, too.
+    ///
+    /// # Errors
+    ///
+    /// What is missing, for a person.
+    pub(crate) fn lend(&mut self, store: &BudgetStore) -> Result<(), String> {
+        let name = store.node.clone().unwrap_or_else(|| format!("{:016x}", self.books.node));
+        let overdraft = store.overdraft.map_or(0, |(amount, gateways)| amount / gateways.max(1));
+        self.lending = Some(lender::Lending { store: lender::connect(store)?, name, overdraft });
+        Ok(())
+    }
+
     /// Tells the budgets of the first policy what has been spent before.
     pub(crate) fn restore(&self, policy: &Policy) {
         let now = Clock::start().wall();
@@ -222,13 +263,28 @@ impl Opened {
     ///
     /// When the system gives no thread.
     pub(crate) fn keep(self, shared: &Arc<Shared>) -> Result<Keeping, String> {
-        let Self { books, writer, data, .. } = self;
+        let Self { books, writer, data, lending, .. } = self;
         let stop = Arc::new(AtomicBool::new(false));
+        let lender = match lending {
+            Some(lending) => {
+                let (books, shared, stop) =
+                    (Arc::clone(&books), Arc::clone(shared), Arc::clone(&stop));
+                let started = lender::start(lending, books, shared, stop);
+                Some(started.map_err(|error| format!("lender: {error}"))?)
+            }
+            None => None,
+        };
+        if let Some(lender) = &lender {
+            drop(books.lender.set(lender.thread().clone()));
+        }
         let keeper = keeper::start(Arc::clone(&books), Arc::clone(shared), Arc::clone(&stop))
             .map_err(|error| format!("keeper: {error}"))?;
         drop(books.keeper.set(keeper.thread().clone()));
-        let clerk = clerk::start(&data, books.node, books.inbox.clone(), Arc::clone(&stop))?;
-        Ok(Keeping { books, writer, stop, keeper, clerk })
+        webhook::start(Arc::clone(&books), Arc::clone(shared), Arc::clone(&stop))
+            .map_err(|error| format!("webhook: {error}"))?;
+        let clerk =
+            clerk::start(&data, (books.node, books.inbox.clone()), shared, Arc::clone(&stop))?;
+        Ok(Keeping { books, writer, stop, keeper, lender, clerk })
     }
 }
 
@@ -238,6 +294,10 @@ impl Keeping {
         self.stop.store(true, Ordering::Release);
         self.keeper.thread().unpark();
         drop(self.keeper.join());
+        if let Some(lender) = self.lender {
+            lender.thread().unpark();
+            drop(lender.join());
+        }
         let now = shared.clock.wall();
         let returns = keeper::returns(&shared.live.load().policy, now);
         if let Err(error) = self.writer.stop(returns, now) {

@@ -118,7 +118,7 @@ impl Carried {
     }
 
     /// Whether there is anything that must come back.
-    fn is_needed(&self) -> bool {
+    pub(crate) fn is_needed(&self) -> bool {
         let signed = self.thoughts.iter().any(|thought| thought.signature.is_some())
             || self.calls.iter().any(|(_, signature)| signature.is_some());
         signed && !self.calls.is_empty() && self.bytes <= CARRIED_BYTES_MAX

@@ -4,6 +4,7 @@ mod anomalies;
 mod check;
 mod close;
 mod demo;
+mod difficulty;
 mod doctor;
 mod focus;
 mod import;
@@ -113,6 +114,12 @@ enum Command {
         #[command(subcommand)]
         command: Option<prices::Command>,
     },
+    /// Train what makes a request look hard to rules, or show it for one request.
+    #[command(after_help = difficulty::HELP)]
+    Difficulty {
+        #[command(subcommand)]
+        command: difficulty::Command,
+    },
     /// Explain a key of the policy file, or all of them.
     Explain {
         /// Its path, as in `server.deadlines.head`; without one, every key is listed.
@@ -183,6 +190,7 @@ fn perform(command: Command) -> Result<(), Stop> {
         Command::Close(close) => close::run(&close),
         Command::Prices { command: Some(command), .. } => prices::perform(&command),
         Command::Prices { asked, .. } => prices::answer(&asked),
+        Command::Difficulty { command } => difficulty::perform(&command),
         Command::Explain { key } => check::explain(key.as_deref()),
     }
 }

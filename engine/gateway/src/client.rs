@@ -54,12 +54,29 @@ pub(crate) struct Client {
     /// What arrived while a request was served.
     ahead: Vec<u8>,
     gone: bool,
+    /// Whether others wait for the answer, so that it is made though this client leaves; while a request is served.
+    pub(crate) others: Option<Box<Others>>,
+}
+
+/// Those who wait for a client's answer.
+pub(crate) struct Others {
+    are_there: Box<dyn Fn() -> bool>,
+    /// The client has left the answer to them.
+    has_left: bool,
+}
+
+impl Others {
+    /// `are_there` says whether there are any.
+    pub(crate) fn new(are_there: Box<dyn Fn() -> bool>) -> Box<Self> {
+        Box::new(Self { are_there, has_left: false })
+    }
 }
 
 impl Client {
     /// A connection at its start.
     pub(crate) fn new(stream: Stream, slot: Slot) -> Self {
-        Self { stream, slot, received: Vec::new(), ahead: Vec::new(), gone: false }
+        let (received, ahead) = (Vec::new(), Vec::new());
+        Self { stream, slot, received, ahead, gone: false, others: None }
     }
 
     /// Receives more behind what is there already, with room for `wanted` bytes more.
@@ -173,8 +190,30 @@ impl Client {
         }
     }
 
+    /// Whether it has left an answer behind that others have waited for.
+    pub(crate) fn has_left(&self) -> bool {
+        self.others.as_ref().is_some_and(|others| others.has_left)
+    }
+
+    /// Its leaving is no news while others wait for the answer.
+    fn leave(&mut self) -> bool {
+        let Some(others) = &mut self.others else { return false };
+        others.has_left |= (others.are_there)();
+        others.has_left
+    }
+
     /// News from the client, if there is any.
     pub(crate) fn poll_news(&mut self, cx: &mut Context<'_>) -> Poll<News> {
+        match self.has_left() {
+            true => Poll::Pending,
+            false => match self.poll_own_news(cx) {
+                Poll::Ready(News::Gone) if self.leave() => Poll::Pending,
+                news => news,
+            },
+        }
+    }
+
+    fn poll_own_news(&mut self, cx: &mut Context<'_>) -> Poll<News> {
         if self.gone {
             return Poll::Ready(News::Gone);
         }
@@ -213,9 +252,12 @@ impl Client {
     ///
     /// `TimedOut` at the deadline, else the error of the connection.
     pub(crate) async fn send(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+        if self.has_left() {
+            return Ok(());
+        }
         let result = self.stream.send(parts, &self.slot).await;
         self.gone |= result.is_err();
-        result
+        if result.is_err() && self.leave() { Ok(()) } else { result }
     }
 
     /// Ends the connection so that the last answer arrives: finish, then read away a bounded rest.

@@ -4,7 +4,7 @@
 //! request. The thread renews them well before they expire; what it could not renew stays in use until it expires.
 
 mod aws;
-mod fetch;
+pub(crate) mod fetch;
 mod google;
 
 use std::{

@@ -5,15 +5,20 @@
 
 mod back;
 mod count;
+mod embed;
 mod finish;
 mod hints;
+pub(crate) mod look_up;
 mod mark;
+pub(crate) mod meaning;
 mod obtain;
 mod pay;
 mod prompt;
 mod query;
 mod quote;
+mod race;
 mod read;
+mod replay;
 mod rest;
 mod write;
 
@@ -27,6 +32,7 @@ use faregate_ledger::RowId;
 use faregate_policy::{
     Nanos, Wall,
     attribution::Labels,
+    cache::table::Entry,
     caller::ANONYMOUS,
     exchange::{Exchange, Receipt, Refusal},
     fault::Fault,
@@ -41,14 +47,16 @@ pub(crate) use rest::Rest;
 use crate::{
     affinity::Stay,
     allowance, answer,
+    cache::Kept,
     connection::{Connection, Next},
+    homes::Follow,
     live::View,
     local::{self, Local},
     realtime,
     record::Timeline,
     reply,
     stored::Maker,
-    trace::{Random, Trace, write_hex},
+    trace::{Random, Trace},
     upload::Upload,
     worker::Core,
 };
@@ -77,9 +85,66 @@ pub(crate) struct Refused {
 }
 
 /// `req_` and 32 hex digits, or what the client called it.
-pub(crate) type RequestId = Box<str>;
+pub(crate) type RequestId = Arc<str>;
 
 impl Walk {
+    /// A request for vectors that this one needs, with the same caller and the same labels.
+    fn beside(&self, core: &Core, model: &str) -> Self {
+        let now = core.now();
+        let mut forwarded = Vec::new();
+        reply::write_field(&mut forwarded, b"content-type", b"application/json");
+        Self {
+            live: Rc::clone(&self.live),
+            exchange: self.exchange.beside(Nanos(now.nanos())),
+            head_len: 0,
+            method: Method::Post,
+            surface: Surface::Embeddings,
+            family: Family::OpenAi,
+            path: "/embeddings".into(),
+            from_root: false,
+            path_model: None,
+            path_stream: None,
+            has_version: false,
+            query: None,
+            provider: None,
+            via: self.via.clone(),
+            framing: Framing::None,
+            keep_alive: true,
+            http11: true,
+            expects: false,
+            json: true,
+            coded: false,
+            forwarded,
+            trace: self.trace,
+            id: format!("{}-vectors", self.id).into(),
+            times: Timeline::new(now),
+            labels: self.labels.clone(),
+            model: Some(model.into()),
+            made: None,
+            stores: false,
+            streams: false,
+            adds_usage: false,
+            protocols: None,
+            upload: None,
+            form_field: None,
+            body_bytes: 0,
+            lost: None,
+            prompted: None,
+            stay: None,
+            follow: None,
+            provider_key: None,
+            is_marked: false,
+            row: None,
+            receipt: None,
+            early: None,
+            hints: None,
+            keeping: None,
+            found: None,
+            note: None,
+            meaning: None,
+        }
+    }
+
     /// How the client's chat is spelled; of paths that are no chat, how their API spells one.
     pub(crate) fn form(&self) -> Form {
         self.surface.form().unwrap_or_else(|| self.family.form())
@@ -160,8 +225,12 @@ pub(crate) struct Walk {
     pub(crate) lost: Option<Box<str>>,
     /// Its prompt, where a replica is chosen by it.
     prompted: Option<Box<prompt::Prompted>>,
+    /// Its place in its conversation, where the policy asks for that.
+    follow: Option<Box<Follow>>,
     /// Its stay at the latest replica that was chosen by it.
     pub(crate) stay: Option<Stay>,
+    /// What the key is called that the latest attempt showed, where its provider has several.
+    pub(crate) provider_key: Option<Arc<str>>,
     /// Marks for the latest target's prompt cache were put in.
     pub(crate) is_marked: bool,
     /// Its row's name in the books, where they know of it before it has ended.
@@ -172,6 +241,14 @@ pub(crate) struct Walk {
     early: Option<count::Early>,
     /// What the head says beside the request, where it says something that counts.
     pub(crate) hints: Option<Box<Hints>>,
+    /// What is needed to keep its answer, where that is kept.
+    keeping: Option<Box<look_up::Keeping>>,
+    /// The answer that was kept, where it got one.
+    pub(crate) found: Option<Arc<Entry<Kept>>>,
+    /// What the cache of answers did for it, where its workload has one.
+    pub(crate) note: Option<&'static str>,
+    /// What the cache by meaning has found or is to be told, where its workload has one.
+    pub(crate) meaning: Option<Box<meaning::Meant>>,
 }
 
 /// Reads the head of a request from what has been received. `None` when it is not complete.
@@ -294,12 +371,18 @@ fn open_head(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Opened
         body_bytes: 0,
         lost: None,
         prompted: None,
+        follow: None,
         stay: None,
+        provider_key: None,
         is_marked: false,
         early: None,
         row: None,
         receipt: None,
         hints,
+        keeping: None,
+        found: None,
+        note: None,
+        meaning: None,
         live: Rc::clone(live),
     }))
 }
@@ -318,8 +401,10 @@ fn me(core: &Core, live: &Rc<View>, head: &RequestHead<'_, '_>) -> Result<Local,
     }
     let mut body = Vec::with_capacity(1024);
     if let Some(caller) = exchange.caller() {
-        let at = allowance::At { wall: Wall(wall), now, generation: live.generation };
-        allowance::write_me(&mut body, &live.policy, caller, at);
+        let overdraft = allowance::overdraft(&live.policy);
+        let at = allowance::At { wall: Wall(wall), now, generation: live.generation, overdraft };
+        let labels = live.policy.attribution.of_head(head.all_fields());
+        allowance::write_me(&mut body, &live.policy, (caller, &labels), at);
     }
     Ok(Local::private(head, core, body))
 }
@@ -519,10 +604,13 @@ fn request_id(given: Option<&[u8]>, random: &Random) -> RequestId {
     {
         return text.into();
     }
-    let mut id = Vec::with_capacity(36);
-    id.extend_from_slice(b"req_");
-    write_hex(&mut id, (u128::from(random.next()) << 64) | u128::from(random.next()), 32);
-    String::from_utf8(id).unwrap_or_default().into_boxed_str()
+    let mut id = *b"req_00000000000000000000000000000000";
+    let mut number = (u128::from(random.next()) << 64) | u128::from(random.next());
+    for digit in id[4..].iter_mut().rev() {
+        *digit = b"0123456789abcdef"[usize::from(number.to_le_bytes()[0] & 0xf)];
+        number >>= 4;
+    }
+    std::str::from_utf8(&id).unwrap_or_default().into()
 }
 
 /// Serves what [`open`] has read, to the end of its answer.
@@ -533,6 +621,7 @@ pub(crate) async fn serve(connection: &mut Connection, opened: Opened) -> Next {
         Opened::Walk(walk) => {
             let counted = InFlight::enter(&connection.core);
             let next = walk.run(connection).await;
+            connection.client.others = None;
             drop(counted);
             next
         }

@@ -102,6 +102,8 @@ pub(crate) struct Forwarded {
     pub(crate) refused: Option<u16>,
     /// What the next turn of the conversation will need, where the answer was translated.
     pub(crate) carried: Option<Carried>,
+    /// The answer came to its own end, without an error in it, and nothing behind it.
+    pub(crate) is_whole: bool,
 }
 
 /// What holds for one answer on its way.
@@ -130,6 +132,36 @@ pub(crate) struct Terms<'a> {
     pub(crate) model: &'a str,
 }
 
+/// What was sent of a body, up to a bound.
+pub(crate) struct Capture {
+    sent: Vec<u8>,
+    bytes_max: usize,
+    is_over: bool,
+}
+
+impl Capture {
+    /// Takes at most so many bytes, and nothing of a body that has more.
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { sent: Vec::new(), bytes_max, is_over: false }
+    }
+
+    /// What was sent.
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.sent
+    }
+
+    /// Takes more; whether there is room for all.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> bool {
+        if self.is_over || self.sent.len() + bytes.len() > self.bytes_max {
+            self.is_over = true;
+            self.sent = Vec::new();
+        } else {
+            self.sent.extend_from_slice(bytes);
+        }
+        !self.is_over
+    }
+}
+
 /// What an answer is paid from.
 pub(crate) trait Till {
     /// Whether a stream of which so much has come may go on, or will know soon.
@@ -138,6 +170,9 @@ pub(crate) trait Till {
     /// Settles the request: what was learned, and what ended it early. Called once, before the client can know that its
     /// answer is over: when it comes again at once, what it held is free.
     fn settle(&mut self, learned: &Learned, fault: Option<Fault>);
+
+    /// Sees what is sent of the body, in the client's framing.
+    fn see(&mut self, body: &[u8]);
 
     /// What it cost, in nano-dollars, once it is settled and where that is known.
     fn cost(&self) -> Option<u64>;
@@ -183,11 +218,12 @@ pub(crate) async fn forward(
     let end = passage.conclude(end).await;
     let reusable = passage.finish(end).await;
     let Passage { stream, mut relay, first_content, refused, .. } = passage;
+    let is_whole = whole && refused.is_none() && !relay.learned().error;
     let carried = relay.take_carried();
     let spent = !whole || !answer.info.keep_alive || answer.early;
     let upstream = (!spent).then_some(stream);
     let learned = relay.finish();
-    Forwarded { end, learned, first_content, reusable, upstream, refused, carried }
+    Forwarded { end, learned, first_content, reusable, upstream, refused, carried, is_whole }
 }
 
 struct Passage<'a> {
@@ -307,6 +343,7 @@ impl Passage<'_> {
             Ok(Forward::Input(range)) => &input[range.clone()],
             Ok(Forward::Scratch) => &self.scratch[..],
         };
+        self.till.see(body);
         if !(head.is_empty() && body.is_empty()) {
             self.client.slot.arm(self.core.now().after(self.pace.stall).min(self.pace.end));
             let parts = [&head[..], body];

@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Write,
+    net::IpAddr,
     ops::Deref,
     path::{Path, PathBuf},
     rc::Rc,
@@ -19,9 +20,10 @@ use faregate_adapters::{auth::aws, kind::Auth};
 use faregate_policy::{
     CorePolicy, Policy,
     affinity::Load,
-    budget::Unit,
     health::{Breaker, BreakerSettings},
-    policy::{BaseUrl, HeaderValue, Provider, Scheme, Secret, TargetDeadlines},
+    keyring::Quota,
+    policy::{BaseUrl, Discovery, HeaderValue, Provider, Scheme, Secret, TargetDeadlines},
+    webhook::Webhook,
 };
 use faregate_wire::HeadLimits;
 use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
@@ -29,10 +31,15 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     affinity::Affinity,
+    books::{Hook, Parts},
+    cache::Cache,
     catalogue,
-    credentials::{self, Credential, Keeper, Source},
+    credentials::{self, Credential, Keeper, Source, fetch::parts},
+    homes::Followed,
+    keys::Key,
+    reload::Bell,
     reply, tls,
-    upstream::{Name, Place, Resolver, Upstream, UpstreamId},
+    upstream::{Found, Name, Place, Resolver, Upstream, UpstreamId, Warmth},
 };
 
 /// A policy and what was made from it.
@@ -51,11 +58,23 @@ pub(crate) struct Live {
     pub(crate) is_private: bool,
     /// What is known of prompts, where replicas are chosen by them.
     pub(crate) affinity: Option<Arc<Affinity>>,
+    /// What is known of conversations, where rules or routes ask for it.
+    pub(crate) followed: Option<Arc<Followed>>,
+    /// Where operators are told of budgets.
+    pub(crate) webhook: Option<Arc<Hook>>,
+    /// Answers that are kept, where a workload has some kept.
+    pub(crate) cache: Option<Arc<Cache>>,
+    /// Whether what requests cost is written down.
+    pub(crate) keeps_books: bool,
     /// Files whose content was used beside the policy itself.
     pub(crate) files: Vec<PathBuf>,
     places: BTreeMap<Identity, Shared>,
     credentials: BTreeMap<Source, Arc<Credential>>,
+    quotas: BTreeMap<QuotaOf, Arc<Quota>>,
 }
+
+/// What a key may do is known by its target's name and a hash of the key.
+type QuotaOf = (Box<str>, [u8; 32]);
 
 /// One target's places.
 pub(crate) struct Target {
@@ -63,6 +82,8 @@ pub(crate) struct Target {
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     /// How long it may take.
     pub(crate) deadlines: TargetDeadlines,
+    /// Its keys, where there are several; else none.
+    pub(crate) keys: Vec<Key>,
 }
 
 /// A core's view of what is in force; taken once a request.
@@ -70,13 +91,15 @@ pub(crate) struct View {
     live: Arc<Live>,
     /// The policy, for exchanges of this core: counted without touching what other cores count.
     pub(crate) policy: Rc<CorePolicy>,
+    /// What rows of the books have in common, as long as this policy is in force.
+    pub(crate) parts: Parts,
 }
 
 impl View {
     /// A view for one core.
     pub(crate) fn new(live: Arc<Live>) -> Rc<Self> {
         let policy = CorePolicy::new(Arc::clone(&live.policy));
-        Rc::new(Self { live, policy })
+        Rc::new(Self { live, policy, parts: Parts::default() })
     }
 }
 
@@ -92,6 +115,8 @@ impl Deref for View {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Identity {
     place: Place,
+    /// What its certificate must be for.
+    name: String,
     /// Hash of the authorities' file, and whether nothing is verified; `None` in the clear.
     tls: Option<([u8; 32], bool)>,
 }
@@ -103,6 +128,7 @@ struct Shared {
     name: Arc<Name>,
     breaker: Arc<Breaker>,
     load: Arc<Load>,
+    warmth: Arc<Warmth>,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
@@ -113,6 +139,8 @@ pub(crate) struct Builder {
     cores: usize,
     /// Budgets of money are kept in a journal.
     has_books: bool,
+    /// They are leased from a store, too.
+    has_store: bool,
     generation: AtomicU64,
     next_id: AtomicU64,
 }
@@ -121,12 +149,22 @@ impl Builder {
     /// A builder for a process with `cores` cores.
     pub(crate) fn new(resolver: Resolver, keeper: Keeper, cores: usize) -> Self {
         let (generation, next_id) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { resolver, keeper, cores, has_books: false, generation, next_id }
+        Self { resolver, keeper, cores, has_books: false, has_store: false, generation, next_id }
     }
 
     /// The same, for a process that keeps books.
     pub(crate) fn with_books(self) -> Self {
         Self { has_books: true, ..self }
+    }
+
+    /// Rings this bell when a name has other addresses, where each of them is a place.
+    pub(crate) fn tell(&self, bell: Bell) {
+        self.resolver.tell(bell);
+    }
+
+    /// The same, for a process that leases its budgets.
+    pub(crate) fn with_store(self) -> Self {
+        Self { has_store: true, ..self }
     }
 
     /// Compiles a policy file and makes what it needs.
@@ -157,11 +195,24 @@ impl Builder {
             before,
             places: BTreeMap::new(),
             credentials: BTreeMap::new(),
+            quotas: BTreeMap::new(),
+            found: Found::new(),
             files: Vec::new(),
             problems: String::new(),
         };
         let providers: Vec<Vec<Arc<Upstream>>> =
             policy.providers.iter().map(|provider| work.upstreams(provider)).collect();
+        let keys: Vec<Vec<(Key, [u8; 32])>> =
+            policy.providers.iter().map(|provider| work.keys(provider)).collect();
+        let targets = policy
+            .targets
+            .iter()
+            .map(|target| Target {
+                upstreams: providers[target.provider].clone(),
+                deadlines: policy.providers[target.provider].deadlines,
+                keys: work.keys_at(&target.name, &keys[target.provider]),
+            })
+            .collect();
         let server_tls = policy.server.tls.as_ref().and_then(|files| {
             work.files.extend([files.cert.clone(), files.key.clone()]);
             tls::server_config(&files.cert, &files.key)
@@ -169,27 +220,27 @@ impl Builder {
                 .ok()
         });
         work.files.extend(policy.server.price_catalogue.clone());
-        let Work { places, credentials, files, problems, .. } = work;
+        let webhook = policy.webhook.as_ref().and_then(|webhook| work.webhook(webhook));
+        let Work { places, credentials, quotas, found, files, problems, .. } = work;
         if !problems.is_empty() {
             return Err(problems);
         }
         if self.has_books {
-            let money = policy.budgets().filter(|(_, budget)| budget.unit == Unit::Money);
-            money.for_each(|(_, budget)| budget.fund.keep_in_journal());
+            policy.budgets().for_each(|(_, budget)| budget.fund.keep_in_journal());
             policy.crowd.keep_in_journal();
+            if self.has_store {
+                let money = policy
+                    .budgets()
+                    .filter(|(_, budget)| budget.unit == faregate_policy::budget::Unit::Money);
+                money.for_each(|(_, budget)| budget.fund.share());
+                policy.crowd.share();
+            }
         }
         for shared in places.values() {
             shared.breaker.set(policy.breaker);
         }
-        let targets = policy
-            .targets
-            .iter()
-            .map(|target| Target {
-                upstreams: providers[target.provider].clone(),
-                deadlines: policy.providers[target.provider].deadlines,
-            })
-            .collect();
-        self.resolver.watch(places.values().map(|shared| Arc::clone(&shared.name)).collect());
+        let names = places.values().map(|shared| Arc::clone(&shared.name)).collect();
+        self.resolver.watch(names, found);
         self.keeper.watch(credentials.values().cloned().collect());
         let server = &policy.server;
         let head_limits = HeadLimits {
@@ -200,7 +251,16 @@ impl Builder {
         let is_private = server.listen.iter().all(|address| address.ip().is_loopback());
         let known = before.and_then(|live| live.affinity.clone());
         let by_prefix = policy.providers.iter().any(|provider| provider.by_prefix);
+        let followed = before.and_then(|live| live.followed.clone());
+        let follows = policy.watch.needs.warm;
+        let cache = policy.answers.is_on().then(|| {
+            let known = before.and_then(|live| live.cache.clone());
+            known.unwrap_or_else(|| Arc::new(Cache::new(policy.answers.memory_bytes)))
+        });
         Ok(Live {
+            keeps_books: self.has_books,
+            followed: follows.then(|| followed.unwrap_or_else(|| Arc::new(Followed::new()))),
+            cache,
             affinity: by_prefix.then(|| known.unwrap_or_else(|| Arc::new(Affinity::new()))),
             is_private,
             generation: self.generation.fetch_add(1, Ordering::Relaxed) + 1,
@@ -208,9 +268,11 @@ impl Builder {
             targets,
             server_tls,
             head_limits,
+            webhook,
             files,
             places,
             credentials,
+            quotas,
         })
     }
 }
@@ -220,6 +282,8 @@ struct Work<'a> {
     before: Option<&'a Live>,
     places: BTreeMap<Identity, Shared>,
     credentials: BTreeMap<Source, Arc<Credential>>,
+    quotas: BTreeMap<QuotaOf, Arc<Quota>>,
+    found: Found,
     files: Vec<PathBuf>,
     problems: String,
 }
@@ -233,25 +297,66 @@ impl Work<'_> {
         let source = self.source(provider);
         let Some(fields) = self.fields(provider, source.is_some()) else { return Vec::new() };
         let credential = source.map(|source| self.credential(source));
-        let mut upstreams = Vec::with_capacity(provider.replicas.len());
-        for url in &provider.replicas {
-            match self.shared(provider, url) {
-                Ok(shared) => upstreams.push(Arc::new(Upstream {
-                    id: shared.id,
-                    host: authority(url),
-                    path_prefix: url.path_prefix.clone(),
-                    field_names: fields.0.clone(),
-                    fields: fields.1.clone(),
-                    credential: credential.clone(),
-                    tls: shared.tls.clone(),
-                    name: Arc::clone(&shared.name),
-                    breaker: Arc::clone(&shared.breaker),
-                    load: Arc::clone(&shared.load),
-                })),
+        let places = self.places(provider);
+        let mut upstreams = Vec::with_capacity(places.len());
+        let (mut fresh, mut has_old) = (Vec::new(), false);
+        for (url, address) in &places {
+            match self.shared(provider, url, *address) {
+                Ok((shared, is_known)) => {
+                    has_old |= is_known;
+                    fresh.extend((!is_known).then(|| Arc::clone(&shared.warmth)));
+                    upstreams.push(Arc::new(Upstream {
+                        id: shared.id,
+                        host: authority(url),
+                        path_prefix: url.path_prefix.clone(),
+                        field_names: fields.0.clone(),
+                        fields: fields.1.clone(),
+                        credential: credential.clone(),
+                        tls: shared.tls.clone(),
+                        name: Arc::clone(&shared.name),
+                        breaker: Arc::clone(&shared.breaker),
+                        load: Arc::clone(&shared.load),
+                        warmth: Arc::clone(&shared.warmth),
+                    }));
+                }
                 Err(error) => self.problem(&format!("providers.{}", provider.name), &error),
             }
         }
+        if has_old && self.before.is_some() {
+            fresh.iter().for_each(|warmth| warmth.begin());
+        }
         upstreams
+    }
+
+    /// Where a provider listens: its URLs, and the address of each where its name has several.
+    fn places(&mut self, provider: &Provider) -> Vec<(BaseUrl, Option<IpAddr>)> {
+        let whole = |urls: Vec<BaseUrl>| urls.into_iter().map(|url| (url, None)).collect();
+        match &provider.discovery {
+            Discovery::None => whole(provider.replicas.clone()),
+            Discovery::File(path) => {
+                self.files.push(path.clone());
+                let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
+                let read = text.and_then(|text| provider.read_places(&text));
+                whole(read.unwrap_or_else(|error| {
+                    let place = format!("providers.{}.replicas", provider.name);
+                    self.problem(&place, &format!("{}: {error}", path.display()));
+                    Vec::new()
+                }))
+            }
+            Discovery::Dns => {
+                let mut places = Vec::new();
+                for url in &provider.replicas {
+                    let found = self.builder.resolver.places(&url.host, url.port);
+                    if found.is_empty() {
+                        // Its name is resolved as any other's until it has addresses.
+                        places.push((url.clone(), None));
+                    }
+                    places.extend(found.iter().map(|address| (url.clone(), Some(*address))));
+                    self.found.insert((url.host.clone(), url.port), found);
+                }
+                places
+            }
+        }
     }
 
     /// Names and lines of the fields that every request to the provider carries.
@@ -261,16 +366,12 @@ impl Work<'_> {
         if let Some(secret) = key_of(provider).filter(|_| !is_signed) {
             let place = format!("providers.{}.api_key", provider.name);
             let key = self.secret(&place, &secret)?;
-            match provider.kind.auth {
-                Auth::Field(name) => {
-                    reply::write_field(&mut lines, name.as_bytes(), key.as_bytes());
-                    names.push(name.to_owned());
-                }
-                Auth::Bearer | Auth::Google | Auth::Aws => {
-                    let bearer = format!("Bearer {key}");
-                    reply::write_field(&mut lines, b"authorization", bearer.as_bytes());
-                }
-            }
+            show_key(&mut lines, provider, &key);
+        }
+        if let Auth::Field(name) = provider.kind.auth
+            && (!lines.is_empty() || !provider.keys.is_empty())
+        {
+            names.push(name.to_owned());
         }
         for (name, value) in &provider.headers {
             let value = match value {
@@ -283,6 +384,32 @@ impl Work<'_> {
             names.push(name.clone());
         }
         Some((names, lines))
+    }
+
+    /// The keys of a provider that has several, each with its hash.
+    fn keys(&mut self, provider: &Provider) -> Vec<(Key, [u8; 32])> {
+        let mut keys = Vec::with_capacity(provider.keys.len());
+        for one in &provider.keys {
+            let place = format!("providers.{}.keys: {}", provider.name, one.name);
+            let Some(secret) = self.secret(&place, &one.secret) else { continue };
+            let mut line = Vec::new();
+            show_key(&mut line, provider, &secret);
+            let (name, quota) = ((&*one.name).into(), Arc::default());
+            keys.push((Key { name, line: line.into(), quota }, Sha256::digest(secret).into()));
+        }
+        keys
+    }
+
+    /// The same keys, with what is known of them at one target.
+    fn keys_at(&mut self, target: &str, keys: &[(Key, [u8; 32])]) -> Vec<Key> {
+        let at = |(key, hash): &(Key, [u8; 32])| {
+            let of: QuotaOf = (target.into(), *hash);
+            let known = self.quotas.get(&of).or_else(|| self.before?.quotas.get(&of));
+            let quota = known.cloned().unwrap_or_default();
+            self.quotas.insert(of, Arc::clone(&quota));
+            Key { quota, ..key.clone() }
+        };
+        keys.iter().map(at).collect()
     }
 
     /// Where the credentials of a provider's cloud come from, unless it is told by a field who pays.
@@ -310,6 +437,20 @@ impl Work<'_> {
             }
             _ => None,
         }
+    }
+
+    fn webhook(&mut self, webhook: &Webhook) -> Option<Arc<Hook>> {
+        let secret = self.secret("budgets.webhook.secret", &webhook.secret)?;
+        if parts(&webhook.url).is_none() {
+            self.problem("budgets.webhook.url", "it is no URL of http or https");
+        }
+        let ca_file = webhook.ca_file.clone();
+        if let Some(file) = &ca_file
+            && let Err(error) = tls::client_config(Some(file), false)
+        {
+            self.problem("budgets.webhook.ca_file", &error);
+        }
+        Some(Arc::new(Hook { url: webhook.url.clone(), secret, ca_file }))
     }
 
     /// The credentials from a source: those that are there already, or new ones.
@@ -343,22 +484,29 @@ impl Work<'_> {
         checked.map_err(|error| self.problem(place, &error)).ok()
     }
 
-    fn shared(&mut self, provider: &Provider, url: &BaseUrl) -> Result<Shared, String> {
+    /// What upstreams at a place share, and whether it was there before.
+    fn shared(
+        &mut self,
+        provider: &Provider,
+        url: &BaseUrl,
+        address: Option<IpAddr>,
+    ) -> Result<(Shared, bool), String> {
+        let host = address.map_or_else(|| url.host.clone(), |address| address.to_string());
         let place = match &url.scheme {
             Scheme::Unix(path) => Place::Unix(path.clone()),
-            Scheme::Http | Scheme::Https => Place::Host(url.host.clone(), url.port),
+            Scheme::Http | Scheme::Https => Place::Host(host, url.port),
         };
         let secured = url.scheme == Scheme::Https;
         let ca_file = provider.ca_file.as_deref();
         let tls = secured.then(|| self.authorities(ca_file)).transpose()?;
-        let identity =
-            Identity { place: place.clone(), tls: tls.map(|t| (t, provider.insecure_skip_verify)) };
+        let tls = tls.map(|authorities| (authorities, provider.insecure_skip_verify));
+        let identity = Identity { place: place.clone(), name: url.host.clone(), tls };
         if let Some(known) =
             self.places.get(&identity).or_else(|| self.before?.places.get(&identity))
         {
             let known = known.clone();
             self.places.insert(identity, known.clone());
-            return Ok(known);
+            return Ok((known, true));
         }
         let tls = match secured {
             false => None,
@@ -371,10 +519,10 @@ impl Work<'_> {
         };
         let id = UpstreamId(self.builder.next_id.fetch_add(1, Ordering::Relaxed));
         let breaker = Arc::new(Breaker::new(BreakerSettings::default()));
-        let load = Arc::default();
-        let shared = Shared { id, name: Name::new(place), breaker, load, tls };
+        let (load, warmth) = (Arc::default(), Arc::default());
+        let shared = Shared { id, name: Name::new(place), breaker, load, warmth, tls };
         self.places.insert(identity, shared.clone());
-        Ok(shared)
+        Ok((shared, false))
     }
 
     /// Hash of the authorities' file; zeros for the system's.
@@ -383,6 +531,17 @@ impl Work<'_> {
         self.files.push(file.to_owned());
         let text = std::fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?;
         Ok(Sha256::digest(text).into())
+    }
+}
+
+/// Appends the field that shows a key, as its dialect has it.
+fn show_key(out: &mut Vec<u8>, provider: &Provider, key: &str) {
+    match provider.kind.auth {
+        Auth::Field(name) => reply::write_field(out, name.as_bytes(), key.as_bytes()),
+        Auth::Bearer | Auth::Google | Auth::Aws => {
+            let bearer = format!("Bearer {key}");
+            reply::write_field(out, b"authorization", bearer.as_bytes());
+        }
     }
 }
 
@@ -414,3 +573,6 @@ fn authority(url: &BaseUrl) -> String {
         (_, port) => format!("{}:{port}", url.host),
     }
 }
+
+#[cfg(test)]
+mod tests;

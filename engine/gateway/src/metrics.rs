@@ -183,9 +183,32 @@ pub(crate) struct CoreMetrics {
     pub(crate) in_flight: Arc<Cell>,
     /// Requests that ended in a panic.
     pub(crate) panics: Arc<Cell>,
+    /// What the cache of answers did.
+    pub(crate) cache: CacheCells,
     series: RefCell<HashTable<Arc<Series>>>,
     hasher: hashbrown::DefaultHashBuilder,
     fresh: Arc<SegQueue<Arc<Series>>>,
+}
+
+/// What the cache of answers did on one core.
+#[derive(Debug)]
+pub(crate) struct CacheCells {
+    /// Requests that got an answer that was kept.
+    pub(crate) hits: Arc<Cell>,
+    /// Requests that got another one's answer, which they waited for.
+    pub(crate) joined: Arc<Cell>,
+    /// Requests that got the answer to the same question in other words.
+    pub(crate) semantic: Arc<Cell>,
+    /// Questions whose vectors were asked for and did not come.
+    pub(crate) vectorless: Arc<Cell>,
+    /// Requests that a provider was asked for.
+    pub(crate) misses: Arc<Cell>,
+    /// Answers that were kept.
+    pub(crate) stored: Arc<Cell>,
+    /// Answers that came and were not kept.
+    pub(crate) refused: Arc<Cell>,
+    /// What answers cost that were given again, in nano-dollars.
+    pub(crate) saved: Arc<Cell>,
 }
 
 /// Every core's counters, for the admin thread.
@@ -217,6 +240,16 @@ impl Registry {
             idle_upstream_connections: plain("faregate_upstream_idle_connections"),
             in_flight: plain("faregate_requests_in_flight"),
             panics: plain("faregate_panics_total"),
+            cache: CacheCells {
+                hits: plain("faregate_cache_hits_total"),
+                joined: plain("faregate_cache_joined_total"),
+                semantic: plain("faregate_semantic_hits_total"),
+                vectorless: plain("faregate_semantic_vectors_missing_total"),
+                misses: plain("faregate_cache_misses_total"),
+                stored: plain("faregate_cache_stored_total"),
+                refused: plain("faregate_cache_not_stored_total"),
+                saved: plain("faregate_cache_saved_nanousd_total"),
+            },
             series: RefCell::new(HashTable::new()),
             hasher: hashbrown::DefaultHashBuilder::default(),
             fresh: Arc::clone(&self.fresh),

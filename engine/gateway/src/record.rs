@@ -123,7 +123,7 @@ pub(crate) fn record(core: &Core, walk: &Walk, ending: &Ending<'_>) {
     });
     core.lines.add(|line| write_line(line, core, walk, ending, now));
     if let Some(books) = &core.shared.books
-        && walk.exchange.attempts() > 0
+        && (walk.exchange.attempts() > 0 || walk.found.is_some())
         && walk.surface.may_cost()
     {
         books.submit(books::row(books, core, walk, ending));
@@ -193,8 +193,22 @@ fn write_line(line: &mut Vec<u8>, core: &Core, walk: &Walk, ending: &Ending<'_>,
     if let Some(at) = times.first_content {
         number(line, ",\"first_content_us\":", micros(at));
     }
+    if let Some(key) = &walk.provider_key {
+        plain(line, ",\"provider_key\":\"", key);
+    }
     if let Some(stay) = &walk.stay {
         text(line, ",\"affinity\":\"", &stay.to_string());
+    }
+    if let Some(note) = walk.note {
+        plain(line, ",\"answer_cache\":\"", note);
+    }
+    if let Some(found) = &walk.found {
+        text(line, ",\"kept_from\":\"", &found.value.target);
+        number(line, ",\"saved_nanousd\":", found.value.cost);
+        if let Some((similarity, name)) = walk.likeness() {
+            plain(line, ",\"similarity\":\"", &format!("{similarity:.4}"));
+            plain(line, ",\"kept_as\":\"", &name);
+        }
     }
     if walk.is_marked {
         line.extend_from_slice(b",\"cache\":\"injected\"");
@@ -223,6 +237,14 @@ fn write_cost(line: &mut Vec<u8>, walk: &Walk) {
     }
     if receipt.wasted.0 > 0 {
         number(line, ",\"wasted_nanousd\":", receipt.wasted.0);
+    }
+    for (name, saved) in [
+        (",\"saved_by_cache_nanousd\":", receipt.saved_by_cache),
+        (",\"saved_by_routing_nanousd\":", receipt.saved_by_routing),
+    ] {
+        if saved.0 > 0 {
+            number(line, name, saved.0);
+        }
     }
     if !receipt.price_id.is_empty() {
         text(line, ",\"price\":\"", &receipt.price_id);

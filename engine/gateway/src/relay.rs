@@ -10,6 +10,7 @@
 use std::ops::Range;
 
 use faregate_adapters::{
+    aside::Aside,
     chat::{Delta, Finish, Usage},
     dialect::{
         AnswerTerms, ErrorBody, Form, Passage,
@@ -90,6 +91,8 @@ pub(crate) enum Broken {
 pub(crate) struct Learned {
     /// The provider's own count, if it gave one.
     pub(crate) usage: Option<Usage>,
+    /// What it says beside tokens that has a price.
+    pub(crate) aside: Aside,
     /// A content token has passed.
     pub(crate) content: bool,
     /// Content tokens passed with the bytes that were pushed last.
@@ -371,6 +374,7 @@ impl Relay {
         match (self.plan.metered, is_whole) {
             (true, true) => {
                 self.learned.usage = UsageMeter::whole_of(self.passage.usage_member(), piece.data);
+                self.learned.aside = Aside::of(piece.data);
             }
             (true, false) => self.meter.feed(piece.data),
             (false, _) => {}
@@ -610,6 +614,7 @@ impl Relay {
 impl Learned {
     fn absorb(&mut self, seen: Self) {
         self.usage = seen.usage.or(self.usage.take());
+        self.aside = seen.aside.over(self.aside);
         self.content |= seen.content;
         self.content_now |= seen.content_now;
         self.done |= seen.done;
@@ -664,6 +669,7 @@ fn inspect(learned: &mut Learned, passage: &dyn Passage, name: &[u8], data: &[u8
     }
     if let Some(report) = seen.usage {
         learned.usage = Some(report.over(learned.usage));
+        learned.aside = Aside::of(data).over(learned.aside);
     }
     seen.extra_chunk
 }

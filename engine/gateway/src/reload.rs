@@ -21,6 +21,8 @@ use crossbeam_queue::ArrayQueue;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::ModifyKind};
 use sha2::{Digest, Sha256};
 
+use faregate_policy::Nanos;
+
 use crate::{live::Builder, worker::Shared};
 
 /// Changes that come closer together than this are one.
@@ -72,9 +74,11 @@ pub(crate) fn start(
 ) -> std::io::Result<Bell> {
     let rung = Arc::new(ArrayQueue::new(BELLS_MAX));
     let theirs = Arc::clone(&rung);
+    // Before anybody can change a file and be missed.
+    let files = fingerprint(&shared);
     let handle = thread::Builder::new().name("reload".to_owned()).spawn(move || {
         let bell = Bell { thread: thread::current(), rung: theirs };
-        Watch { file, last: text, builder, shared, reloads }.run(&bell);
+        Watch { file, last: text, builder, shared, reloads }.run(&bell, files);
     })?;
     Ok(Bell { thread: handle.thread().clone(), rung })
 }
@@ -88,12 +92,15 @@ struct Watch {
 }
 
 impl Watch {
-    fn run(mut self, bell: &Bell) {
+    fn run(mut self, bell: &Bell, mut files: [u8; 32]) {
+        self.builder.tell(bell.clone());
         let mut folders = Folders::new(bell.clone());
-        let mut files = self.fingerprint();
         folders.watch(&self.file, &self.shared.live.load().files);
         loop {
             let forced = wait(&bell.rung);
+            if let Some(cache) = &self.shared.live.load().cache {
+                cache.answers.sweep(Nanos(self.shared.clock.now().nanos()));
+            }
             let Ok(text) = std::fs::read_to_string(&self.file) else {
                 tracing::warn!(
                     file = %self.file.display(),
@@ -101,24 +108,14 @@ impl Watch {
                 );
                 continue;
             };
-            let now = self.fingerprint();
+            let now = fingerprint(&self.shared);
             if forced || text != self.last || now != files {
                 self.apply(&text);
                 self.last = text;
-                files = self.fingerprint();
+                files = fingerprint(&self.shared);
                 folders.watch(&self.file, &self.shared.live.load().files);
             }
         }
-    }
-
-    /// A hash over the secrets and certificates in use.
-    fn fingerprint(&self) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        for file in &self.shared.live.load().files {
-            hash.update(std::fs::read(file).unwrap_or_default());
-            hash.update([0xff]);
-        }
-        hash.finalize().into()
     }
 
     fn apply(&self, text: &str) {
@@ -132,6 +129,10 @@ impl Watch {
                     tracing::warn!("{warning}");
                 }
                 live.policy.take_effect();
+                if let Some(cache) = &live.cache {
+                    let now = Nanos(self.shared.clock.now().nanos());
+                    cache.answers.set_bytes_max(live.policy.answers.memory_bytes, now);
+                }
                 self.shared.live.store(Arc::new(live));
                 self.shared.generation.store(generation, Ordering::Release);
                 for desk in &self.shared.cores {
@@ -163,6 +164,16 @@ impl Watch {
         }
         seen()
     }
+}
+
+/// A hash over the secrets, certificates and places in use.
+fn fingerprint(shared: &Shared) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for file in &shared.live.load().files {
+        hash.update(std::fs::read(file).unwrap_or_default());
+        hash.update([0xff]);
+    }
+    hash.finalize().into()
 }
 
 fn note_what_needs_a_restart(

@@ -39,13 +39,19 @@ impl Target {
         let is_well = |index: &usize| {
             matches!(self.upstreams[*index].breaker.health(now), Health::Closed | Health::HalfOpen)
         };
+        // One that was added to others has its whole share in time.
+        let is_warm = |index: &usize| {
+            let lot = (random ^ *index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+            self.upstreams[*index].warmth.lets(now, lot.wrapping_mul(0xbf58_476d_1ce4_e5b9))
+        };
         let all = 0..self.upstreams.len();
         let fresh = || all.clone().filter(|index| !tried.contains(index));
         let index = only
             .or_else(|| {
-                let is_open = |index| !tried.contains(&index) && is_well(&index);
+                let is_open = |index| !tried.contains(&index) && is_well(&index) && is_warm(&index);
                 asked?.choose(self, &is_open, now)
             })
+            .or_else(|| pick(fresh().filter(is_well).filter(is_warm), random))
             .or_else(|| pick(fresh().filter(is_well), random))
             .or_else(|| pick(fresh(), random))
             .or_else(|| pick(all.clone(), random))

@@ -236,11 +236,17 @@ pub(crate) fn write_rate_limits(
     head: &ResponseHead<'_, '_>,
     (form, wall): (Form, u64),
 ) {
+    let limits = rate_limits(head, wall);
+    limits.write(form, wall, |name, value| write_field(out, name.as_bytes(), value.as_bytes()));
+}
+
+/// What a provider says of its rate limits; `wall` is the time since 1970 in nanoseconds.
+pub(crate) fn rate_limits(head: &ResponseHead<'_, '_>, wall: u64) -> RateLimits {
     let mut limits = RateLimits::default();
     for (name, value) in head.forwardable() {
         limits.note(name, value, wall);
     }
-    limits.write(form, wall, |name, value| write_field(out, name.as_bytes(), value.as_bytes()));
+    limits
 }
 
 /// The length of an answer without a body, where the provider gave one: 0, or what the answer to a GET would have. A 204

@@ -19,7 +19,6 @@ use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
 use faregate_policy::{
     Policy,
-    budget::Unit,
     policy::{AccessLog, DriverWish, Ledger, ResponsesFile},
 };
 
@@ -34,6 +33,7 @@ use crate::{
     log::{self, Sink, Target},
     metrics::Registry,
     reload::{self, Bell, Reloads},
+    semantic::Meaning,
     stored::{Stored, Writing},
     trace::{Random, write_hex},
     upstream::Resolver,
@@ -118,8 +118,15 @@ pub(crate) fn start(source: Source) -> Result<Running, String> {
     let resolver = Resolver::start().map_err(|e| format!("resolver: {e}"))?;
     let keeper = Keeper::start().map_err(|e| format!("credentials: {e}"))?;
     let builder = Builder::new(resolver, keeper, cells);
-    let books = open_books(&policy)?;
-    let builder = if books.is_some() { builder.with_books() } else { builder };
+    let mut books = open_books(&policy)?;
+    let mut builder = if books.is_some() { builder.with_books() } else { builder };
+    if let Some(store) = &policy.budget_store {
+        let Some(books) = &mut books else {
+            return Err("budgets.store: there are no books; say ledger.dir".to_owned());
+        };
+        books.lend(store)?;
+        builder = builder.with_store();
+    }
     let live = builder.make(policy, None)?;
     if let Some(books) = &books {
         books.restore(&live.policy);
@@ -138,9 +145,10 @@ pub(crate) fn start(source: Source) -> Result<Running, String> {
     }
     let log = open_log(&server.access_log)?;
     let counter = Counter::start().map_err(|e| format!("counter: {e}"))?;
+    let meaning = Meaning::start().map_err(|e| format!("semantic: {e}"))?;
     let sink = log.as_ref().map(|(sink, _)| Arc::clone(sink));
     let way = books.as_ref().map(|opened| Arc::clone(&opened.books));
-    let mut shared = Shared { books: way, ..shared(live, desks, driver, sink, counter) };
+    let mut shared = Shared { books: way, ..shared(live, desks, driver, sink, (counter, meaning)) };
     let noting = remember_responses(&mut shared.stored, &server.responses_file);
     let shared = Arc::new(shared);
     let keeping = books.map(|opened| opened.keep(&shared)).transpose()?;
@@ -188,7 +196,7 @@ fn shared(
     cores: Vec<CachePadded<CoreDesk>>,
     driver: Driver,
     log: Option<Arc<Sink>>,
-    counter: Counter,
+    (counter, meaning): (Counter, Meaning),
 ) -> Shared {
     Shared {
         clock: Clock::start(),
@@ -205,6 +213,7 @@ fn shared(
         stored: Stored::new(),
         books: None,
         counter,
+        meaning,
     }
 }
 
@@ -267,8 +276,9 @@ const BOOKS_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Opens the books, if they are to be kept.
 fn open_books(policy: &Policy) -> Result<Option<books::Opened>, String> {
-    let needed =
-        policy.budgets().any(|(_, budget)| budget.unit == Unit::Money) || !policy.crowd.is_empty();
+    let needed = policy.budgets().next().is_some()
+        || !policy.crowd.is_empty()
+        || policy.budget_store.is_some();
     let (folder, is_said) = match &policy.ledger {
         Ledger::Off => return Ok(None),
         Ledger::WithBudgets if !needed => return Ok(None),

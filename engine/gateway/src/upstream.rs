@@ -3,6 +3,7 @@
 //! Names are resolved by a thread of their own (`resolve`), never on a core; the last good answer stays in use.
 
 use std::{
+    collections::BTreeMap,
     fmt, io,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
@@ -14,13 +15,14 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
-use faregate_policy::{affinity::Load, health::Breaker};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use faregate_policy::{Nanos, affinity::Load, health::Breaker};
 use rustls::{ClientConfig, pki_types::ServerName};
 
 use crate::{
     credentials::Credential,
     io::{Endpoint, Slot, Socket, Stream},
+    reload::Bell,
     tls::Session,
 };
 
@@ -65,6 +67,46 @@ pub(crate) struct Upstream {
     pub(crate) breaker: Arc<Breaker>,
     /// How busy it is, where replicas are chosen by prompts.
     pub(crate) load: Arc<Load>,
+    /// How warm it is, where it was added to others.
+    pub(crate) warmth: Arc<Warmth>,
+}
+
+/// How long a place that was added to others takes until it has its whole share.
+const WARM_UP: Duration = Duration::from_secs(30);
+
+/// How warm a place is: one that was added to others gets a tenth of its share at first, and all of it after [`WARM_UP`].
+#[derive(Debug, Default)]
+pub(crate) struct Warmth {
+    /// Zero: it is warm; one: it is new, and nobody has asked yet; else the moment when somebody first did.
+    since: AtomicU64,
+}
+
+impl Warmth {
+    /// It is new.
+    pub(crate) fn begin(&self) {
+        self.since.store(1, Ordering::Relaxed);
+    }
+
+    /// Whether a request may go there, by this lot.
+    pub(crate) fn lets(&self, now: Nanos, lot: u64) -> bool {
+        let since = match self.since.load(Ordering::Relaxed) {
+            0 => return true,
+            1 => {
+                let now = now.0.max(2);
+                let first =
+                    self.since.compare_exchange(1, now, Ordering::Relaxed, Ordering::Relaxed);
+                first.map_or_else(|since| since, |_| now)
+            }
+            since => since,
+        };
+        let passed = u128::from(now.0.saturating_sub(since));
+        let whole = WARM_UP.as_nanos();
+        if passed >= whole {
+            self.since.store(0, Ordering::Relaxed);
+            return true;
+        }
+        u128::from(lot >> 32) * whole < (whole / 10 + passed * 9 / 10) << 32
+    }
 }
 
 /// A place and the addresses it has at the moment.
@@ -182,6 +224,12 @@ impl Name {
         })
     }
 
+    /// What it is the place of.
+    #[cfg(test)]
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// The addresses; waits for the first answer of the resolver, `None` when that was a failure.
     async fn addresses(&self) -> Option<Arc<Vec<SocketAddr>>> {
         loop {
@@ -218,11 +266,57 @@ impl Name {
     }
 }
 
+/// The addresses of names whose every address is a place.
+pub(crate) type Found = BTreeMap<(String, u16), Vec<IpAddr>>;
+
+/// The addresses of a name, in order.
+fn addresses_of(host: &str, port: u16) -> io::Result<Vec<IpAddr>> {
+    use std::net::ToSocketAddrs;
+    let mut found: Vec<IpAddr> =
+        (host, port).to_socket_addrs()?.map(|address| address.ip()).take(PLACES_MAX).collect();
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// Places that one name may have.
+const PLACES_MAX: usize = 256;
+
+/// What the thread and its owner share.
+#[derive(Debug, Default)]
+struct Watched {
+    names: ArcSwap<Vec<Arc<Name>>>,
+    found: ArcSwap<Found>,
+    bell: ArcSwapOption<Bell>,
+    round: AtomicU64,
+}
+
+impl Watched {
+    /// Looks for other addresses of the names whose every address is a place. What cannot be resolved stays as it was.
+    fn look(&self) {
+        let before = self.found.load_full();
+        let mut now = Found::clone(&before);
+        for ((host, port), known) in &mut now {
+            if let Ok(found) = addresses_of(host, *port).inspect_err(|error| {
+                tracing::warn!(host, %error, "name not resolved; its places stay");
+            }) && !found.is_empty()
+            {
+                *known = found;
+            }
+        }
+        if now != *before {
+            self.found.store(Arc::new(now));
+            if let Some(bell) = &*self.bell.load() {
+                bell.ring(true);
+            }
+        }
+    }
+}
+
 /// The thread that resolves names: all of the current ones, again and again.
 #[derive(Debug)]
 pub(crate) struct Resolver {
-    names: Arc<ArcSwap<Vec<Arc<Name>>>>,
-    round: Arc<AtomicU64>,
+    watched: Arc<Watched>,
     thread: Thread,
 }
 
@@ -233,27 +327,67 @@ impl Resolver {
     ///
     /// When no thread can be started.
     pub(crate) fn start() -> io::Result<Self> {
-        let names: Arc<ArcSwap<Vec<Arc<Name>>>> = Arc::default();
-        let round = Arc::new(AtomicU64::new(0));
-        let theirs = (Arc::clone(&names), Arc::clone(&round));
+        let watched = Arc::<Watched>::default();
+        let theirs = Arc::clone(&watched);
         let handle = thread::Builder::new().name("resolver".to_owned()).spawn(move || {
             loop {
-                let seen = theirs.1.load(Ordering::Acquire);
-                for name in theirs.0.load().iter() {
+                let seen = theirs.round.load(Ordering::Acquire);
+                for name in theirs.names.load().iter() {
                     name.resolve();
                 }
-                if theirs.1.load(Ordering::Acquire) == seen {
+                theirs.look();
+                if theirs.round.load(Ordering::Acquire) == seen {
                     thread::park_timeout(RESOLVE_EVERY);
                 }
             }
         })?;
-        Ok(Self { names, round, thread: handle.thread().clone() })
+        Ok(Self { watched, thread: handle.thread().clone() })
     }
 
-    /// Resolves these names from now on, at once and then periodically.
-    pub(crate) fn watch(&self, names: Vec<Arc<Name>>) {
-        self.names.store(Arc::new(names));
-        self.round.fetch_add(1, Ordering::Release);
+    /// Resolves these names from now on, at once and then periodically; of the names whose every address is a place those in
+    /// `found`.
+    pub(crate) fn watch(&self, names: Vec<Arc<Name>>, found: Found) {
+        self.watched.names.store(Arc::new(names));
+        self.watched.found.store(Arc::new(found));
+        self.watched.round.fetch_add(1, Ordering::Release);
         self.thread.unpark();
+    }
+
+    /// Rings this bell when a name has other addresses.
+    pub(crate) fn tell(&self, bell: Bell) {
+        self.watched.bell.store(Some(Arc::new(bell)));
+    }
+
+    /// The addresses of a name whose every address is a place: those that are known, or else those that it has now. None where
+    /// it cannot be resolved.
+    pub(crate) fn places(&self, host: &str, port: u16) -> Vec<IpAddr> {
+        let known = self.watched.found.load().get(&(host.to_owned(), port)).cloned();
+        known.filter(|known| !known.is_empty()).unwrap_or_else(|| {
+            addresses_of(host, port)
+                .inspect_err(|error| tracing::warn!(host, %error, "name not resolved"))
+                .unwrap_or_default()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_is_new_gets_a_tenth_at_first_and_all_in_the_end() {
+        let warmth = Warmth::default();
+        assert!(warmth.lets(Nanos(5), u64::MAX), "what was there from the start is warm");
+        warmth.begin();
+        let begun = Nanos(1_000_000_000);
+        let share = |seconds: u64| {
+            let now = begun.after(Duration::from_secs(seconds));
+            (0..1000_u64).filter(|lot| warmth.lets(now, lot * (u64::MAX / 1000))).count()
+        };
+        for (seconds, expected) in [(0, 100), (10, 400), (20, 700), (29, 970), (30, 1000)] {
+            let found = share(seconds);
+            assert!(found.abs_diff(expected) <= 2, "{found} of 1000 after {seconds} s");
+        }
+        assert!(warmth.lets(Nanos(0), u64::MAX), "warm is warm");
     }
 }

@@ -77,6 +77,8 @@ pub(crate) struct Shared {
     pub(crate) books: Option<Arc<crate::books::Books>>,
     /// Counts tokens.
     pub(crate) counter: crate::counter::Counter,
+    /// Knows which questions are the same in other words.
+    pub(crate) meaning: crate::semantic::Meaning,
 }
 
 /// What others may leave for a core, and read of it.
@@ -131,6 +133,8 @@ pub(crate) struct Core {
     pub(crate) lines: Lines,
     /// Counters.
     pub(crate) metrics: CoreMetrics,
+    /// Tasks that wait for another request's answer.
+    pub(crate) parked: crate::cache::Parked,
     live: RefCell<Rc<View>>,
     accepting: Cell<bool>,
     woken: Cell<Instant>,
@@ -207,6 +211,7 @@ pub(crate) fn run(
             random: Random::new(),
             lines: Lines::new(shared.log.clone()),
             metrics: shared.metrics.core(),
+            parked: crate::cache::Parked::default(),
             live: RefCell::new(View::new(shared.live.load_full())),
             accepting: Cell::new(true),
             woken: Cell::new(shared.clock.now()),
@@ -342,6 +347,7 @@ async fn attend(core: &Rc<Core>, listeners: &[Rc<Listener>], mut wake: Stream) {
     loop {
         let (result, mut buf) = wake.received().await;
         take_inbox(core);
+        core.parked.wake_all();
         core.live();
         if core.is_draining() || result.is_err() {
             return drain(core, listeners).await;

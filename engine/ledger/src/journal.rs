@@ -18,6 +18,7 @@ pub(crate) mod numbers;
 pub mod record;
 mod recover;
 pub(crate) mod segment;
+pub(crate) mod shelf;
 pub mod writer;
 
 use std::{io, sync::Arc};

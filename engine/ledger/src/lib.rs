@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking"))]
 
 pub mod journal;
+pub mod lease;
 pub mod month;
 pub mod report;
 pub mod row;

@@ -3,7 +3,7 @@
 //! A row says what one request cost and who answers for it. Rows are never changed: a mistake is put right by a further row
 //! that names the one it corrects.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use faregate_adapters::chat::Usage;
 use faregate_price::NanoUsd;
@@ -71,6 +71,9 @@ pub enum UsageSource {
 }
 
 /// One line of the books. Text that is not known is empty.
+///
+/// What recurs from row to row is shared, so that a row is made, handed to another thread and dropped without touching the
+/// allocator for any of its texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Row {
     /// Its name.
@@ -86,17 +89,19 @@ pub struct Row {
     /// When it was settled, in nanoseconds since 1970 UTC.
     pub settled_at: u64,
     /// The request's id, as the client saw it.
-    pub request_id: String,
+    pub request_id: Arc<str>,
     /// Who pays.
-    pub payer: Payer,
+    pub payer: Arc<Payer>,
+    /// The session, as the client names it.
+    pub session: Arc<str>,
     /// What was asked for and what was used.
-    pub work: Work,
+    pub work: Arc<Work>,
     /// Tokens by class.
     pub usage: Usage,
     /// Where `usage` comes from.
     pub usage_source: UsageSource,
     /// The price that was applied: `catalogue/<version>/<provider>/<model>`, or `policy/<generation>/<name>`.
-    pub price_id: String,
+    pub price_id: Arc<str>,
     /// What it cost.
     pub cost: NanoUsd,
     /// What was set aside for it.
@@ -108,7 +113,7 @@ pub struct Row {
     /// The part of `cost` that went into attempts and hedges whose answer nobody got.
     pub wasted: NanoUsd,
     /// The scopes whose budgets pay: `team/search`, `key/search-ci`, …
-    pub scopes: Vec<String>,
+    pub scopes: Arc<[Arc<str>]>,
     /// From the request's head to its settlement, in microseconds.
     pub duration_us: u64,
     /// From the request's head to the first content, in microseconds; 0 where there was none.
@@ -118,7 +123,7 @@ pub struct Row {
 }
 
 /// Who pays for a request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Payer {
     /// The organisation.
     pub organisation: String,
@@ -132,14 +137,12 @@ pub struct Payer {
     pub key: String,
     /// The end user, as the client names it.
     pub user: String,
-    /// The session, as the client names it.
-    pub session: String,
     /// Names and values that the policy takes from heads and metadata, sorted by name.
     pub tags: Vec<(String, String)>,
 }
 
 /// What a request asked for and what it got.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Work {
     /// What was called: `chat`, `messages`, `embeddings`, …
     pub surface: String,

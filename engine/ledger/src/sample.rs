@@ -1,5 +1,7 @@
 //! Rows that look like a company's traffic, from a seed: for tests and measurements.
 
+use std::sync::Arc;
+
 use faregate_adapters::chat::Usage;
 use faregate_price::NanoUsd;
 
@@ -80,9 +82,10 @@ impl Sample {
             kind: if self.below(500) == 0 { RowKind::Unsettled } else { RowKind::Request },
             reserved_at: self.at - 1,
             settled_at: self.at,
-            request_id: format!("req_{:016x}", self.random()),
-            payer: self.payer(user),
-            work: Work {
+            request_id: format!("req_{:016x}", self.random()).into(),
+            payer: self.payer(user).into(),
+            session: format!("session-{}", self.below(1_000)).into(),
+            work: Arc::new(Work {
                 surface: if provider == "anthropic" { "messages" } else { "chat" }.into(),
                 model_asked: if user.is_multiple_of(3) { "default".into() } else { model.into() },
                 provider: provider.into(),
@@ -93,14 +96,14 @@ impl Sample {
                 fault: if failed { "upstream_unreachable".into() } else { String::new() },
                 attempts: 1,
                 cache_hit: false,
-            },
+            }),
             usage,
             usage_source: if failed { UsageSource::Estimated } else { UsageSource::Provider },
-            price_id: format!("catalogue/2026-11/{provider}/{model}"),
+            price_id: format!("catalogue/2026-11/{provider}/{model}").into(),
             cost,
             reserved: NanoUsd(cost.0 * 3),
             saved_by_cache: NanoUsd(usage.cache_read * price_in * 9 / 10_000),
-            scopes: vec!["organisation/acme".into()],
+            scopes: ["organisation/acme".into()].into(),
             duration_us: 1_200_000,
             ttft_us: 300_000,
             generation: 3,
@@ -127,7 +130,6 @@ impl Sample {
             agent: agent.into(),
             key: if team.is_empty() { String::new() } else { format!("{team}-{}", user % 3) },
             user: format!("user-{user}"),
-            session: format!("session-{}", self.below(1_000)),
             tags: match user % 5 {
                 0 | 1 => vec![("env".into(), "prod".into())],
                 2 => vec![("cost-centre".into(), "4711".into()), ("env".into(), "dev".into())],

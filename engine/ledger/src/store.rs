@@ -9,6 +9,7 @@
 
 mod close;
 mod compact;
+pub(crate) mod crowd;
 mod fold;
 mod names;
 mod stored;
@@ -33,12 +34,12 @@ use names::Names;
 pub const FILE: &str = "ledger.sqlite";
 
 /// The tables, one text for each version of the schema.
-const MIGRATIONS: [&str; 1] = [include_str!("store/schema.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("store/schema.sql"), include_str!("store/crowd.sql")];
 
 /// The version of the schema that this program knows.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
-const _: () = assert!(MIGRATIONS.len() == 1, "one text for each version");
+const _: () = assert!(MIGRATIONS.len() == 2, "one text for each version");
 
 /// How long a statement waits for another process that writes.
 const BUSY: Duration = Duration::from_secs(10);
@@ -91,14 +92,15 @@ impl Store {
         let connection = Connection::open_with_flags(file, flags)?;
         connection.busy_timeout(BUSY)?;
         tune_reads(&connection)?;
-        let version = version(&connection)?;
-        if version != VERSION {
-            return Err(StoreError::Version(version, VERSION));
+        match version(&connection)? {
+            VERSION => Self::over(connection),
+            // Its tables are being made, or who was making them has ended: there are no rows.
+            0 if is_empty(&connection)? => Self::in_memory(),
+            found => Err(StoreError::Version(found, VERSION)),
         }
-        Self::over(connection)
     }
 
-    /// A store in memory, for tests.
+    /// A store in memory, without rows.
     ///
     /// # Errors
     ///
@@ -201,6 +203,13 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     }
     transaction.commit()?;
     Ok(())
+}
+
+/// Whether nothing has been made in a file.
+fn is_empty(connection: &Connection) -> Result<bool, StoreError> {
+    let made: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(made == 0)
 }
 
 /// The version of the schema that a file has; 0 when it is empty.

@@ -60,7 +60,7 @@ fn the_process_that_is_killed() {
             spent += COST;
             say(&format!("spent {spent}"));
             let id = RowId { node: 7, boot, number };
-            let (cost, scopes) = (NanoUsd(COST), vec![SCOPE.into()]);
+            let (cost, scopes) = (NanoUsd(COST), [SCOPE.into()].into());
             let row = Box::new(Row { id, cost, reserved: cost, scopes, ..Row::default() });
             if number % 5 == 0 {
                 drop(inbox.begin(row.clone()));

@@ -106,7 +106,7 @@ fn open(folder: &Folder, boot: u64) -> Journal<Files> {
 fn row(boot: u64, number: u64) -> Box<Row> {
     let id = RowId { node: 7, boot, number };
     let (cost, reserved) = (NanoUsd(3), NanoUsd(5));
-    Box::new(Row { id, cost, reserved, scopes: vec![SCOPE.into()], ..Row::default() })
+    Box::new(Row { id, cost, reserved, scopes: [SCOPE.into()].into(), ..Row::default() })
 }
 
 fn grant(total: u64) -> Grant {
@@ -201,6 +201,59 @@ fn what_was_spent_is_told_once_all_that_came_before_is_durable() {
     writer.stop(Vec::new(), 2).unwrap();
     let late = Arc::new(Heard(AtomicU64::new(0)));
     assert!(inbox.ask_spent(SCOPE.into(), Window::ALL, late).is_err(), "nobody answers any more");
+}
+
+/// Keeps the journal's thread until it is opened.
+#[derive(Default)]
+struct Gate {
+    is_reached: AtomicBool,
+    is_open: AtomicBool,
+}
+
+impl Granted for Gate {
+    fn granted(&self, _: NanoUsd) {
+        self.is_reached.store(true, Ordering::Release);
+        until(|| self.is_open.load(Ordering::Acquire));
+    }
+
+    fn refused(&self) {}
+}
+
+#[test]
+fn a_request_that_is_over_before_it_could_be_written_down_is_written_once() {
+    let folder = Folder::new("written_once");
+    let writer = Writer::start(open(&folder, 1), WriterSettings::default()).unwrap();
+    let (inbox, gate) = (writer.inbox(), Arc::new(Gate::default()));
+    inbox.request_grant(grant(100), Arc::clone(&gate) as Arc<dyn Granted>).unwrap();
+    until(|| gate.is_reached.load(Ordering::Acquire));
+    let told = Arc::new(AtomicU64::new(0));
+    for number in [1, 2, 3] {
+        inbox.begin(row(1, number)).unwrap();
+    }
+    inbox.begin(row(1, 2)).unwrap();
+    put(&inbox, row(1, 1));
+    put(&inbox, row(1, 3));
+    inbox.request_grant(grant(200), Arc::clone(&told) as Arc<dyn Granted>).unwrap();
+    gate.is_open.store(true, Ordering::Release);
+    until(|| told.load(Ordering::Acquire) == 200);
+    let mut follow = Follow::new(Files::open(&folder.0).unwrap(), Position::default());
+    let mut records = Vec::new();
+    loop {
+        let read = follow.read(u64::MAX).unwrap();
+        if read.is_empty() {
+            break;
+        }
+        records.extend(read);
+    }
+    let [Record::Boot(_), Record::Grant(_), rest @ ..] = &records[..] else { unreachable!() };
+    let expected = [
+        Record::Intent(row(1, 2)),
+        Record::Row(row(1, 1)),
+        Record::Row(row(1, 3)),
+        Record::Grant(grant(200)),
+    ];
+    assert_eq!(rest, expected);
+    writer.stop(Vec::new(), 2).unwrap();
 }
 
 #[test]

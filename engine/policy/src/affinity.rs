@@ -9,6 +9,7 @@
 //! learned is corrected by what answers say they read from a cache: a replica forgets, and the table must forget with it.
 
 mod choose;
+mod homes;
 mod load;
 mod prompt;
 mod table;
@@ -20,10 +21,11 @@ mod model;
 mod tests;
 
 pub use choose::{Bid, choose};
+pub use homes::{Belief, Homes, Keeps, Offer, Seen};
 pub use load::Load;
 pub use prompt::{BLOCK_BYTES, Prompt, Seed};
 pub use table::{Table, Warm, Warmth};
-pub use worth::{Rates, Side, Turn, Worth};
+pub use worth::{Even, ONE, Rates, SIDES_MAX, Side, Turn};
 
 /// A replica: what the table knows of it is its number, which is not zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,20 @@ impl Replica {
         let number = u16::try_from(serial % u64::from(u16::MAX)).unwrap_or(0);
         Self(number + 1)
     }
+
+    /// What has this name, the same in every process.
+    #[must_use]
+    pub fn named(parts: &[&str]) -> Self {
+        Self::of(name_number(parts))
+    }
+}
+
+/// A number for a name: FNV-1a, a byte that no text holds between its parts.
+fn name_number(parts: &[&str]) -> u64 {
+    let bytes = parts.iter().flat_map(|part| part.bytes().chain([0xff]));
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325, step);
+    hash ^ hash >> 32
 }
 
 /// The 128-bit product of two numbers, folded to half.

@@ -1,4 +1,4 @@
-//! Whom and what a request is for, as its client says: an end user, a session, tags.
+//! Whom and what a request is for, as its client says: an end user, a session, a workload, tags.
 //!
 //! In: the head's fields, then the members of the body, and the policy's lists of places to look at. Out: [`Labels`].
 //! Nothing is remembered. What a client says is a claim: it divides a caller's spend, and never makes another caller of it.
@@ -8,6 +8,8 @@
 
 use faregate_wire::Json;
 use sha2::{Digest, Sha256};
+
+use crate::workload::{self, Heard, Workloads};
 
 /// The longest name of a user, a session or a value of a tag, in bytes.
 pub const LABEL_BYTES_MAX: usize = 128;
@@ -50,6 +52,9 @@ pub const SESSION_DEFAULT: &[&str] = &[
     "header:session_id",
     "header:x-session-affinity",
 ];
+
+/// The same for the workload.
+pub const WORKLOAD_DEFAULT: &[&str] = &["header:x-faregate-workload"];
 
 /// Where something is read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +117,10 @@ pub struct Attribution {
     pub user: Vec<Place>,
     /// Places of the session's name.
     pub session: Vec<Place>,
+    /// Places of the workload's name, where no workload of the policy matches.
+    pub workload: Vec<Place>,
+    /// Workloads that the policy tells by what requests have.
+    pub workloads: Workloads,
     /// Tags and where each is read.
     pub tags: Vec<(Box<str>, Place)>,
     /// Whether head fields and metadata that the field uses for tags make tags, too.
@@ -125,6 +134,8 @@ impl Default for Attribution {
         Self {
             user: places(USER_DEFAULT),
             session: places(SESSION_DEFAULT),
+            workload: places(WORKLOAD_DEFAULT),
+            workloads: Workloads::default(),
             tags: Vec::new(),
             conventions: true,
         }
@@ -138,20 +149,27 @@ pub struct Labels {
     pub user: Box<str>,
     /// The session or conversation.
     pub session: Box<str>,
+    /// The workload: as the policy matches it, else as the client names it. It is also a tag of that name.
+    pub workload: Box<str>,
     /// Tags, sorted by name, each name once.
     pub tags: Vec<(Box<str>, Box<str>)>,
+    /// The workload as the client names it.
+    named: Box<str>,
+    /// What the policy's workloads look at.
+    heard: Heard,
     /// Places before this one have said nothing: for what the body says later.
-    ranks: [usize; 2],
+    ranks: [usize; 3],
 }
 
 impl Attribution {
     /// What the head says. Its fields come in any order.
     #[must_use]
     pub fn of_head<'b>(&self, fields: impl Iterator<Item = (&'b [u8], &'b [u8])>) -> Labels {
-        let mut labels = Labels { ranks: [usize::MAX; 2], ..Labels::default() };
+        let mut labels = Labels { ranks: [usize::MAX; 3], ..Labels::default() };
         for (name, value) in fields {
             self.hear_field(&mut labels, name, value);
         }
+        self.tell_workload(&mut labels);
         labels
     }
 
@@ -163,7 +181,7 @@ impl Attribution {
                 .try_fold(member(first)?, |at, step| at.get(step))
                 .filter(|found| !found.is_null())
         };
-        for (index, places) in [&self.user, &self.session].into_iter().enumerate() {
+        for (index, places) in [&self.user, &self.session, &self.workload].into_iter().enumerate() {
             let before = labels.ranks[index].min(places.len());
             for (rank, place) in places.iter().enumerate().take(before) {
                 let Place::Body(path) = place else { continue };
@@ -192,6 +210,26 @@ impl Attribution {
                 labels.named_tag(name, text.trim());
             }
         }
+        self.tell_workload(labels);
+    }
+
+    /// Says which workload it is by what is known so far, and makes a tag of it: so the books have it.
+    fn tell_workload(&self, labels: &mut Labels) {
+        let found = match self.workloads.find(labels.heard, &labels.tags) {
+            Some(matched) => matched.into(),
+            None if labels.named.is_empty() => {
+                let tag = labels.tags.iter().find(|(name, _)| **name == *workload::TAG);
+                tag.map(|(_, value)| value.clone()).unwrap_or_default()
+            }
+            None => labels.named.clone(),
+        };
+        if !found.is_empty() {
+            labels.tags.retain(|(name, _)| **name != *workload::TAG);
+            // Of too many tags, another one is not kept.
+            labels.tags.truncate(TAGS_MAX - 1);
+            labels.tag(workload::TAG, &found);
+        }
+        labels.workload = found;
     }
 
     fn hear_field(&self, labels: &mut Labels, name: &[u8], value: &[u8]) {
@@ -200,8 +238,9 @@ impl Attribution {
         if value.is_empty() {
             return;
         }
+        self.workloads.hear(&mut labels.heard, name, value);
         let is = |place: &Place| matches!(place, Place::Header(own) if name.eq_ignore_ascii_case(own.as_bytes()));
-        for (index, places) in [&self.user, &self.session].into_iter().enumerate() {
+        for (index, places) in [&self.user, &self.session, &self.workload].into_iter().enumerate() {
             let rank = places.iter().take(labels.ranks[index].min(places.len())).position(is);
             if let Some(rank) = rank {
                 labels.set(index, rank, value);
@@ -220,7 +259,11 @@ impl Attribution {
 impl Labels {
     fn set(&mut self, index: usize, rank: usize, text: &str) -> bool {
         let Some(text) = kept(text, LABEL_BYTES_MAX) else { return false };
-        let place = if index == 0 { &mut self.user } else { &mut self.session };
+        let place = match index {
+            0 => &mut self.user,
+            1 => &mut self.session,
+            _ => &mut self.named,
+        };
         *place = text;
         self.ranks[index] = rank;
         true
@@ -376,6 +419,31 @@ mod tests {
         attribution.conventions = false;
         let labels = heard(&attribution, &fields, r#"{"metadata":{"application":"a"}}"#);
         assert_eq!(tags(&labels), [("app", "a"), ("env", "prod")]);
+    }
+
+    #[test]
+    fn a_workload_is_what_the_policy_matches_and_else_what_the_client_names() {
+        let mut attribution = Attribution::default();
+        let pair = |name: &str, value: &str| vec![(name.into(), value.into())];
+        attribution.workloads.add("faq", pair("x-app", "faq"), Vec::new()).unwrap();
+        attribution.workloads.add("nightly", Vec::new(), pair("run", "night")).unwrap();
+        let told = |fields: &[(&str, &str)], body: &str| {
+            let labels = heard(&attribution, fields, body);
+            let tag = labels.tags.iter().find(|(name, _)| &**name == "workload");
+            assert_eq!(tag.map_or("", |(_, value)| value), &*labels.workload);
+            assert!(labels.tags.len() <= TAGS_MAX);
+            labels.workload.to_string()
+        };
+        let named = ("x-faregate-workload", "mine");
+        assert_eq!(told(&[named], "{}"), "mine");
+        assert_eq!(told(&[named, ("X-App", "faq")], "{}"), "faq");
+        assert_eq!(told(&[named, ("x-app", "other")], "{}"), "mine");
+        assert_eq!(told(&[named], r#"{"metadata":{"run":"night"}}"#), "nightly");
+        assert_eq!(told(&[], r#"{"metadata":{"workload":"tagged"}}"#), "tagged");
+        assert_eq!(told(&[named], r#"{"metadata":{"workload":"tagged"}}"#), "mine");
+        assert_eq!(told(&[], "{}"), "");
+        let many: Vec<String> = (10..40).map(|n| format!("t{n}")).collect();
+        assert_eq!(told(&[named, ("x-faregate-tags", &many.join(","))], "{}"), "mine");
     }
 
     #[test]

@@ -1,6 +1,12 @@
-//! What is done about providers' prompt caches, as the policy says.
+//! What is done about providers' prompt caches, as the policy says; and, in the files below, caches of whole answers.
 //!
 //! In: the model and the provider of a request. Out: a [`PromptCache`], where marks are wanted. Nothing is remembered.
+
+pub mod answers;
+pub mod flight;
+pub mod key;
+pub mod semantic;
+pub mod table;
 
 use crate::Policy;
 

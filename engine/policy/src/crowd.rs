@@ -1,4 +1,4 @@
-//! Budgets of scopes that the policy does not list: users, sessions, tags, whoever they are.
+//! Budgets of scopes that the policy does not list: users, sessions, workloads, tags, whoever they are.
 //!
 //! In: what a request says of itself ([`Labels`]), with the present. Out: its scopes, pinned while it draws on them. Remembered
 //! in a table that outlives the policy: a fund for each budget of each scope that was seen and may still matter.
@@ -12,12 +12,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::{
-    attribution::Labels,
-    budget::{Budget, Unit},
-    caller::ScopeIndex,
-    time::Wall,
-};
+use crate::{attribution::Labels, budget::Budget, caller::ScopeIndex, time::Wall};
 
 mod entry;
 #[cfg(all(test, loom))]
@@ -36,7 +31,7 @@ pub const SCOPES_MAX: u64 = 65_536;
 /// The budgets of a scope, with funds that nobody draws on.
 pub(crate) type Rule = Arc<[Budget]>;
 
-/// Users, sessions, or the values of one tag.
+/// Users, sessions, workloads, or the values of one tag.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Kind {
     /// Each that has no rule of its own.
@@ -65,6 +60,7 @@ pub struct Crowd {
     pub(crate) generation: u64,
     pub(crate) users: Kind,
     pub(crate) sessions: Kind,
+    pub(crate) workloads: Kind,
     /// By the tag's name.
     pub(crate) tags: HashMap<Box<str>, Kind>,
     /// Models of the policy that have budgets, by name.
@@ -75,6 +71,15 @@ pub struct Crowd {
     pub(crate) table: Option<Arc<Table>>,
 }
 
+/// A scope as a request would find it.
+#[derive(Clone, Debug)]
+pub struct Looked {
+    /// Its name: `user/alice`.
+    pub name: String,
+    /// What it may use.
+    pub budgets: Vec<Budget>,
+}
+
 /// There is no room for this scope, and a hard limit must hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NoRoom(pub(crate) String);
@@ -83,10 +88,44 @@ impl Crowd {
     /// Whether no scope can be made.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.users.is_empty() && self.sessions.is_empty() && self.tags.is_empty()
+        self.users.is_empty()
+            && self.sessions.is_empty()
+            && self.workloads.is_empty()
+            && self.tags.is_empty()
     }
 
-    /// The scopes that a request draws on, the narrowest first: its session, its user, its tags.
+    /// The scopes that a request with these labels would draw on, as far as they have been seen; of one that has not, the budgets
+    /// are untouched. Nothing is made.
+    #[must_use]
+    pub fn look(&self, labels: &Labels) -> Vec<Looked> {
+        let mut found = Vec::new();
+        let Some(table) = &self.table else { return found };
+        let mut look = |rule: Option<&Rule>, name: &dyn Fn() -> String| {
+            let Some(rule) = rule else { return };
+            let name = name();
+            let budgets = match table.find(&name) {
+                Some(drawn) => drawn.budgets.to_vec(),
+                None => rule.to_vec(),
+            };
+            found.push(Looked { name, budgets });
+        };
+        let Labels { session, user, workload, .. } = labels;
+        look(self.sessions.rule(session), &|| format!("session/{session}"));
+        look(self.users.rule(user), &|| format!("user/{user}"));
+        for (tag, value) in &labels.tags {
+            let rule = self.tags.get(tag).and_then(|kind| kind.rule(value));
+            look(rule, &|| format!("tag/{tag}={value}"));
+        }
+        look(self.workloads.rule(workload), &|| format!("workload/{workload}"));
+        found
+    }
+
+    /// Models that have budgets, each with its scope's place in the policy.
+    pub fn models(&self) -> impl Iterator<Item = (&str, ScopeIndex)> {
+        self.models.iter().map(|(name, index)| (&**name, *index))
+    }
+
+    /// The scopes that a request draws on, the narrowest first: its session, its user, its tags, its workload.
     ///
     /// # Errors
     ///
@@ -104,7 +143,7 @@ impl Crowd {
             }
             Ok(())
         };
-        let Labels { session, user, .. } = labels;
+        let Labels { session, user, workload, .. } = labels;
         pin(self.sessions.rule(session), &|| format!("session/{session}"))?;
         pin(self.users.rule(user), &|| format!("user/{user}"))?;
         if !self.tags.is_empty() {
@@ -113,13 +152,21 @@ impl Crowd {
                 pin(rule, &|| format!("tag/{tag}={value}"))?;
             }
         }
+        pin(self.workloads.rule(workload), &|| format!("workload/{workload}"))?;
         Ok(pins)
     }
 
-    /// A journal keeps the budgets of money that are made from now on.
+    /// A journal keeps the budgets that are made from now on.
     pub fn keep_in_journal(&self) {
         if let Some(table) = &self.table {
             table.keep_in_journal();
+        }
+    }
+
+    /// The budgets that a journal keeps are leased from a store, from now on: other gateways spend them, too.
+    pub fn share(&self) {
+        if let Some(table) = &self.table {
+            table.share();
         }
     }
 
@@ -154,9 +201,4 @@ impl Crowd {
             table.sweep(now, leave);
         }
     }
-}
-
-/// Whether a journal keeps budgets of this unit: its rows carry money alone.
-pub(crate) fn is_kept(unit: Unit) -> bool {
-    unit == Unit::Money
 }

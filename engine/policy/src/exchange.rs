@@ -23,7 +23,10 @@
 
 use std::rc::Rc;
 
-use faregate_adapters::chat::{Usage, UsageSource};
+use faregate_adapters::{
+    aside::Aside,
+    chat::{Usage, UsageSource},
+};
 
 pub use crate::fault::Refusal;
 use crate::{
@@ -36,28 +39,38 @@ use crate::{
 };
 
 mod attempt;
+mod cheaper;
 mod decide;
 mod estimate;
+mod even;
 mod facts;
+mod hedge;
 mod hold;
 mod money;
 mod quote;
 mod say;
+mod session;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod turn;
 mod way;
 
 pub use attempt::{Outcome, Step, Verdict};
 pub use decide::{OUTPUT_TOKENS_SLICE, Pin, Wanted};
 pub use estimate::{Drawn, Estimate, Sum};
 pub use facts::Asks;
+pub use hedge::Second;
 pub use quote::{Candidate, Quote};
+pub use session::Session;
+pub use turn::{Left, TurnedBy};
 pub use way::{DEFAULT, Instead, Turn, Way};
 
 pub use money::{CUT_TOKENS, Extra, More, OUTPUT_TOKENS_CAP, Receipt};
 
+use hedge::Hedging;
 use hold::Limits;
 use money::Money;
+use turn::Fallbacks;
 
 /// One request.
 #[derive(Debug)]
@@ -78,12 +91,16 @@ pub struct Exchange {
     input_bound: u64,
     /// What may be made: tokens of a choice, where the client bounds them, and choices.
     output: (Option<u64>, u64),
+    /// Tokens are counted.
+    is_metered: bool,
     /// The policy's name for the model, and behind it what `*` in a target's model stands for.
     names: Box<str>,
     name_len: usize,
     route: Route,
     way: Way,
     attempts: u32,
+    /// Those of them that were followed by one with another key.
+    other_keys: u32,
     /// Attempts that ended without an answer though the provider may have worked.
     ambiguous: u32,
     waits: u32,
@@ -96,6 +113,10 @@ pub struct Exchange {
     ended: Option<Fault>,
     /// It cannot be sent again.
     only_once: bool,
+    fallbacks: Fallbacks,
+    hedging: Hedging,
+    /// The dearest target that the model asked for can lead to.
+    dearest: Option<usize>,
     money: Money,
 }
 
@@ -135,6 +156,8 @@ pub struct Settlement {
     pub delivered: bool,
     /// Events with content that came, as a stand-in for tokens of output; `None` where the answer was no stream.
     pub output_estimate: Option<u64>,
+    /// What the answer says beside tokens.
+    pub aside: Aside,
     /// What ended the request early.
     pub fault: Option<Fault>,
 }
@@ -174,11 +197,13 @@ impl Exchange {
             reserved: 0,
             input_bound: 0,
             output: (None, 1),
+            is_metered: false,
             names: Box::default(),
             name_len: 0,
             route: Route::default(),
             way: Way::default(),
             attempts: 0,
+            other_keys: 0,
             ambiguous: 0,
             waits: 0,
             not_before: Nanos(0),
@@ -188,8 +213,22 @@ impl Exchange {
             cause: None,
             ended: None,
             only_once: false,
+            fallbacks: Fallbacks::default(),
+            hedging: Hedging::default(),
+            dearest: None,
             money: Money::default(),
         }
+    }
+
+    /// A request that this one needs to be answered: of the same caller, who pays for it. It takes no slot and is not counted
+    /// among the caller's requests: this one is.
+    #[must_use]
+    pub fn beside(&self, now: Nanos) -> Self {
+        let mut other = Self::open(Rc::clone(&self.policy), self.core, now);
+        other.see_wall(self.wall(now).0);
+        other.caller = self.caller;
+        other.phase = Phase::Read;
+        other
     }
 
     /// No attempt follows the one under way: what it sends is gone.
@@ -324,7 +363,16 @@ impl Exchange {
 
     /// A reason in a few words, behind how the request came to its model.
     fn told(&self, reason: RouteReason) -> std::borrow::Cow<'static, str> {
-        let text = reason.text(&self.policy.targets);
+        let mut text = reason.text(&self.policy.targets);
+        if let Some(even) = self.route.even() {
+            let name = |place: usize| &*self.policy.targets[self.route.target(place)].name;
+            text = format!("{text}; {}", even.text(name, reason.place)).into();
+        }
+        match self.hedging.won {
+            Some(true) => text.to_mut().push_str("; hedge won"),
+            Some(false) => text.to_mut().push_str("; hedge lost"),
+            None => {}
+        }
         if self.way == Way::default() {
             return text;
         }
@@ -396,6 +444,7 @@ impl Exchange {
     }
 
     fn let_go(&mut self, used: u64) {
+        self.land_other();
         self.land();
         if let Some(sent) = self.under_way.take() {
             self.policy.targets[self.route.target(sent.place)].breaker.cancel(sent.pass);

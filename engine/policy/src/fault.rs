@@ -146,6 +146,8 @@ faults! {
     Unpriced               Gateway  403 "unpriced_model"             false;
     /// The journal does not keep up, and no money is spent before that is written down.
     BooksBehind            Gateway  503 "books_behind"               false;
+    /// Gateways share a budget, and the store that they lease it from cannot be asked.
+    BudgetStoreAway        Gateway  503 "budget_store_away"          false;
     /// There is no room for the budget of another user, session or tag: see budgets.scopes_max.
     ScopesFull             Gateway  503 "scopes_full"                false;
     /// The gateway has no room for the request.
@@ -154,6 +156,8 @@ faults! {
     Draining               Gateway  503 "draining"                   false;
     /// Every target of the model is failing or resting.
     NoTarget               Upstream 503 "no_target"                  false;
+    /// Every target of the model that is well has as many requests under way as it answers in time.
+    TargetsFull            Upstream 503 "targets_full"               false;
     /// The provider's name could not be resolved.
     NameFailed             Upstream 502 "upstream_name_failed"       true;
     /// The provider accepts no connection.

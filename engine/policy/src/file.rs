@@ -5,20 +5,25 @@
 //! together.
 //! Format: <https://toml.io/en/v1.1.0>
 
+mod answers;
 mod attribution;
 mod budgets;
 mod cache;
 mod callers;
 mod crowd;
+mod keys;
 mod limits;
 mod models;
 mod moment;
+mod places;
 mod prices;
 mod providers;
 mod route;
 mod section;
 mod server;
+mod shared;
 mod url;
+mod webhook;
 
 use std::{
     cell::{Cell, RefCell},
@@ -35,6 +40,7 @@ use crate::{
     retry::RetryBudget,
 };
 use limits::Scopes;
+pub(crate) use places::read_places;
 use section::Section;
 pub(crate) use url::is_private;
 
@@ -123,27 +129,34 @@ fn read(
     let table_of_budgets = root.table("budgets");
     let calendar = budgets::calendar(reader, &table_of_budgets);
     let room = table_of_budgets.number("scopes_max");
+    let webhook = webhook::read(reader, &table_of_budgets);
     let mut scopes = Scopes::new(cores, calendar, previous);
-    let models::Read { models, mut targets, watch, limited, by_cost } =
+    let models::Read { mut models, mut targets, watch, limited, by_cost } =
         models::read(reader, root, &providers, breaker, previous, &mut scopes);
     let prices = prices::read(reader, root, &server, (&providers, &targets));
     models::price(reader, &by_cost, &prices, &mut targets);
+    models.find_dearest(&targets);
     let crowd = crowd::read(reader, root, &mut scopes, (limited, room), previous);
     let mut book = callers::Book::new(reader, &models, scopes);
     book.read(root, &table, &server.listen);
     let (keys, scopes) = book.close();
+    let ledger = root.table("ledger");
     let retry_budget = match previous {
         Some(previous) => Arc::clone(&previous.retry_budget),
         None => Arc::new(RetryBudget::new(cores)),
     };
     Policy {
         server,
-        ledger: server::ledger(&root.table("ledger")),
-        attribution: attribution::read(reader, &root.table("attribution")),
+        ledger: server::ledger(&ledger),
+        keep: server::keep(&ledger),
+        budget_store: shared::store(reader, &table_of_budgets.table("store")),
+        attribution: attribution::read(reader, root),
+        answers: answers::read(reader, root, &models),
         providers,
         targets,
         models,
         watch,
+        difficulty: route::weights(reader, &root.table("difficulty")),
         keys,
         scopes,
         crowd,
@@ -151,6 +164,7 @@ fn read(
         retry_budget,
         breaker,
         prices,
+        webhook,
         warnings: Vec::new(),
     }
 }

@@ -71,6 +71,9 @@ const BY_TOKEN: &[&str] = &[
     "gen_ai_token_type",
 ];
 
+const BY_TARGET: &[&str] = &["target"];
+const BY_MODEL: &[&str] = &["model"];
+const BY_PROVIDER_KEY: &[&str] = &["target", "key"];
 const BY_BUDGET: &[&str] = &["scope", "limit", "unit", "period"];
 
 /// Buckets of `gen_ai.server.request.duration`.
@@ -137,6 +140,46 @@ metrics! {
         "Requests that ended in a panic."
     BUILD_INFO "faregate_build_info" Gauge "" &["version", "driver"], &[];
         "Version and driver."
+    CACHE_HITS "faregate_cache_hits_total" Counter "requests" &[], &[];
+        "Requests that were answered by an answer that was kept."
+    CACHE_JOINED "faregate_cache_joined_total" Counter "requests" &[], &[];
+        "Requests that were answered by the answer to the same one, which was under way."
+    CACHE_MISSES "faregate_cache_misses_total" Counter "requests" &[], &[];
+        "Requests for which nothing was kept."
+    SEMANTIC_HITS "faregate_semantic_hits_total" Counter "requests" &[], &[];
+        "Requests that were answered by the answer to the same question in other words."
+    SEMANTIC_VECTORS_MISSING "faregate_semantic_vectors_missing_total" Counter "requests" &[], &[];
+        "Requests whose vectors were asked for and did not come, or not in time."
+    SEMANTIC_LOOKED "faregate_semantic_looked_total" Counter "requests" &[], &[];
+        "Questions that were looked up by their meaning."
+    SEMANTIC_EXPLORED "faregate_semantic_explored_total" Counter "requests" &[], &[];
+        "Questions to which an answer was kept and not given, to learn whether it would have been right."
+    SEMANTIC_COMPARED "faregate_semantic_compared_total" Counter "requests" &[], &[];
+        "Hits that were compared with what the model says."
+    SEMANTIC_DIFFERENT "faregate_semantic_different_total" Counter "requests" &[], &[];
+        "Of those, the ones that the model answered differently."
+    SEMANTIC_LOST "faregate_semantic_lost_total" Counter "requests" &[], &[];
+        "Answers that were not learned from because too much waited."
+    SEMANTIC_ENTRIES "faregate_semantic_entries" Gauge "questions" &[], &[];
+        "Questions that are remembered."
+    SEMANTIC_BYTES "faregate_semantic_bytes" Gauge "bytes" &[], &[];
+        "What they and their vectors take."
+    SEMANTIC_OFF "faregate_semantic_off" Gauge "workloads" &[], &[];
+        "Workloads whose semantic cache has put itself off because its hits were wrong too often."
+    CACHE_STORED "faregate_cache_stored_total" Counter "answers" &[], &[];
+        "Answers that were kept."
+    CACHE_NOT_STORED "faregate_cache_not_stored_total" Counter "answers" &[], &[];
+        "Answers that were not kept: too long, cut at a bound, filtered, or of one key alone."
+    CACHE_SAVED "faregate_cache_saved_nanousd_total" Counter "nano-dollars" &[], &[];
+        "What answers cost when they were made, for each time they were given again."
+    CACHE_BYTES "faregate_cache_bytes" Gauge "bytes" &[], &[];
+        "Answers that are kept, in bytes."
+    CACHE_ENTRIES "faregate_cache_entries" Gauge "answers" &[], &[];
+        "Answers that are kept."
+    CACHE_EVICTED "faregate_cache_evicted_total" Counter "answers" &[], &[];
+        "Answers that were dropped to make room."
+    CACHE_EXPIRED "faregate_cache_expired_total" Counter "answers" &[], &[];
+        "Answers that were dropped because their time was over."
     POLICY_GENERATION "faregate_policy_generation" Gauge "" &[], &[];
         "Generation of the policy in force."
     POLICY_RELOADS "faregate_policy_reloads_total" Counter "reloads" &[], &[];
@@ -157,6 +200,36 @@ metrics! {
         "What was used beyond what was held of a budget."
     BUDGETS_UNLISTED "faregate_budgets_unlisted" Gauge "budgets" &[], &[];
         "Budgets that are not among these numbers, because there are too many."
+    TARGET_LIMIT "faregate_target_limit" Gauge "requests" BY_TARGET, &[];
+        "Requests at a time that a target takes now, where its provider has concurrency_max."
+    TARGET_UNDER_WAY "faregate_target_requests_in_flight" Gauge "requests" BY_TARGET, &[];
+        "Requests under way at a target, where its provider has concurrency_max."
+    TARGET_SHED "faregate_target_shed_total" Counter "requests" BY_TARGET, &[];
+        "Requests that were refused because a target had no room."
+    HEDGES "faregate_hedges_total" Counter "attempts" BY_MODEL, &[];
+        "Second attempts that were made beside one that was late."
+    HEDGES_WON "faregate_hedges_won_total" Counter "attempts" BY_MODEL, &[];
+        "Second attempts whose first token came first."
+    PROVIDER_KEY_RESTS "faregate_provider_key_rests" Gauge "" BY_PROVIDER_KEY, &[];
+        "1 while a key of a provider is not shown at a target, because it was limited or refused."
+    PROVIDER_KEY_LEFT "faregate_provider_key_left_ppm" Gauge "millionths" BY_PROVIDER_KEY, &[];
+        "What is left of the tightest rate limit of a key of a provider, as its answers say."
+    PROVIDER_KEY_LIMITED "faregate_provider_key_limited_total" Counter "answers" BY_PROVIDER_KEY, &[];
+        "Answers that said a key of a provider has used up what it may (429)."
+    PROVIDER_KEY_REFUSED "faregate_provider_key_refused_total" Counter "answers" BY_PROVIDER_KEY, &[];
+        "Answers that refused a key of a provider (401, 403)."
+    BUDGET_STORE_UP "faregate_budget_store_up" Gauge "" &[], &[];
+        "1 while budgets can be leased from the store that gateways share, 0 when they cannot."
+    BUDGET_STORE_FAILURES "faregate_budget_store_failures_total" Counter "calls" &[], &[];
+        "Calls to the store of shared budgets that failed."
+    BUDGET_STORE_ANSWERS "faregate_budget_store_answers_total" Counter "calls" &[], &[];
+        "Calls that the store of shared budgets has answered."
+    BUDGET_RECALLS "faregate_budget_recalls_total" Counter "leases" &[], &[];
+        "Leases of which something was given back because another gateway needed it."
+    BUDGET_REFUSALS "faregate_budget_lease_refusals_total" Counter "leases" &[], &[];
+        "Leases that could not be had, with everything recalled that lay idle anywhere."
+    BUDGET_STORE_GENERATION "faregate_budget_store_generation" Gauge "" &[], &[];
+        "The generation of the store of shared budgets: another one after a failover or a restart."
     JOURNAL_WRITES "faregate_journal_writes" Gauge "" &[], &[];
         "1 while the journal takes rows, 0 when it does not and budgets are refused."
     JOURNAL_ROWS_WAITING "faregate_journal_rows_waiting" Gauge "rows" &[], &[];

@@ -3,9 +3,18 @@
 //! A name as written in the policy comes first, then `provider/model` where the provider offers it,
 //! then names with `*`, the one that fixes most characters first.
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 
-use crate::{cache::PromptCache, caller::Caller, pattern::Pattern, policy::Provider, rule::Rule};
+use crate::{
+    cache::PromptCache,
+    caller::Caller,
+    hedge::Bucket,
+    pattern::Pattern,
+    policy::{Provider, Target},
+    rule::Rule,
+};
 
 /// How many models a rule may lead through, one after the other.
 pub const LEADS_MAX: usize = 8;
@@ -27,6 +36,8 @@ pub enum Strategy {
     Load,
     /// The one that costs least.
     Cost,
+    /// The one where this turn and those to come cost least, with what caches have read of the conversation counted in.
+    BreakEven,
 }
 
 impl Strategy {
@@ -39,6 +50,7 @@ impl Strategy {
             Self::Latency => "latency",
             Self::Load => "load",
             Self::Cost => "cost",
+            Self::BreakEven => "break-even",
         }
     }
 }
@@ -55,7 +67,7 @@ pub enum Sticky {
 }
 
 /// A name of the policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Model {
     /// The name; it may hold `*`.
     pub name: Box<str>,
@@ -66,12 +78,35 @@ pub struct Model {
     pub targets: Vec<usize>,
     /// Who is drawn the same target every time.
     pub sticky: Option<Sticky>,
+    /// What a second until an answer begins is worth, in pico-dollars.
+    pub second: u64,
     /// Whether a request for it may name another model in its head, and say how hard it is.
     pub allow_override: bool,
     /// Rules that lead to other models. Empty where there are targets; the last one holds always.
     pub branches: Vec<Branch>,
     /// What is done about prompt caches; `None`: what each provider says.
     pub cache: Option<PromptCache>,
+    /// Models to go on with where none of its targets answers.
+    pub fallbacks: Vec<Box<str>>,
+    /// The model to go on with where the input is longer than this one's window.
+    pub on_context_window: Option<Box<str>>,
+    /// The model to go on with where a provider does not allow the content.
+    pub on_content_policy: Option<Box<str>>,
+    /// Second attempts in a hundred requests, for answers that are late.
+    pub hedge_percent: u64,
+    /// Second attempts that it may make.
+    pub hedges: Arc<Bucket>,
+    /// Tokens of input that its targets take.
+    pub context_tokens: Option<u64>,
+}
+
+impl Model {
+    /// Every model that it leads to, by rules and as fallbacks.
+    pub fn leads_to(&self) -> impl Iterator<Item = &str> {
+        let rules = self.branches.iter().map(|branch| &*branch.to);
+        let named = self.fallbacks.iter().chain(&self.on_context_window);
+        rules.chain(named.chain(&self.on_content_policy).map(|name| &**name))
+    }
 }
 
 /// A rule of a model.
@@ -108,6 +143,8 @@ pub struct Models {
     /// `[0, 1, 2, …]`: a slice of it is a list of one target.
     targets: Vec<usize>,
     offered: Vec<(Box<str>, Box<str>)>,
+    /// Of each model the dearest target that it can lead to.
+    dearest: Vec<Option<usize>>,
 }
 
 /// What `provider/…` means.
@@ -154,13 +191,12 @@ impl Models {
         self.list[index].branches = branches;
     }
 
-    /// The models whose rules lead on and on: in a circle, or through more than [`LEADS_MAX`] models.
+    /// The models whose rules and fallbacks lead on and on: in a circle, or through more than [`LEADS_MAX`] models.
     pub(crate) fn endless(&self) -> Vec<usize> {
         let mut steps = vec![0_usize; self.list.len()];
         for _ in 0..=LEADS_MAX {
             for index in 0..self.list.len() {
-                let to =
-                    self.list[index].branches.iter().filter_map(|b| self.resolve(&b.to)?.index);
+                let to = self.list[index].leads_to().filter_map(|to| self.resolve(to)?.index);
                 steps[index] = to.map(|next| steps[next] + 1).max().unwrap_or(0);
             }
         }
@@ -174,6 +210,38 @@ impl Models {
             b.weight().cmp(&a.weight()).then_with(|| a.as_str().cmp(b.as_str()))
         });
         self.targets = (0..targets).collect();
+    }
+
+    /// Notes for each model the dearest target that it or its rules can lead to, by what a usual request costs there.
+    pub(crate) fn find_dearest(&mut self, targets: &[Target]) {
+        let dearest = |index| {
+            let mut reached = Vec::new();
+            self.reach(index, &mut Vec::new(), &mut reached);
+            let priced = reached.into_iter().filter(|target| targets[*target].cost.is_some());
+            priced.max_by_key(|target| targets[*target].cost)
+        };
+        self.dearest = (0..self.list.len()).map(dearest).collect();
+    }
+
+    /// The dearest target that a model can lead to, where one has a price.
+    #[must_use]
+    pub fn dearest(&self, index: usize) -> Option<usize> {
+        self.dearest.get(index).copied().flatten()
+    }
+
+    fn reach(&self, index: usize, passed: &mut Vec<usize>, reached: &mut Vec<usize>) {
+        if passed.contains(&index) {
+            return;
+        }
+        passed.push(index);
+        reached.extend(&self.list[index].targets);
+        for branch in &self.list[index].branches {
+            let Some(found) = self.resolve(&branch.to) else { continue };
+            match found.index {
+                Some(next) => self.reach(next, passed, reached),
+                None => reached.extend(found.targets),
+            }
+        }
     }
 
     /// What `name` means; `None` when nothing answers to it.

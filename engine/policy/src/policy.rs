@@ -9,7 +9,7 @@ use faregate_price::Catalogue;
 use crate::{
     attribution::Attribution,
     budget::Budget,
-    cache::PromptCache,
+    cache::{PromptCache, answers::Answers},
     caller::{Caller, Keys},
     crowd::Crowd,
     health::{Breaker, BreakerSettings},
@@ -20,8 +20,9 @@ use crate::{
     problem::{Problem, Problems},
     rate::Pool,
     retry::RetryBudget,
-    route::Gauge,
+    route::{Gauge, Weights},
     rule::Watch,
+    webhook::Webhook,
 };
 
 /// A whole policy, as every core sees it until the next one takes its place.
@@ -31,8 +32,14 @@ pub struct Policy {
     pub server: Server,
     /// Where the books are kept; read at the start only.
     pub ledger: Ledger,
+    /// How long rows are kept; `None`: always. Sums of hours and days are.
+    pub keep: Option<Duration>,
+    /// Where budgets of money are leased from that other gateways spend, too; read at the start only.
+    pub budget_store: Option<BudgetStore>,
     /// Where users, sessions and tags of requests are read from.
     pub attribution: Attribution,
+    /// Which answers are kept to be given again.
+    pub answers: Answers,
     /// Who is spoken to, in the order of the file.
     pub providers: Vec<Provider>,
     /// Every place a request may go: those of the models, and one of each provider for
@@ -42,6 +49,8 @@ pub struct Policy {
     pub models: Models,
     /// What the rules of the models look at.
     pub watch: Watch,
+    /// What makes a request look hard.
+    pub difficulty: Weights,
     /// Who may call.
     pub keys: Keys,
     /// Everything that has limits.
@@ -56,6 +65,8 @@ pub struct Policy {
     pub breaker: BreakerSettings,
     /// What targets cost.
     pub prices: Prices,
+    /// Where operators are told of budgets that are used up, or nearly so.
+    pub webhook: Option<Webhook>,
     /// What is allowed and yet worth a look.
     pub warnings: Vec<Problem>,
 }
@@ -119,10 +130,10 @@ pub enum ResponsesFile {
 /// Where the books are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Ledger {
-    /// In the user's data folder, where there are budgets of money, and nowhere else: a row is no small part of a small request.
+    /// In the user's data folder, where there are budgets, and nowhere else: a row is no small part of a small request.
     #[default]
     WithBudgets,
-    /// In the user's data folder, if it can be written; a policy with budgets of money does not start without.
+    /// In the user's data folder, if it can be written; a policy with budgets does not start without.
     Auto,
     /// Nowhere: nothing is written down, and budgets begin anew with each start.
     Off,
@@ -250,10 +261,16 @@ pub struct Provider {
     pub region: Option<Box<str>>,
     /// The `api-version` of requests to it that name none.
     pub api_version: Option<Box<str>>,
-    /// Where it listens. Never empty.
+    /// Where it listens. Empty only where a file says it.
     pub replicas: Vec<BaseUrl>,
+    /// Where else is said where it listens.
+    pub discovery: Discovery,
     /// Its key.
     pub api_key: Option<Secret>,
+    /// Its keys, where it has several. Then there is no `api_key`.
+    pub keys: Vec<ProviderKey>,
+    /// Requests at a time at each of its targets, at most; `None`: any number.
+    pub concurrency_max: Option<u64>,
     /// Head fields that every request to it carries: lower-case name and value.
     pub headers: Vec<(String, HeaderValue)>,
     /// Who may vouch for it, instead of the system's authorities: a PEM file.
@@ -270,6 +287,27 @@ pub struct Provider {
     pub models: Vec<Pattern>,
     /// Whether paths that Faregate does not know are passed to it.
     pub passthrough: bool,
+}
+
+/// One of several keys of a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderKey {
+    /// What it is called in logs, books and figures.
+    pub name: Box<str>,
+    /// Where it is kept.
+    pub secret: Secret,
+}
+
+/// Where else than in the policy is said where a provider listens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Discovery {
+    /// Nowhere.
+    #[default]
+    None,
+    /// Every address of the name in its one URL is a place.
+    Dns,
+    /// A file, one URL a line.
+    File(PathBuf),
 }
 
 /// How bytes reach a replica.
@@ -294,6 +332,33 @@ pub struct BaseUrl {
     pub port: u16,
     /// Goes before every path, without a slash at its end: `/v1`.
     pub path_prefix: String,
+}
+
+/// A store that gateways lease budgets of money from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BudgetStore {
+    /// Where it is: `redis://host:6379/0`, or where that is kept.
+    pub url: StoreUrl,
+    /// What it is told to let the gateway in.
+    pub password: Option<Secret>,
+    /// What people call this gateway.
+    pub node: Option<String>,
+    /// What the names of its keys begin with.
+    pub prefix: String,
+    /// Replicas that must have a lease before it is spent.
+    pub replicas: u64,
+    /// What all gateways together may spend beyond a limit while the store cannot be asked, in nano-dollars, and how many
+    /// gateways share it; `None`: nothing.
+    pub overdraft: Option<(u64, u64)>,
+}
+
+/// Where a store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// Here.
+    Text(String),
+    /// Where a secret place says, because it holds a password.
+    Secret(Secret),
 }
 
 /// Where a secret is kept. The gateway fetches it.
@@ -428,6 +493,17 @@ pub struct Retries {
     pub budget_percent: u32,
 }
 
+impl Provider {
+    /// Reads the lines of a file of places: one URL each; empty lines and what follows `#` do not count.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the first line that is no place, or that there is none.
+    pub fn read_places(&self, text: &str) -> Result<Vec<BaseUrl>, String> {
+        crate::file::read_places(text, self.kind.path_default)
+    }
+}
+
 impl Policy {
     /// Reads a policy. `file` is its name in the diagnostics; `cores` share the limits.
     ///
@@ -490,6 +566,7 @@ impl Policy {
         self.budgets().for_each(|(_, budget)| budget.take_effect());
         for target in &self.targets {
             target.breaker.set(self.breaker);
+            target.gauge.limiter.set(self.providers[target.provider].concurrency_max);
         }
     }
 
@@ -567,6 +644,7 @@ impl Policy {
     pub fn use_catalogue(&mut self, catalogue: Catalogue) -> Result<(), String> {
         self.prices.use_catalogue(catalogue, &self.providers, &self.targets)?;
         self.prices.tell(&mut self.targets);
+        self.models.find_dearest(&self.targets);
         Ok(())
     }
 

@@ -4,9 +4,13 @@
 //! The one list that reading, defaults, diagnostics, `faregate policy explain` and the documents
 //! are made from. A key that is not here is refused.
 
+mod cache;
 pub(crate) mod money;
 mod prices;
+mod resilience;
+mod routes;
 mod rows;
+mod server;
 
 use std::time::Duration;
 
@@ -244,17 +248,13 @@ pub(crate) const LATER: &[&str] = &[
     "budget",
     "evals",
     "guards",
-    "hedge",
     "jurisdiction",
     "jwt",
     "mcp",
     "oidc",
     "residency",
     "roles",
-    "semantic",
-    "store",
     "tools",
-    "workloads",
 ];
 
 /// A duration as it is written: the largest unit that leaves a whole number.
@@ -325,7 +325,7 @@ mod tests {
         assert!(paths("server.deadlines.head").eq(["server.deadlines.head"]));
         assert!(paths("providers.openai.api_key").eq(["providers.*.api_key"]));
         assert!(paths("keys.hash").eq(["keys[].hash"]));
-        assert_eq!(paths("limits").count(), 9);
+        assert_eq!(paths("limits").count(), 10);
         assert_eq!(explain("api_kei"), Err(Some("api_key".to_owned())));
         assert_eq!(explain("server.lisen"), Err(Some("server.listen".to_owned())));
         assert_eq!(explain("colour of the sky"), Err(None));

@@ -8,8 +8,11 @@
 //! model's [`Strategy`] says which is taken: the first one, one drawn by weight, the quickest, the least busy, the cheapest.
 //! A draw may be tied to a user or a session ([`Route::stick`]): then the same one is drawn for them every time.
 
+use std::time::Duration;
+
 use crate::{
     Nanos,
+    affinity::Even,
     health::{Breaker, Health, Pass},
     models::Strategy,
     policy::Target,
@@ -18,13 +21,17 @@ use crate::{
 mod difficulty;
 mod gauge;
 mod reason;
+pub mod train;
 
-pub use difficulty::{BIAS, Difficulty, FEATURES, FEATURES_COUNT, Feature};
+pub use difficulty::{BIAS, Difficulty, FEATURES, FEATURES_COUNT, Feature, Weights, features};
 pub use gauge::{FADE, Gauge};
 pub use reason::{Cause, RouteReason, Score, Why};
 
 /// Targets of one model that a request considers; those behind are not used.
 pub const CANDIDATES_MAX: usize = 64;
+
+/// How soon a target without room is worth asking again.
+pub const ROOM_LOOK: Duration = Duration::from_millis(100);
 
 /// The way of one request.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +41,8 @@ pub struct Route {
     stuck: Option<u64>,
     /// Indices into the policy's targets.
     candidates: Vec<usize>,
+    /// What the candidates cost from here on, where they are chosen by that.
+    even: Option<Box<Even>>,
     /// One bit a candidate: failed once in this round.
     tried: u64,
     /// One bit a candidate: of no use for this request.
@@ -78,6 +87,18 @@ impl Route {
         Self { stuck: number, ..self }
     }
 
+    /// Chooses by what the candidates cost from here on.
+    #[must_use]
+    pub fn weighing(self, even: Option<Even>) -> Self {
+        Self { even: even.map(Box::new), ..self }
+    }
+
+    /// What the candidates cost from here on, where they are chosen by that.
+    #[must_use]
+    pub fn even(&self) -> Option<&Even> {
+        self.even.as_deref()
+    }
+
     /// Whether what is drawn stays.
     #[must_use]
     pub fn is_stuck(&self) -> bool {
@@ -109,6 +130,21 @@ impl Route {
         }
     }
 
+    /// Another candidate beside the one at `place`, that has not failed and whose breaker lets it pass.
+    pub(crate) fn beside(
+        &self,
+        targets: &[Target],
+        place: usize,
+        present: (Nanos, u64),
+    ) -> Option<(usize, Pass)> {
+        let allowed = self.all() & !self.barred & !self.tried & !bit(place);
+        let pass = |breaker: &Breaker| breaker.pass(present.0);
+        match self.draw(targets, allowed, present, &pass) {
+            Ok(Pick::Take { place, pass, .. }) => Some((place, pass)),
+            Ok(Pick::BackOff(_) | Pick::Later(_) | Pick::Nothing) | Err(_) => None,
+        }
+    }
+
     /// What [`pick`](Self::pick) would take first, without taking it.
     #[must_use]
     pub fn foresee(&self, targets: &[Target], now: Nanos, random: u64) -> Option<usize> {
@@ -134,7 +170,21 @@ impl Route {
             Strategy::Latency => Some(Score::Delay(target.gauge.delay_us(now))),
             Strategy::Load => Some(Score::UnderWay(target.gauge.under_way())),
             Strategy::Cost => target.cost.map(Score::Cost),
+            Strategy::BreakEven => self.even().map(|even| Score::Even {
+                nanos: u64::try_from(even.sum(place) / 1000).unwrap_or(u64::MAX),
+                home: even.turn.home.map(|home| home == place),
+            }),
         }
+    }
+
+    /// Whether a candidate is well, and has no room.
+    #[must_use]
+    pub fn is_full(&self, targets: &[Target], now: Nanos) -> bool {
+        let is_well = |target: &Target| {
+            matches!(target.breaker.health(now), Health::Closed | Health::HalfOpen)
+        };
+        let mut candidates = self.candidates.iter().map(|index| &targets[*index]);
+        candidates.any(|target| is_well(target) && !target.gauge.has_room())
     }
 
     /// The candidate failed: others first.
@@ -222,15 +272,29 @@ impl Route {
     ) -> Result<Pick, Option<Nanos>> {
         let (mut soonest, mut skipped): (Option<Nanos>, Option<usize>) = (None, None);
         while set != 0 {
+            let first = set.trailing_zeros() as usize;
             let place = match self.strategy {
-                Strategy::Order => set.trailing_zeros() as usize,
+                Strategy::Order => first,
                 Strategy::Weighted => self.weigh(targets, set, random),
                 Strategy::Latency => self.least(set, random, |t| t.gauge.strain(now), targets),
                 Strategy::Load => self.least(set, random, |t| t.gauge.under_way(), targets),
                 Strategy::Cost => self.least(set, 0, |t| t.cost.unwrap_or(u64::MAX), targets),
+                Strategy::BreakEven => {
+                    self.even().and_then(|even| even.choose(set)).unwrap_or(first)
+                }
             };
-            match pass(&targets[self.candidates[place]].breaker) {
-                Ok(pass) => return Ok(Pick::Take { place, pass, skipped }),
+            let target = &targets[self.candidates[place]];
+            let passed = match target.gauge.has_room() {
+                true => pass(&target.breaker),
+                false => Err(now.after(ROOM_LOOK)),
+            };
+            match passed {
+                Ok(pass) => {
+                    if let Some(even) = &self.even {
+                        even.weigh(set);
+                    }
+                    return Ok(Pick::Take { place, pass, skipped });
+                }
                 Err(until) => soonest = Some(soonest.map_or(until, |at| at.min(until))),
             }
             skipped = skipped.or(Some(place));

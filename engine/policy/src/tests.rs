@@ -1,5 +1,6 @@
 //! Whole files: what is right, what is wrong, what a reload keeps.
 
+mod answers;
 mod cache;
 mod diagnostics;
 mod example;

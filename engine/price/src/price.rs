@@ -209,6 +209,12 @@ impl Price {
         &self.tiers
     }
 
+    /// Its rates for a request of the standard service whose whole input has so many tokens.
+    #[must_use]
+    pub fn rates(&self, input: u64) -> Option<&Tier> {
+        self.tier(Service::Standard, input).ok()
+    }
+
     /// Pico-dollars for each `unit`.
     #[must_use]
     pub const fn unit(&self, unit: Unit) -> Option<u64> {
@@ -239,6 +245,12 @@ impl Price {
     pub fn is_free(&self) -> bool {
         let tiers = self.tiers.iter().all(|tier| tier.rates.iter().all(|&rate| rate == 0));
         self.scale == 0 || (tiers && self.units.iter().flatten().all(|&unit| unit == 0))
+    }
+
+    /// Whether it says what this service costs.
+    #[must_use]
+    pub fn serves(&self, service: Service) -> bool {
+        self.tiers.is_empty() || self.of_service(service).is_ok()
     }
 
     fn worst_tokens(&self, service: Service, ask: &Ask) -> Result<u128, NoPrice> {

@@ -56,6 +56,8 @@ pub(crate) struct Ask {
     pub(crate) inputs: u64,
     pub(crate) dimensions: u64,
     pub(crate) is_base64: bool,
+    /// What vectors are made of by their words: the texts asked for of a model whose name begins with [`BAG`].
+    pub(crate) bags: Vec<String>,
     /// What a chat asks that is answered by more than words.
     pub(crate) question: Option<Question>,
     /// How the same request was answered last: a load test asks it over and over.
@@ -83,6 +85,9 @@ const STEERING: &[&[u8]] = &[
     b"tool_call",
     b"tool_choice",
 ];
+
+/// How names of models begin whose vectors are of words: texts of the same words are alike.
+const BAG: &str = "bag-";
 
 impl Ask {
     /// Judges `body`.
@@ -113,6 +118,10 @@ impl Ask {
             inputs: parts,
             dimensions: members.integer("dimensions", 1, 8192)?.unwrap_or(DIMENSIONS),
             is_base64: members.is_base64()?,
+            bags: match surface {
+                Surface::Embedding if model.starts_with(BAG) => members.strings("input"),
+                _ => Vec::new(),
+            },
             question: None,
             last: RefCell::default(),
         };
@@ -210,6 +219,16 @@ impl Members {
             note_message(index, message, &mut prompt)?;
         }
         Ok((prompt, list.len() as u64))
+    }
+
+    /// The texts of a member that is one or a list of them.
+    fn strings(&self, name: &str) -> Vec<String> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        match self.required(name) {
+            Ok(Value::Array(list)) => list.iter().filter_map(text).collect(),
+            Ok(value) => text(value).into_iter().collect(),
+            Err(_) => Vec::new(),
+        }
     }
 
     /// The text of a prompt or of the inputs, and how many there are.

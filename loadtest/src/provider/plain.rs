@@ -102,7 +102,15 @@ pub(crate) fn embeddings(ask: &Ask, script: &Script) -> Vec<u8> {
         }
         write!(out, r#"{{"object":"embedding","index":{index},"embedding":"#)
             .expect("a vector takes every write");
-        vector(&mut out, ask, text::mix(ask.seed ^ index));
+        let bag = usize::try_from(index).ok().and_then(|index| ask.bags.get(index));
+        let numbers: Vec<f32> = match bag {
+            Some(text) => bag_of_words(text, ask.dimensions),
+            None => {
+                let seed = text::mix(ask.seed ^ index);
+                (0..ask.dimensions).map(|index| text::coordinate(seed, index)).collect()
+            }
+        };
+        vector(&mut out, ask, &numbers);
         out.push(b'}');
     }
     let (model, tokens) = (json(&ask.model), ask.prompt_tokens);
@@ -115,16 +123,28 @@ pub(crate) fn embeddings(ask: &Ask, script: &Script) -> Vec<u8> {
     out
 }
 
-fn vector(out: &mut Vec<u8>, ask: &Ask, seed: u64) {
-    let numbers = (0..ask.dimensions).map(|index| text::coordinate(seed, index));
+/// The sum of a vector for each word, whatever its case: texts of the same words have the same one.
+fn bag_of_words(text: &str, dimensions: u64) -> Vec<f32> {
+    let mut sum: Vec<f32> = (0..dimensions).map(|_| 0.0).collect();
+    for word in text.to_lowercase().split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty())
+    {
+        let seed = word.bytes().fold(7, |seed, byte| text::mix(seed ^ u64::from(byte)));
+        for (number, index) in sum.iter_mut().zip(0..) {
+            *number += text::coordinate(seed, index);
+        }
+    }
+    sum
+}
+
+fn vector(out: &mut Vec<u8>, ask: &Ask, numbers: &[f32]) {
     if ask.is_base64 {
-        let bytes: Vec<u8> = numbers.flat_map(f32::to_le_bytes).collect();
+        let bytes: Vec<u8> = numbers.iter().copied().flat_map(f32::to_le_bytes).collect();
         out.push(b'"');
         text::base64(out, &bytes);
         out.push(b'"');
         return;
     }
-    for (index, number) in numbers.enumerate() {
+    for (index, number) in numbers.iter().enumerate() {
         out.push(if index == 0 { b'[' } else { b',' });
         write!(out, "{number:?}").expect("a vector takes every write");
     }
@@ -240,6 +260,21 @@ mod tests {
         let content = body["choices"][0]["message"]["content"].as_str().unwrap();
         assert_eq!(content.split(' ').count(), 3);
         assert_eq!(body["usage"]["total_tokens"], 9 + 2 * 3);
+    }
+
+    #[test]
+    fn texts_of_the_same_words_have_the_same_vector() {
+        let body = r#"{"model":"bag-of-words","input":["Reset it, please","please reset it","Delete it"],"dimensions":16}"#;
+        let body = embeddings(&ask(Surface::Embedding, body), &Script::default());
+        let answer: Value = serde_json::from_slice(&body).unwrap();
+        let vector = |at: usize| -> Vec<f64> {
+            let numbers = answer["data"][at]["embedding"].as_array().unwrap();
+            numbers.iter().map(|number| number.as_f64().unwrap()).collect()
+        };
+        let apart = |one: usize, other: usize| -> f64 {
+            vector(one).iter().zip(vector(other)).map(|(a, b)| (a - b).abs()).sum()
+        };
+        assert!(apart(0, 1) < 1e-4 && apart(0, 2) > 0.1, "{} {}", apart(0, 1), apart(0, 2));
     }
 
     #[test]

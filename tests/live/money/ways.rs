@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use faregate_tests::{Gateway, Launch, Provider, key, provider, wait};
+use faregate_tests::{
+    Act, Gateway, Launch, Provider, Upstream, key, provider,
+    upstream::{self, Request},
+    wait,
+};
 use loadtest::provider::Script;
 use serde_json::{Value, json};
 
@@ -196,4 +200,60 @@ fn what_no_provider_saw_costs_nothing() {
     });
     assert_eq!(cost.billed, 0);
     assert_eq!(cost.spent, 0);
+}
+
+/// A gateway in front of a provider that is written byte by byte; each answer tells 10 and 5 tokens.
+fn behind(acts: impl Fn(&Request) -> Vec<Act> + Send + Sync + 'static) -> (Upstream, Gateway) {
+    let upstream = Upstream::start(acts);
+    let policy = format!(
+        "[providers.sim]\nbase_url = \"{}\"\n[models.\"*\"]\ntargets = [\"sim/*\"]\n[retries]\nattempts = 1\n\
+         [breaker]\nfailures = 10000\n{}{}",
+        upstream.base_url(),
+        super::prices(&["sim"]),
+        key::row("one", "limits = [\"$1/day\"]"),
+    );
+    (upstream, Launch::new(policy).server("cores = 1").start())
+}
+
+const TOLD: &str = "{\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":15}}";
+const ANSWER: u64 = 10 * 1000 + 5 * 4000;
+
+fn left(gateway: &Gateway) -> Value {
+    let me = gateway.client(&key::named("one")).get("/v1/faregate/me").json();
+    let budget = me["scopes"][0]["budgets"][0].clone();
+    assert_eq!(budget["held"], 0, "{budget}");
+    budget
+}
+
+#[test]
+fn a_request_that_is_sent_twice_because_nobody_took_it_is_paid_once() {
+    let (upstream, gateway) = behind(|_| vec![Act::Send(upstream::json(TOLD)), Act::Reset]);
+    let mut client = gateway.client(&key::named("one"));
+    for number in 0..200 {
+        let answer = client.post("/v1/chat/completions", &asking(40));
+        assert_eq!(answer.status, 200, "{number}: {answer:?}");
+    }
+    assert_eq!(upstream.take().len(), 200, "each was performed once");
+    assert_eq!(left(&gateway)["spent"], 200 * ANSWER);
+}
+
+#[test]
+fn a_request_that_is_sent_twice_and_may_be_billed_twice_is_paid_twice() {
+    // The second one of each connection is read whole, and nothing is said.
+    let (upstream, gateway) = behind(|request| match request.place {
+        0 => vec![Act::Send(upstream::json(TOLD))],
+        _ => vec![Act::Close],
+    });
+    let mut client = gateway.client(&key::named("one"));
+    for _ in 0..2 {
+        assert_eq!(client.post("/v1/chat/completions", &asking(40)).status, 200);
+    }
+    assert_eq!(upstream.take().len(), 3, "the second one was sent twice");
+    let spent = left(&gateway)["spent"].as_u64().unwrap();
+    let most = asking(40).to_string().len() as u64 * WRITTEN + 40 * 4000;
+    assert!(
+        spent > 2 * ANSWER + 40 * 4000,
+        "{spent}: the one that nobody answered is charged at its most"
+    );
+    assert!(spent <= 2 * ANSWER + most + 40 * WRITTEN, "{spent}");
 }

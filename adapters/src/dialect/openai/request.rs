@@ -27,6 +27,7 @@ pub const FIELDS: &[&str] = &[
     "session_id",
     "prompt_cache_key",
     "tools",
+    "service_tier",
 ];
 
 /// Places in [`FIELDS`].

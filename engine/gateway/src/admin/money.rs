@@ -2,6 +2,8 @@
 //!
 //! In: the policy in force, the way to the books. Out: numbers that are read at each scrape.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use faregate_policy::{
     Policy, Wall,
     budget::{Budget, Level},
@@ -36,6 +38,23 @@ pub(super) fn budgets(policy: &Policy, now: Wall) -> Vec<Gauge> {
         of(&metric::BUDGET_HELD, |level| level.held),
         of(&metric::BUDGET_OVERRUN, |level| level.overrun),
         one(&metric::BUDGETS_UNLISTED, all.saturating_sub(BUDGETS_MAX) as u64),
+    ]
+}
+
+/// The numbers of the store that budgets are leased from.
+pub(super) fn lending(books: &Books) -> Vec<Gauge> {
+    if !books.lends() {
+        return Vec::new();
+    }
+    let lending = &books.lending;
+    let read = |number: &AtomicU64| number.load(Ordering::Relaxed);
+    vec![
+        one(&metric::BUDGET_STORE_UP, u64::from(lending.trouble().is_none())),
+        one(&metric::BUDGET_STORE_FAILURES, read(&lending.failures)),
+        one(&metric::BUDGET_STORE_ANSWERS, read(&lending.answers)),
+        one(&metric::BUDGET_RECALLS, read(&lending.recalls)),
+        one(&metric::BUDGET_REFUSALS, read(&lending.refusals)),
+        one(&metric::BUDGET_STORE_GENERATION, read(&lending.generation)),
     ]
 }
 

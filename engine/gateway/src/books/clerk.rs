@@ -1,7 +1,7 @@
 //! The clerk: folds the journal into the store.
 //!
 //! In: the journal's records, as far as they are durable. Out: rows and sums in the store, and word to the journal which
-//! segments it need not keep. A store that is down stops nothing: it is tried again.
+//! segments it need not keep; rows that are old go. A store that is down stops nothing: it is tried again.
 
 use std::{
     path::{Path, PathBuf},
@@ -19,13 +19,17 @@ use faregate_ledger::{
     store::{self, Store},
 };
 
-use super::JOURNAL;
+use super::{JOURNAL, retention::Retention};
+use crate::worker::Shared;
 
 /// How often the journal is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// How long a store that is down is left alone.
 const REST: Duration = Duration::from_secs(2);
+
+/// Rows of one fold, about: it is one transaction of the store.
+const ROWS: usize = 8192;
 
 /// Starts the thread.
 ///
@@ -34,11 +38,12 @@ const REST: Duration = Duration::from_secs(2);
 /// When the system gives no thread.
 pub(super) fn start(
     data: &Path,
-    node: u64,
-    inbox: Inbox,
+    (node, inbox): (u64, Inbox),
+    shared: &Arc<Shared>,
     stop: Arc<AtomicBool>,
 ) -> Result<JoinHandle<()>, String> {
-    let mut clerk = Clerk { data: data.to_owned(), node, desk: None };
+    let (shared, retention) = (Arc::clone(shared), Retention::default());
+    let mut clerk = Clerk { data: data.to_owned(), node, desk: None, retention, shared };
     thread::Builder::new()
         .name("clerk".to_owned())
         .spawn(move || {
@@ -66,6 +71,8 @@ struct Clerk {
     node: u64,
     /// `None`: to be opened where the store stands.
     desk: Option<Desk>,
+    retention: Retention,
+    shared: Arc<Shared>,
 }
 
 /// The store, and the journal read up to where it stands.
@@ -82,6 +89,11 @@ impl Clerk {
             None => Desk::open(&self.data, self.node)?,
         };
         desk.fold(self.node, inbox)?;
+        let (keep, now) = (self.shared.live.load().policy.keep, self.shared.clock.wall());
+        let old = self.retention.step(&mut desk.store, keep, now);
+        if let Some(old) = old.map_err(|error| error.to_string())? {
+            inbox.forget_before(old);
+        }
         self.desk = Some(desk);
         Ok(())
     }
@@ -100,15 +112,31 @@ impl Desk {
     fn fold(&mut self, node: u64, inbox: &Inbox) -> Result<(), String> {
         loop {
             let before = self.follow.position();
-            let records = self.follow.read(inbox.durable()).map_err(|error| error.to_string())?;
-            let position = self.follow.position();
-            if records.is_empty() && position == before {
+            let (mut rows, mut position) = (Vec::new(), before);
+            // What the journal wrote at once is little; what a fold costs, it costs once.
+            let ended = loop {
+                match self.follow.read(inbox.durable()) {
+                    Ok(records) => {
+                        let is_end = records.is_empty();
+                        rows.extend(records.into_iter().filter_map(row_of));
+                        position = self.follow.position();
+                        if is_end || rows.len() >= ROWS {
+                            break Ok(is_end);
+                        }
+                    }
+                    // What stands before it is folded all the same.
+                    Err(error) => break Err(error.to_string()),
+                }
+            };
+            if position != before {
+                let Position { segment, offset } = position;
+                let at = store::Position { node, segment, offset };
+                self.store.fold(&rows, Some(at)).map_err(|error| error.to_string())?;
+                inbox.folded(segment.saturating_sub(1));
+            }
+            if ended? {
                 return Ok(());
             }
-            let rows: Vec<Row> = records.into_iter().filter_map(row_of).collect();
-            let at = store::Position { node, segment: position.segment, offset: position.offset };
-            self.store.fold(&rows, Some(at)).map_err(|error| error.to_string())?;
-            inbox.folded(position.segment.saturating_sub(1));
         }
     }
 }

@@ -22,8 +22,8 @@ use faregate_policy::{
 };
 use faregate_price::NanoUsd;
 
-use super::Books;
-use crate::{allowance, worker::Shared};
+use super::{Books, webhook};
+use crate::{allowance, live::Live, worker::Shared};
 
 /// How often budgets are looked at while nobody waits.
 const LOOK: Duration = Duration::from_millis(20);
@@ -79,9 +79,10 @@ pub(super) fn start(
         let mut swept = 0;
         let mut warned = Wall::default();
         while !stop.load(Ordering::Acquire) {
-            let policy = Arc::clone(&shared.live.load().policy);
+            let live = shared.live.load_full();
+            let policy = Arc::clone(&live.policy);
             let now = shared.clock.wall();
-            look(&books, &policy, Wall(now));
+            look(&books, &live, Wall(now));
             let since = now.saturating_sub(swept);
             if since >= SWEEP || since >= SWEEP_WANTED && policy.crowd.wants_room() {
                 sweep(&books, &policy, Wall(now));
@@ -90,7 +91,7 @@ pub(super) fn start(
             // A clock that was set back does not silence it.
             if Wall(now) < warned || warned.until(Wall(now)) >= WARN {
                 warned = Wall(now);
-                warn(&policy, warned);
+                warn(&books, &live, warned);
             }
             thread::park_timeout(LOOK);
         }
@@ -98,30 +99,56 @@ pub(super) fn start(
 }
 
 /// Tells operators of budgets that have reached a share to warn at: of each share once a window.
-fn warn(policy: &Policy, now: Wall) {
-    for (scope, budget) in policy.budgets() {
-        let Some(share) = budget.warns(now) else { continue };
-        let level = budget.level(now);
-        tracing::warn!(
-            scope,
-            budget = &*budget.text,
-            share = format_args!("{share}%"),
-            used = format_args!("{}%", level.percent()),
-            left = level.left(),
-            unit = allowance::unit_of(budget.unit),
-            soft = budget.is_soft,
-            "a budget has reached a share to warn at"
-        );
+fn warn(books: &Arc<Books>, live: &Live, now: Wall) {
+    live.policy.budgets().for_each(|(scope, budget)| warn_of(books, live, (scope, budget), now));
+}
+
+fn warn_of(books: &Arc<Books>, live: &Live, (scope, budget): (&str, &Budget), now: Wall) {
+    let Some(share) = budget.warns(now) else { return };
+    let level = budget.level(now);
+    tracing::warn!(
+        scope,
+        budget = &*budget.text,
+        share = format_args!("{share}%"),
+        used = format_args!("{}%", level.percent()),
+        left = level.left(),
+        unit = allowance::unit_of(budget.unit),
+        soft = budget.is_soft,
+        "a budget has reached a share to warn at"
+    );
+    if live.webhook.is_some() {
+        webhook::tell(books, live.generation, (scope, budget), share, now);
     }
 }
 
-fn look(books: &Arc<Books>, policy: &Policy, now: Wall) {
-    for (scope, budget) in policy.budgets() {
+fn look(books: &Arc<Books>, live: &Live, now: Wall) {
+    let policy = &live.policy;
+    for (scope, budget) in policy.budgets().filter(|(_, budget)| !budget.fund.is_shared()) {
         look_at(books, scope, budget, now);
     }
-    for drawn in policy.crowd.stirring() {
-        drawn.budgets.iter().for_each(|budget| look_at(books, &drawn.name, budget, now));
+    // Who stirs is told to one thread.
+    if books.lender.get().is_none() {
+        for drawn in policy.crowd.stirring() {
+            drawn
+                .budgets
+                .iter()
+                .for_each(|budget| look_closer(books, live, &drawn.name, budget, now));
+        }
     }
+}
+
+/// Looks at a budget of a user and the like, which is not looked at otherwise.
+pub(super) fn look_closer(
+    books: &Arc<Books>,
+    live: &Live,
+    scope: &str,
+    budget: &Budget,
+    now: Wall,
+) {
+    if !budget.fund.is_shared() {
+        look_at(books, scope, budget, now);
+    }
+    warn_of(books, live, (scope, budget), now);
 }
 
 fn look_at(books: &Arc<Books>, scope: &str, budget: &Budget, now: Wall) {
@@ -140,7 +167,7 @@ fn look_at(books: &Arc<Books>, scope: &str, budget: &Budget, now: Wall) {
 }
 
 /// Asks what was spent before a fund was made: by a reload, or by the first request of a scope.
-fn ask_spent(books: &Arc<Books>, scope: &str, budget: &Budget, now: Wall) {
+pub(super) fn ask_spent(books: &Arc<Books>, scope: &str, budget: &Budget, now: Wall) {
     let asked = budget.level(now).window;
     let (books, fund) = (Arc::clone(books), Arc::clone(&budget.fund));
     let told = Arc::new(Told { books: Arc::clone(&books), fund, window: asked });
@@ -162,7 +189,7 @@ fn sweep(books: &Books, policy: &Policy, now: Wall) {
 
 /// A grant that is lowered to what has been used.
 fn used(scope: &str, budget: &Budget, level: budget::Level) -> Grant {
-    let total = NanoUsd(level.spent.saturating_add(level.held));
+    let total = NanoUsd(level.spent.saturating_add(level.held).saturating_sub(level.elsewhere));
     Grant { scope: scope_of(scope, budget), window: window(level.window), total }
 }
 
@@ -186,7 +213,7 @@ pub(super) fn restore(scope: &str, budget: &Budget, balances: &Balances, now: u6
 }
 
 /// What the journal calls the scope. Rows carry money alone, so budgets of other units are scopes of their own there.
-fn scope_of(scope: &str, budget: &Budget) -> Arc<str> {
+pub(super) fn scope_of(scope: &str, budget: &Budget) -> Arc<str> {
     match budget.unit {
         budget::Unit::Money => scope.into(),
         budget::Unit::Tokens | budget::Unit::Requests => {
@@ -195,6 +222,6 @@ fn scope_of(scope: &str, budget: &Budget) -> Arc<str> {
     }
 }
 
-fn window(window: budget::Window) -> Window {
+pub(super) fn window(window: budget::Window) -> Window {
     Window { start: window.start.0, end: window.end.0 }
 }

@@ -1,9 +1,11 @@
 //! One request as a row of the books.
 
+use std::sync::Arc;
+
 use faregate_adapters::chat::UsageSource;
 use faregate_ledger::{
     Row, RowId,
-    row::{Payer, UsageSource as Source, Work},
+    row::{RowKind, UsageSource as Source},
 };
 use faregate_policy::exchange::Receipt;
 
@@ -24,27 +26,18 @@ fn described(id: RowId, core: &Core, walk: &Walk, ending: &Ending<'_>) -> Row {
     let (now, wall) = (core.now(), core.wall());
     let micros = |nanos: u64| nanos / 1000;
     let began = wall.saturating_sub(now.since(times.started));
-    let target = exchange.target();
+    let parts = &walk.live.parts;
     Row {
         id,
+        kind: RowKind::Request,
+        corrects: None,
+        is_credit: false,
         reserved_at: exchange.reserved_at().unwrap_or(began),
         settled_at: wall,
-        request_id: walk.id.to_string(),
-        payer: payer(walk),
-        work: Work {
-            surface: walk.surface.name().to_owned(),
-            model_asked: walk.model.as_deref().unwrap_or_default().to_owned(),
-            provider: target
-                .map(|target| walk.live.policy.providers[target.provider].name.to_string())
-                .unwrap_or_default(),
-            model: exchange.upstream_model().to_owned(),
-            route_reason: exchange.route_reason().into_owned(),
-            region: String::new(),
-            status: ending.status,
-            fault: ending.code.to_owned(),
-            attempts: exchange.attempts(),
-            cache_hit: false,
-        },
+        request_id: Arc::clone(&walk.id),
+        payer: parts.payer(exchange.caller(), &walk.labels),
+        session: parts.text(&walk.labels.session),
+        work: parts.work(walk, ending.status, ending.code),
         usage: receipt.usage.or(ending.usage.copied()).unwrap_or_default(),
         usage_source: match ending.source {
             UsageSource::Provider => Source::Provider,
@@ -52,16 +45,16 @@ fn described(id: RowId, core: &Core, walk: &Walk, ending: &Ending<'_>) -> Row {
             UsageSource::Estimated => Source::Estimated,
             UsageSource::Absent => Source::Absent,
         },
-        price_id: receipt.price_id.to_string(),
+        price_id: parts.text(&receipt.price_id),
         cost: receipt.cost.unwrap_or_default(),
         reserved: receipt.reserved,
         saved_by_cache: receipt.saved_by_cache,
+        saved_by_routing: receipt.saved_by_routing,
         wasted: receipt.wasted,
-        scopes: exchange.paying_scopes(),
+        scopes: parts.scopes(exchange),
         duration_us: micros(now.since(times.started)),
         ttft_us: times.first_content.map_or(0, |at| micros(at.since(times.started))),
         generation: walk.live.generation,
-        ..Row::default()
     }
 }
 
@@ -76,26 +69,4 @@ pub(crate) fn under_way(id: RowId, core: &Core, walk: &Walk) -> Box<Row> {
         delivered: false,
     };
     Box::new(Row { reserved: walk.exchange.money_held(), ..described(id, core, walk, &ending) })
-}
-
-fn payer(walk: &Walk) -> Payer {
-    let caller = walk.exchange.caller();
-    let name = |of: fn(&faregate_policy::Caller) -> Option<&str>| {
-        caller.and_then(of).unwrap_or_default().to_owned()
-    };
-    let labels = &walk.labels;
-    Payer {
-        organisation: name(|caller| caller.organisation.as_deref()),
-        team: name(|caller| caller.team.as_deref()),
-        project: name(|caller| caller.project.as_deref()),
-        agent: name(|caller| caller.agent.as_deref()),
-        key: name(|caller| Some(&caller.key)),
-        user: labels.user.to_string(),
-        session: labels.session.to_string(),
-        tags: labels
-            .tags
-            .iter()
-            .map(|(name, value)| (name.to_string(), value.to_string()))
-            .collect(),
-    }
 }

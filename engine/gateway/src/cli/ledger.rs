@@ -52,7 +52,7 @@ impl Ledger {
 fn missing(error: StoreError, folder: &Path) -> Stop {
     match error {
         StoreError::Missing(file) => format!(
-            "there is no ledger at {file}\nA gateway writes one into its data folder as it serves, if its policy has the table [ledger] or budgets of money. If it is elsewhere than {}, say --ledger DIR or set FAREGATE_DATA.",
+            "there is no ledger at {file}\nA gateway writes one into its data folder as it serves, if its policy has the table [ledger] or budgets. If it is elsewhere than {}, say --ledger DIR or set FAREGATE_DATA.",
             folder.display()
         )
         .into(),

@@ -1,4 +1,4 @@
-//! A blocking HTTP client for the few small answers of token services: one connection, one request, one deadline.
+//! A blocking HTTP client for the few small answers of token services and webhooks: one connection, one request, one deadline.
 //!
 //! In: a method, a URL, fields, a body. Out: the status and the body. Heads and bodies are read by the same strict code as
 //! providers' answers. It must never run on a core.
@@ -35,61 +35,61 @@ const EXCHANGE: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
 /// Names authorities for AWS's services, in place of the system's.
-const CA_VARIABLE: &str = "AWS_CA_BUNDLE";
+pub(crate) const CA_VARIABLE: &str = "AWS_CA_BUNDLE";
 
 /// What credentials are fetched with: sockets, files, variables, clocks.
-pub(super) struct Fetcher {
+pub(crate) struct Fetcher {
     /// Monotonic, and the wall's.
-    pub(super) clock: Clock,
+    pub(crate) clock: Clock,
     variables: Box<dyn Fn(&str) -> Option<String>>,
     tls: OnceCell<Result<Arc<ClientConfig>, String>>,
 }
 
 /// A question.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ask<'a> {
+pub(crate) struct Ask<'a> {
     /// `GET`, `PUT` or `POST`.
-    pub(super) method: Method,
+    pub(crate) method: Method,
     /// `http` or `https`.
-    pub(super) url: &'a str,
+    pub(crate) url: &'a str,
     /// Head fields beside the host and the length.
-    pub(super) fields: &'a [(&'a str, &'a str)],
+    pub(crate) fields: &'a [(&'a str, &'a str)],
     /// The body.
-    pub(super) body: &'a [u8],
+    pub(crate) body: &'a [u8],
 }
 
 /// An answer.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(crate) struct Told {
     /// The status.
-    pub(super) status: u16,
+    pub(crate) status: u16,
     /// The body.
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// The parts of a URL.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Parts<'a> {
+pub(crate) struct Parts<'a> {
     /// Whether TLS is spoken.
-    pub(super) secured: bool,
+    pub(crate) secured: bool,
     /// With the port, where it says one.
-    pub(super) authority: &'a str,
+    pub(crate) authority: &'a str,
     /// Without brackets.
-    pub(super) host: &'a str,
+    pub(crate) host: &'a str,
     /// The scheme's, unless it says one.
-    pub(super) port: u16,
+    pub(crate) port: u16,
     /// The path and the query.
-    pub(super) path: &'a str,
+    pub(crate) path: &'a str,
 }
 
 impl Fetcher {
     /// What fetches with these variables.
-    pub(super) fn new(clock: Clock, variables: impl Fn(&str) -> Option<String> + 'static) -> Self {
+    pub(crate) fn new(clock: Clock, variables: impl Fn(&str) -> Option<String> + 'static) -> Self {
         Self { clock, variables: Box::new(variables), tls: OnceCell::new() }
     }
 
     /// An environment variable; an empty one counts as none.
-    pub(super) fn variable(&self, name: &str) -> Option<String> {
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
         (self.variables)(name).filter(|value| !value.trim().is_empty())
     }
 
@@ -103,7 +103,7 @@ impl Fetcher {
     /// # Errors
     ///
     /// A sentence without what was sent.
-    pub(super) fn ask(&self, ask: &Ask<'_>) -> Result<Told, String> {
+    pub(crate) fn ask(&self, ask: &Ask<'_>) -> Result<Told, String> {
         let parts = parts(ask.url).ok_or("the address is no URL of http or https")?;
         self.exchange(ask, &parts).map_err(|error| format!("{}: {error}", parts.authority))
     }
@@ -191,7 +191,7 @@ impl Wire for StreamOwned<ClientConnection, TcpStream> {
 }
 
 /// The parts of a URL of `http` or `https`; `None` for others.
-pub(super) fn parts(url: &str) -> Option<Parts<'_>> {
+pub(crate) fn parts(url: &str) -> Option<Parts<'_>> {
     let (scheme, rest) = url.split_once("://")?;
     let secured = match scheme {
         "https" => true,

@@ -10,7 +10,7 @@ use faregate_adapters::{
 };
 use faregate_policy::{
     Nanos,
-    exchange::{Exchange, Receipt, Refusal, Settlement},
+    exchange::{Exchange, More, Receipt, Refusal, Session, Settlement},
     fault::Fault,
     policy::Provider,
 };
@@ -28,6 +28,7 @@ use crate::{
     allowance,
     answer::{self, Telling},
     attempt::Info,
+    carry::Carried,
     clock::Instant,
     connection::{Connection, Next},
     forward::{self, End, Forwarded, OwnFields, Pace, Terms},
@@ -76,7 +77,15 @@ impl Walk {
         }
         self.hear_labels(&body);
         self.go_back(&connection.core.shared.stored, &body).map_err(Stop::Refused)?;
-        if let Err(refusal) = self.decide(&body, &connection.core) {
+        self.resolve(&body, &connection.core).map_err(Stop::Refused)?;
+        if self.live.cache.is_some()
+            && !self.is_dry_run()
+            && let Some(found) = Box::pin(self.look_up(connection, &body)).await?
+        {
+            body.release();
+            return Err(Stop::Found(Box::new(found)));
+        }
+        if let Err(refusal) = self.draw(&connection.core) {
             let core = Rc::clone(&connection.core);
             let reserved = Box::pin(self.reserve_closer(&core, &body, refusal)).await;
             reserved.map_err(Stop::Refused)?;
@@ -121,9 +130,11 @@ impl Walk {
             self.forget(&core.shared.stored);
         }
         let close = !self.keep_alive || plan.downstream == Downstream::Close || core.is_draining();
+        let capture = self.capture(&answer);
         self.write_fields(&mut answer.out, &answer.info, close, input);
         connection.answered = true;
-        let info = answer.info.clone();
+        // Boxed: every open stream has it.
+        let info = Box::new(answer.info.clone());
         let pace = self.pace(place, plan.events, end_of(&self));
         let client = &mut connection.client;
         let walk = &mut *self;
@@ -145,6 +156,8 @@ impl Walk {
             is_estimated: plan.metered && walk.surface != Surface::Rerank && !is_array,
             known: OnceCell::new(),
             receipt: None,
+            capture,
+            keeping: walk.keeping.as_deref_mut(),
         });
         let till = &mut *paying;
         let terms = Terms {
@@ -162,17 +175,30 @@ impl Walk {
         };
         let mut forwarded = forward::forward(&core, client, answer, terms).await;
         let stand_in = paying.stand_in(&forwarded.learned);
-        let receipt = paying.receipt.take();
+        let (receipt, captured) = (paying.receipt.take(), paying.capture.take());
         self.receipt = receipt;
         if let Some(stream) = forwarded.upstream.take() {
             core.pool.put(place.upstreams[replica].id, stream, core.now());
         }
+        let is_carried = forwarded.carried.as_ref().is_some_and(Carried::is_needed);
         if let (Some(form), Some(carried)) = (crossed, forwarded.carried.take()) {
             let caller = self.exchange.caller().map_or("", |caller| &caller.key);
             core.shared.memory.keep(caller, form, carried);
         }
         if let (Some(stay), Some(usage)) = (&self.stay, &forwarded.learned.usage) {
             stay.learn(usage);
+        }
+        if let (Some(follow), Some(usage)) = (&self.follow, &forwarded.learned.usage)
+            && delivered
+        {
+            follow.told(self.exchange.model(), usage);
+        }
+        if let Some(keeping) = self.keeping.take() {
+            let sent = captured.filter(|_| forwarded.is_whole);
+            self.keep(&core, *keeping, (info.status, sent), (&plan, is_carried));
+        }
+        if connection.client.has_left() {
+            forwarded.end = End::ClientGone; // others have waited for it
         }
         self.record_answer(&core, &info, &plan, &forwarded, stand_in.as_ref());
         match (forwarded.reusable, close) {
@@ -195,18 +221,31 @@ impl Walk {
         self.write_fields(&mut answer.out, &answer.info, false, None);
         connection.answered = true;
         connection.arm(self.live.policy.server.deadlines.stall);
-        let mut ended = Ended { end: End::ClientGone, usage: None, bytes: 0 };
+        let mut ended = Ended { end: End::ClientGone, usage: None, untold: None, bytes: 0 };
         if connection.client.send(&[&answer.out]).await.is_ok() {
             let received = answer.buf.split_off(answer.info.len);
             let idle = self.live.policy.server.deadlines.idle;
             let client = &mut connection.client;
-            ended =
-                Box::pin(realtime::pass(&core, client, &mut answer.stream, received, idle)).await;
+            let (exchange, core) = (&mut self.exchange, &core);
+            let mut hold = |session: &Session| {
+                let held = exchange.hold_session(session, Nanos(core.now().nanos()));
+                if held == Err(More::Later)
+                    && let Some(books) = &core.shared.books
+                {
+                    books.hurry();
+                }
+                held
+            };
+            let stream = &mut answer.stream;
+            ended = Box::pin(realtime::pass(core, client, stream, received, idle, &mut hold)).await;
         }
         let fault = ended.end.fault();
-        let usage_source = Told { usage: ended.usage, is_short: false }.source(None);
+        let told = Told { usage: ended.usage, is_short: ended.untold.is_some() };
+        let usage_source = told.source(None);
+        // Of an answer that was cut off, what came of it is added.
+        let usage = realtime::together(ended.usage, ended.untold);
         let settlement = Settlement {
-            usage: ended.usage,
+            usage,
             usage_source,
             delivered: true,
             output_estimate: Some(0),
@@ -215,7 +254,7 @@ impl Walk {
         };
         self.receipt = Some(settle(&mut self.exchange, &core, settlement));
         let code = fault.map_or("", Fault::code);
-        let (usage, bytes) = (ended.usage.as_ref(), ended.bytes);
+        let (usage, bytes) = (usage.as_ref(), ended.bytes);
         let source = usage_source;
         let ending = Ending { status: 101, code, usage, source, bytes, delivered: true };
         record::record(&core, &self, &ending);
@@ -292,6 +331,9 @@ impl Walk {
             reply::write_field(out, b"x-should-retry", b"false");
         }
         allowance::write_warnings(out, self.exchange.warnings());
+        if let Some(note) = self.note {
+            reply::write_field(out, b"x-faregate-cache", note.as_bytes());
+        }
         let count = input.filter(|_| info.status < 300 && self.tells_input_first());
         let route = self.exchange.target().map(|t| &*t.name).unwrap_or_default();
         forward::write_own_fields(
@@ -370,6 +412,7 @@ impl Walk {
     /// Ends the walk without an answer of a provider.
     pub(super) async fn stop(mut self: Box<Self>, connection: &mut Connection, stop: Stop) -> Next {
         let core = Rc::clone(&connection.core);
+        self.keeping = None; // who waits need not wait for this client
         match stop {
             Stop::ClientGone => {
                 self.settle_unanswered(&core, Some(Fault::ClientGone));
@@ -378,6 +421,7 @@ impl Walk {
             }
             Stop::Counted(count) => self.tell_count(connection, count).await,
             Stop::Quoted => self.tell_quote(connection).await,
+            Stop::Found(found) => self.replay(connection, *found).await,
             Stop::Refused(refusal) => {
                 let rest = Rest::none(!self.keep_alive || core.is_draining());
                 self.refuse(connection, &refusal, rest).await

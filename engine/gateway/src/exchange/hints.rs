@@ -39,6 +39,7 @@ pub(crate) struct Hints {
     difficulty: Option<Box<str>>,
     dry_run: Option<Box<str>>,
     cost: Option<Box<str>>,
+    cache_ttl: Option<Box<str>>,
     /// The path asks for a route, and no more.
     quotes: bool,
 }
@@ -69,6 +70,7 @@ impl Hints {
             difficulty: ours(b"x-faregate-difficulty"),
             dry_run: ours(b"x-faregate-dry-run"),
             cost: ours(b"x-faregate-cost"),
+            cache_ttl: ours(b"x-faregate-cache-ttl"),
             quotes,
         }))
     }
@@ -103,6 +105,11 @@ impl Hints {
     /// Whether a route is asked for, and no more.
     pub(super) fn is_dry_run(&self) -> bool {
         self.quotes || matches!(self.dry_run.as_deref(), Some("true" | "1"))
+    }
+
+    /// How long the answer is to be kept.
+    pub(super) fn cache_ttl(&self) -> Option<&str> {
+        self.cache_ttl.as_deref()
     }
 
     /// Whether a stream is to say at its end what it has cost.

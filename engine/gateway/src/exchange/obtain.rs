@@ -3,13 +3,14 @@
 use std::{task::Poll, time::Duration};
 
 use faregate_adapters::{
+    declined::{self, Declined},
     dialect::{Asked, Call, Form, gemini, openai},
     shape::Shape,
     surface::Surface,
 };
 use faregate_policy::{
     Nanos,
-    exchange::{Asks, Outcome, Refusal, Step, Verdict, Wanted},
+    exchange::{Asks, Outcome, Refusal, Step, TurnedBy, Verdict, Wanted},
     fault::Fault,
     policy::Provider,
     retry,
@@ -24,14 +25,17 @@ use super::{
 };
 use crate::{
     answer,
-    attempt::{self, Answer, Deadlines, Failure, Order},
+    attempt::{self, Answer, Deadlines, Failure, Info, Order},
     books,
     buffer::{self, LANDING_BYTES},
     client::News,
     clock::Instant,
     connection::Connection,
     credentials::Unsent,
+    homes::Follow,
+    keys::{Key, Shown},
     live::Target,
+    replica::Choice,
     reply::{self, Outgoing},
     upload::Upload,
     upstream::Upstream,
@@ -39,7 +43,7 @@ use crate::{
 };
 
 /// Bytes of a request that are copied into one buffer with its head; larger bodies are sent from where they lie.
-const COPY_BYTES_MAX: usize = 16 * 1024;
+pub(super) const COPY_BYTES_MAX: usize = 16 * 1024;
 
 /// Bytes of a body that rules take for a token: English text in JSON has about as many.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -57,8 +61,8 @@ pub(super) struct Obtained {
 }
 
 impl Walk {
-    /// Takes every decision that needs no provider.
-    pub(super) fn decide(&mut self, body: &Body, core: &Core) -> Result<(), Refusal> {
+    /// Finds the way of a request: the first of the decisions that need no provider.
+    pub(super) fn resolve(&mut self, body: &Body, core: &Core) -> Result<(), Refusal> {
         let hints = self.hints.take();
         let none = Hints::default();
         let given = hints.as_deref().unwrap_or(&none).asks()?;
@@ -76,6 +80,9 @@ impl Walk {
         let needs_shape = branches && policy.watch.needs.any() && body.peek.is_some();
         let shape = needs_shape.then(|| Shape::of(body.bytes()));
         let made = self.made.clone();
+        let input_tokens = self.body_bytes.div_ceil(BYTES_PER_TOKEN);
+        self.find_conversation(body, input_tokens, now_of(core));
+        let follow = self.follow.take();
         let wanted = Wanted {
             model,
             provider: self.provider.as_deref(),
@@ -91,16 +98,27 @@ impl Walk {
             asks: Asks {
                 surface: self.surface.name(),
                 stream: self.streams,
-                input_tokens: self.body_bytes.div_ceil(BYTES_PER_TOKEN),
+                input_tokens,
+                homes: follow.as_deref().map(Follow::known),
+                warm: follow.as_deref().map_or(0.0, Follow::warm),
                 shape: shape.as_ref(),
                 wall_nanos: core.wall(),
                 ..given
             },
         };
-        let decided = self.exchange.decide(&wanted, now_of(core));
+        let resolved = self.exchange.resolve(&wanted, now_of(core));
         self.hints = hints;
+        if let Some(follow) = follow.as_deref().filter(|_| resolved.is_ok() && !self.is_dry_run()) {
+            follow.came(self.exchange.model());
+        }
+        self.follow = follow;
         self.model = model.map(Box::from);
-        decided
+        resolved
+    }
+
+    /// Sets aside what the request may use.
+    pub(super) fn draw(&mut self, core: &Core) -> Result<(), Refusal> {
+        self.exchange.draw(Some(&self.labels), now_of(core))
     }
 
     /// Tries targets until one answers.
@@ -112,7 +130,7 @@ impl Walk {
     ) -> Result<Obtained, Stop> {
         let core = std::rc::Rc::clone(&connection.core);
         let now = || Nanos(core.now().nanos());
-        let mut tried = Tried::default();
+        let (mut tried, mut shown) = (Tried::default(), Shown::default());
         let mut missing = String::new();
         let mut counted = false;
         if let Some(books) = core.shared.books.as_ref().filter(|books| books.is_behind())
@@ -122,6 +140,9 @@ impl Walk {
                 books.trouble().unwrap_or_else(|| "too much waits for the journal".to_owned());
             let message = format!("no budget is drawn on while nothing can be written down: {why}");
             return Err(Stop::Refused(Refusal::new(Fault::BooksBehind, message)));
+        }
+        if self.exchange.wants_hedge() && self.is_harmless(body) {
+            self.exchange.deem_harmless();
         }
         loop {
             match self.exchange.step(Nanos(core.now().nanos()), core.random.next()) {
@@ -151,7 +172,9 @@ impl Walk {
                     let before = tried.at(target);
                     let choice = place.choose(only, before, replica_hint, now(), asked.as_ref());
                     let (replica, upstream) = (choice.index, choice.upstream);
+                    let key = place.key(target, &mut shown, now(), core.random.next());
                     self.stay = asked.map(|asked| asked.stay(place, replica, now()));
+                    self.provider_key = key.map(|key| std::sync::Arc::clone(&key.name));
                     if place.upstreams.len() > 1 {
                         tried.add(replica);
                     }
@@ -162,8 +185,30 @@ impl Walk {
                     let mut written = Box::new(self.written(&core, body, provider)?);
                     let crossing = written.crossing.take();
                     self.tell_books(&core);
-                    let way = Way { written: &written, target: place, upstream, end };
-                    let sent = self.attempt(connection, body, way).await;
+                    self.ask_home(target, core.now());
+                    let way = Way { written: &written, target: place, upstream, key, end };
+                    let (mut target, mut place, mut choice) = (target, place, choice);
+                    let (mut key, mut crossing) = (key, crossing);
+                    let mut sent = if self.exchange.may_hedge() {
+                        let at = (&live, target, replica);
+                        let raced = Box::pin(self.raced(connection, body, way, at)).await;
+                        if let Some(second) = raced.second {
+                            (target, place) = (second.target, &live.targets[second.target]);
+                            (choice, key, crossing) = (second.choice, second.key, second.crossing);
+                        }
+                        raced.result
+                    } else {
+                        self.attempt(connection, body, way).await
+                    };
+                    let (replica, upstream) = (choice.index, choice.upstream);
+                    let provider = &live.policy.providers[live.policy.targets[target].provider];
+                    let mut declined = None;
+                    if let Ok(answer) = &mut sent {
+                        match self.hear_out(connection, place, answer, end).await {
+                            Ok(why) => declined = why,
+                            Err(failure) => sent = Err(failure),
+                        }
+                    }
                     if self.upload.as_ref().is_some_and(Upload::has_begun) {
                         self.exchange.forbid_retries();
                     }
@@ -186,8 +231,27 @@ impl Walk {
                         Ok(mut answer) => {
                             hear_delay(provider, &mut answer);
                             choice.answered(answer.info.status, now());
-                            self.arrive(answer.info.status);
-                            match self.report(&core, &answer) {
+                            self.arrive(answer.info.status, core.now());
+                            let retry_after = retry_after(&core, &answer.info);
+                            if let Some(key) = key {
+                                let info = &answer.info;
+                                key.hear(info.status, info.limits.as_deref(), retry_after, now());
+                                if place.has_other_key(&shown, now())
+                                    && self.exchange.other_key(info.status, now())
+                                {
+                                    recycle(&core, upstream, answer);
+                                    continue;
+                                }
+                            }
+                            if let Some(why) = declined
+                                && self.exchange.declined(why, now())
+                            {
+                                recycle(&core, upstream, answer);
+                                continue;
+                            }
+                            // Where all keys rest, the target does until the first of them wakes.
+                            let retry_after = place.keys_rest(now()).or(retry_after);
+                            match self.report(&answer, retry_after, now()) {
                                 Verdict::Relay => {
                                     self.times.answered = Some(core.now());
                                     let answer = Box::new(answer);
@@ -203,7 +267,7 @@ impl Walk {
     }
 
     /// Says in the books that the request is under way, where budgets hold money for it.
-    fn tell_books(&mut self, core: &Core) {
+    pub(super) fn tell_books(&mut self, core: &Core) {
         let Some(books) = &core.shared.books else { return };
         if self.surface.may_cost() && self.exchange.money_held() > NanoUsd::ZERO {
             let id = *self.row.get_or_insert_with(|| books.name());
@@ -234,18 +298,32 @@ impl Walk {
         self.surface.form().is_none_or(|form| provider.forms.contains(&form))
     }
 
-    fn report(&mut self, core: &Core, answer: &Answer) -> Verdict {
-        let info = &answer.info;
-        let retry_after = match &info.retry_after {
-            None if info.retry_after_ms.is_none() => None,
-            after => retry::retry_after(
-                after.as_deref().map(str::as_bytes).unwrap_or_default(),
-                info.retry_after_ms.as_deref().map(str::as_bytes),
-                core.wall(),
-            ),
-        };
-        let outcome = Outcome::Answered { status: info.status, retry_after };
-        self.exchange.report(outcome, Nanos(core.now().nanos()))
+    /// Reads on, where a provider may have declined the request for a reason for which the policy has another model to go on
+    /// with, and says which.
+    async fn hear_out(
+        &self,
+        connection: &mut Connection,
+        place: &Target,
+        answer: &mut Answer,
+        end: Instant,
+    ) -> Result<Option<TurnedBy>, Failure> {
+        let status = answer.info.status;
+        if !(400..500).contains(&status) || answer.info.coded || !self.exchange.hears_declined() {
+            return Ok(None);
+        }
+        let core = std::rc::Rc::clone(&connection.core);
+        let deadlines = self.deadlines(place, end);
+        let body =
+            Box::pin(attempt::whole(&core, &mut connection.client, answer, &deadlines)).await?;
+        Ok(body.and_then(|body| declined::declined(status, &body)).map(|why| match why {
+            Declined::ContextWindow => TurnedBy::ContextWindow,
+            Declined::ContentPolicy => TurnedBy::ContentPolicy,
+        }))
+    }
+
+    fn report(&mut self, answer: &Answer, retry_after: Option<Duration>, now: Nanos) -> Verdict {
+        let outcome = Outcome::Answered { status: answer.info.status, retry_after };
+        self.exchange.report(outcome, now)
     }
 
     /// Waits before the next attempt, and watches the client meanwhile.
@@ -281,14 +359,14 @@ impl Walk {
         body: &Body,
         way: Way<'_>,
     ) -> Result<Answer, Failure> {
-        let Way { written, target, upstream, end } = way;
+        let Way { written, target, upstream, key, end } = way;
         let core = std::rc::Rc::clone(&connection.core);
         if let Some(credential) = &upstream.credential
             && !Box::pin(credential.ready(core.wall())).await
         {
             return Err(Failure::Credentials);
         }
-        let head = self.head(body, written, upstream, &core);
+        let head = self.head(body, written, (upstream, key), &core);
         let mut parts: Vec<&[u8]> = Vec::with_capacity(8);
         parts.push(&head);
         let mut upload = self.upload.take();
@@ -310,6 +388,7 @@ impl Walk {
         let mut order = Order {
             parts: &parts,
             upload: upload.as_mut(),
+            is_paid: self.exchange.money_held() > NanoUsd::ZERO,
             method: self.method,
             client_is_http11: self.http11,
             rewrites: true,
@@ -317,6 +396,7 @@ impl Walk {
             switches: self.protocols.is_some(),
             translated: written.crossing_type(self),
             tells: (self.form(), core.wall()),
+            hears_limits: key.is_some(),
         };
         let deadlines = self.deadlines(target, end);
         let client = &mut connection.client;
@@ -329,6 +409,11 @@ impl Walk {
             self.times.sent.get_or_insert(core.shared.clock.now());
             match attempt::ask(&core, client, stream, reused, &mut order, &deadlines).await {
                 Err(Failure::Reset { reused: true }) => fresh = true,
+                // Both may be billed, so both are set aside.
+                Err(Failure::Taken) => match self.exchange.pay_again(Nanos(core.now().nanos())) {
+                    true => fresh = true,
+                    false => break Err(Failure::Reset { reused: false }),
+                },
                 result => break result,
             }
         };
@@ -337,7 +422,7 @@ impl Walk {
         result
     }
 
-    fn deadlines(&self, target: &Target, end: Instant) -> Deadlines {
+    pub(super) fn deadlines(&self, target: &Target, end: Instant) -> Deadlines {
         Deadlines {
             connect: target.deadlines.connect,
             first_byte: target.deadlines.first_byte,
@@ -347,7 +432,13 @@ impl Walk {
     }
 
     /// The head of the request, with the body behind it when that is small.
-    fn head(&self, body: &Body, written: &Written, upstream: &Upstream, core: &Core) -> Vec<u8> {
+    pub(super) fn head(
+        &self,
+        body: &Body,
+        written: &Written,
+        (upstream, key): (&Upstream, Option<&Key>),
+        core: &Core,
+    ) -> Vec<u8> {
         let length = written.body.len(body.bytes());
         let copied = if self.upload.is_none() && length <= COPY_BYTES_MAX { length } else { 0 };
         let wanted = 512 + written.fields.len() + copied;
@@ -380,7 +471,7 @@ impl Walk {
             request_id: &self.id,
         };
         let proof = proof(body, written, upstream, &outgoing, core.wall());
-        outgoing.proof = &proof;
+        outgoing.proof = key.map_or(&proof, |key| &key.line);
         reply::write_request(&mut out, upstream, &outgoing);
         if copied > 0 {
             written.body.write(body.bytes(), &mut out);
@@ -417,6 +508,18 @@ fn proof(
     proof
 }
 
+/// How long the provider asks to be left alone.
+pub(super) fn retry_after(core: &Core, info: &Info) -> Option<Duration> {
+    match &info.retry_after {
+        None if info.retry_after_ms.is_none() => None,
+        after => retry::retry_after(
+            after.as_deref().map(str::as_bytes).unwrap_or_default(),
+            info.retry_after_ms.as_deref().map(str::as_bytes),
+            core.wall(),
+        ),
+    }
+}
+
 /// What a client is told where no target is left because of this.
 fn without_credentials(provider: &Provider, upstream: &Upstream) -> String {
     let tried = upstream.credential.as_ref().map_or("nothing", |credential| credential.tried());
@@ -425,11 +528,29 @@ fn without_credentials(provider: &Provider, upstream: &Upstream) -> String {
 }
 
 /// Where one attempt goes, and with what.
-struct Way<'a> {
-    written: &'a Written,
-    target: &'a Target,
-    upstream: &'a Upstream,
-    end: Instant,
+pub(super) struct Way<'a> {
+    /// The request.
+    pub(super) written: &'a Written,
+    /// The target.
+    pub(super) target: &'a Target,
+    /// Which of its places.
+    pub(super) upstream: &'a Upstream,
+    /// Its key, where it has several.
+    pub(super) key: Option<&'a Key>,
+    /// When the request's time is over.
+    pub(super) end: Instant,
+}
+
+/// An attempt that was made beside another one.
+pub(super) struct Run<'a> {
+    /// Index of the target in the policy.
+    pub(super) target: usize,
+    /// Which of its places.
+    pub(super) choice: Choice<'a>,
+    /// The key that it showed.
+    pub(super) key: Option<&'a Key>,
+    /// The dialect of its answer, where that is not the client's.
+    pub(super) crossing: Option<Crossing>,
 }
 
 /// The places of one target that a request has tried; another target begins anew.

@@ -3,10 +3,11 @@
 //! In: the request's body, the answer as it passes. Out: what to set aside beside tokens, bounds put into bodies that have
 //! none, whether a stream may go on, the settlement.
 
-use std::cell::OnceCell;
+use std::{cell::OnceCell, sync::LazyLock};
 
 use faregate_adapters::{
     dialect::Form,
+    media::Media,
     surface::Surface,
     tokens::{self, Count, How},
 };
@@ -18,14 +19,17 @@ use faregate_policy::{
 };
 use faregate_price::{CacheWrites, Service, Unit, Units};
 use faregate_wire::{Json, Method, Patch, Peek};
+use memchr::memmem::Finder;
 
 use super::{
     Walk,
     count::{Early, StandIn, Told},
+    look_up::Keeping,
     read::Body,
 };
 use crate::{
-    forward::Till,
+    forward::{Capture, Till},
+    log::number,
     relay::{Learned, Plan},
     worker::Core,
 };
@@ -39,11 +43,12 @@ impl Walk {
             return None;
         }
         let bytes = body.bytes();
-        // Bodies are searched where a budget must hold, and nowhere else.
+        // Bodies are searched where a budget must hold; for images and searches, where books are kept.
         let is_held = self.exchange.may_have_budgets();
-        let says = |word: &[u8]| is_held && memchr::memmem::find(bytes, word).is_some();
-        let is_long = matches!(self.form(), Form::Messages | Form::Converse) && says(b"\"1h\"");
-        let tier = self.member(body, "service_tier").and_then(|tier| tier.str());
+        let says = |word: &Finder<'_>| is_held && word.find(bytes).is_some();
+        let is_long = matches!(self.form(), Form::Messages | Form::Converse) && says(&LONG);
+        let tier = self.member(body, "service_tier");
+        let tier = tier.or_else(|| self.member(body, "serviceTier")).and_then(|tier| tier.str());
         let modalities = self.member(body, "modalities").is_some();
         // An answer that is cut in the middle must be one whose end the gateway can write.
         let streams = self.streams
@@ -64,21 +69,28 @@ impl Walk {
                 _ => Service::Standard,
             },
             cache_writes: if is_long { CacheWrites::Long } else { CacheWrites::Short },
-            audio_input: says(b"input_audio") || says(b"audio/"),
-            audio_output: modalities || self.protocols.is_some() || says(b"\"AUDIO\""),
-            units: self.units(choices, bytes.len()),
+            audio_input: is_held && AUDIO_INPUT.find_iter(bytes).any(|at| is_audio(bytes, at)),
+            audio_output: modalities || self.protocols.is_some() || says(&AUDIO_OUTPUT),
+            units: self.units(choices, bytes),
             is_unmetered,
         })
     }
 
     /// What is counted of a request beside tokens, at most.
-    fn units(&self, choices: u64, bytes: usize) -> Units {
+    fn units(&self, choices: u64, body: &[u8]) -> Units {
         let path = &*self.path;
-        let units = Units::default().with(Unit::Request, 1);
+        let mut units = Units::default().with(Unit::Request, 1);
+        if self.surface.form().is_some()
+            && !matches!(self.surface, Surface::Embeddings | Surface::EmbedContent)
+            && (self.live.keeps_books || self.exchange.may_have_budgets())
+        {
+            let media = Media::of(body, choices);
+            units = units.with(Unit::ImageInput, media.images).with(Unit::Search, media.searches);
+        }
         match self.surface {
             Surface::Rerank => units.with(Unit::Rerank, 1),
             _ if path.contains("/images/") => units.with(Unit::Image, choices.max(1)),
-            _ if path.ends_with("/audio/speech") => units.with(Unit::Character, bytes as u64),
+            _ if path.ends_with("/audio/speech") => units.with(Unit::Character, body.len() as u64),
             _ => units,
         }
     }
@@ -101,15 +113,15 @@ impl Walk {
         let span_of = |name: &str| {
             self.fields().iter().position(|field| *field == name).and_then(|at| peek.span(at))
         };
-        let said = format!("\"{name}\":{cap}");
         let comma = if peek.is_empty_object() { "" } else { "," };
         let Some(object) = object else {
             match span_of(name) {
                 Some(span) => patch.replace(span, cap.to_string().into_bytes()),
-                None => patch.insert(peek.insert_at(), format!("{comma}{said}").into_bytes()),
+                None => patch.insert(peek.insert_at(), said(comma, name, cap)),
             }
             return;
         };
+        let said = format!("\"{name}\":{cap}");
         let snake = "generation_config";
         match span_of(object).or_else(|| span_of(snake)) {
             Some(span) => {
@@ -130,6 +142,31 @@ impl Walk {
             }
         }
     }
+}
+
+/// What asks for a cache that lasts an hour.
+static LONG: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"1h\""));
+
+/// What `input_audio` and `audio/` have in common.
+static AUDIO_INPUT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"audio"));
+
+/// What asks for audio in Gemini's dialect.
+static AUDIO_OUTPUT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"AUDIO\""));
+
+/// Whether the word `audio` at a place of a body says that audio is put in.
+fn is_audio(bytes: &[u8], at: usize) -> bool {
+    bytes[..at].ends_with(b"input_") || bytes[at..].starts_with(b"audio/")
+}
+
+/// A member that bounds an answer. Written digit by digit: nearly every request of a budget gets one.
+fn said(comma: &str, name: &str, cap: u64) -> Vec<u8> {
+    const DIGITS_MAX: usize = 20;
+    let mut said = Vec::with_capacity(comma.len() + name.len() + 3 + DIGITS_MAX);
+    said.extend_from_slice(comma.as_bytes());
+    said.push(b'"');
+    said.extend_from_slice(name.as_bytes());
+    number(&mut said, "\":", cap);
+    said
 }
 
 /// Pays for an answer of a provider.
@@ -156,6 +193,10 @@ pub(super) struct Paying<'a> {
     pub(super) held: Option<u64>,
     /// Settled.
     pub(super) receipt: Option<Receipt>,
+    /// Takes what is sent of the body, where the answer may be kept.
+    pub(super) capture: Option<Box<Capture>>,
+    /// What the capture is for.
+    pub(super) keeping: Option<&'a mut Keeping>,
 }
 
 /// How many tokens before the end of what is held more is asked for: those that are on their way already.
@@ -172,6 +213,15 @@ impl Paying<'_> {
 }
 
 impl Till for Paying<'_> {
+    fn see(&mut self, body: &[u8]) {
+        let Some(capture) = &mut self.capture else { return };
+        if !capture.take(body)
+            && let Some(lead) = self.keeping.as_mut().and_then(|keeping| keeping.lead.take())
+        {
+            lead.free(); // nobody will get it
+        }
+    }
+
     fn may_go_on(&mut self, learned: &Learned) -> More {
         let Some(held) = self.held else { return More::Held };
         let came = tokens::estimated_output(learned.content_events, learned.content_bytes);
@@ -199,6 +249,7 @@ impl Till for Paying<'_> {
             estimate: stand_in.map(|stand_in| stand_in.usage),
             delivered: self.delivered,
             output_estimate: self.plan.events.then_some(learned.content_events),
+            aside: learned.aside,
             fault,
         };
         self.receipt = Some(self.exchange.settle(settlement, Nanos(self.core.now().nanos())));

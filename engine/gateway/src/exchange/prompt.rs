@@ -1,10 +1,14 @@
 //! The prompt of a request, where its replica is chosen by it.
 
 use faregate_adapters::{prefix, surface::Surface};
-use faregate_policy::affinity::Prompt;
+use faregate_policy::{Nanos, affinity::Prompt};
 
 use super::{Walk, read::Body};
-use crate::affinity::{Affinity, Asked};
+use crate::{
+    affinity::{Affinity, Asked},
+    clock::Instant,
+    homes::Follow,
+};
 
 /// The prompt of a request as one target sees it.
 pub(super) struct Prompted {
@@ -29,9 +33,12 @@ impl Walk {
     }
 
     /// The replica answers with this status.
-    pub(super) fn arrive(&mut self, status: u16) {
+    pub(super) fn arrive(&mut self, status: u16, now: Instant) {
         match status {
             200..300 => {
+                if let Some(follow) = &self.follow {
+                    follow.answered(now);
+                }
                 if let Some(stay) = &mut self.stay {
                     stay.read();
                 }
@@ -47,13 +54,42 @@ impl Walk {
         }
     }
 
+    /// Finds the request's place in its conversation, if the policy asks for that and the body is a chat.
+    pub(super) fn find_conversation(&mut self, body: &Body, raw_tokens: u64, now: Nanos) {
+        let Some(followed) = self.live.followed.clone() else { return };
+        let prompt = followed.prompt(&[self.tenant()]);
+        let prompt = self.fill(body, prompt);
+        self.follow =
+            prompt.map(|prompt| Box::new(Follow::new(&followed, prompt, raw_tokens, now)));
+    }
+
+    /// A target is asked, index into the policy's.
+    pub(super) fn ask_home(&mut self, target: usize, now: Instant) {
+        if let Some(follow) = &mut self.follow {
+            follow.ask(self.live.policy.home(target, self.exchange.upstream_model()), now);
+        }
+    }
+
     fn prompt_for(&self, body: &Body, target: usize) -> Option<Prompt> {
+        let places = self.live.targets[target].upstreams.len();
         let target = &self.live.policy.targets[target];
         let provider = &self.live.policy.providers[target.provider];
-        if !provider.by_prefix || provider.replicas.len() < 2 {
+        if !provider.by_prefix || places < 2 {
             return None;
         }
         let affinity = self.live.affinity.as_deref()?;
+        let scope = [self.tenant(), &target.name, self.exchange.upstream_model()];
+        self.fill(body, affinity.prompt(&scope))
+    }
+
+    /// Who does not see the prompts of others.
+    fn tenant(&self) -> &str {
+        let caller = self.exchange.caller();
+        caller.map_or("", |caller| caller.team.as_deref().unwrap_or(&caller.key))
+    }
+
+    /// The prompt, read from the body; `None` where it has none.
+    fn fill(&self, body: &Body, mut prompt: Prompt) -> Option<Prompt> {
         let (whole, grows) = match (self.surface.form(), self.surface) {
             (Some(form), _) => {
                 let order = prefix::order(form);
@@ -67,9 +103,6 @@ impl Walk {
             let index = self.fields().iter().position(|field| *field == name)?;
             body.bytes().get(peek.span(index)?)
         };
-        let caller = self.exchange.caller();
-        let tenant = caller.map_or("", |caller| caller.team.as_deref().unwrap_or(&caller.key));
-        let mut prompt = affinity.prompt(&[tenant, &target.name, self.exchange.upstream_model()]);
         for part in whole.iter().filter_map(|name| span(name)) {
             prompt.add_whole(part);
         }

@@ -6,7 +6,7 @@ use faregate_adapters::tokens;
 use faregate_policy::{
     Nanos,
     exchange::{Candidate, Estimate, Exchange, Instead, Quote},
-    route::{BIAS, Difficulty, FEATURES, Score},
+    route::{Difficulty, FEATURES, Score},
 };
 use faregate_wire::JsonWriter;
 
@@ -47,6 +47,9 @@ impl Walk {
         json.member_str("model", self.model.as_deref().unwrap_or_default());
         write_way(&mut json, exchange);
         json.member_str("strategy", quote.strategy.as_str()).member_bool("sticky", quote.is_stuck);
+        if let Some(follow) = &self.follow {
+            json.name("warm").raw(decimal(follow.warm()).as_bytes());
+        }
         json.name("candidates").array();
         let estimates: Vec<_> =
             quote.candidates.iter().map(|candidate| self.estimate(candidate, now)).collect();
@@ -86,6 +89,11 @@ impl Walk {
         json.member_str("health", candidate.health.as_str());
         json.member_u64("weight", u64::from(target.weight));
         json.member_u64("under_way", target.gauge.under_way());
+        if let Some((side, is_home)) = candidate.side {
+            json.member_u64("warm_tokens", side.warm_tokens);
+            json.name("warm_odds").raw(share(side.warm_odds).as_bytes());
+            json.member_u64("prompt_tokens", side.prompt_tokens).member_bool("home", is_home);
+        }
         if let Some(Score::Delay(Some(us))) = candidate.score {
             json.member_u64("delay_us", u64::from(us));
         }
@@ -151,25 +159,30 @@ fn write_way(json: &mut JsonWriter<'_>, exchange: &Exchange) {
     }
     json.end().name("difficulty");
     match way.difficulty {
-        Some(difficulty) => write_difficulty(json, difficulty),
+        Some(difficulty) => write_difficulty(json, difficulty, exchange.policy().difficulty.bias),
         None => {
             json.null();
         }
     }
 }
 
-fn write_difficulty(json: &mut JsonWriter<'_>, difficulty: Difficulty) {
+fn write_difficulty(json: &mut JsonWriter<'_>, difficulty: Difficulty, bias: f64) {
     json.object().name("value").raw(decimal(difficulty.value).as_bytes());
     let Some(terms) = difficulty.terms else {
         json.member_str("source", "x-faregate-difficulty").end();
         return;
     };
     json.member_str("source", "computed").name("log_odds").object();
-    json.name("bias").raw(decimal(BIAS).as_bytes());
+    json.name("bias").raw(decimal(bias).as_bytes());
     for (feature, term) in FEATURES.iter().zip(terms).filter(|(_, term)| *term != 0.0) {
         json.name(feature.name).raw(decimal(term).as_bytes());
     }
     json.end().end();
+}
+
+/// Millionths as a number from 0 to 1.
+fn share(millionths: u64) -> String {
+    format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000)
 }
 
 fn decimal(number: f64) -> String {

@@ -7,7 +7,7 @@ use faregate_adapters::{dialect::openai, tokens::Count};
 use faregate_policy::{exchange::Refusal, fault::Fault};
 use faregate_wire::{BodyReader, FormField, Framing, Json, Method, Peek, Scanner, json::JsonError};
 
-use super::Walk;
+use super::{Walk, look_up::Found};
 use crate::{
     client::NoMore,
     connection::Connection,
@@ -28,6 +28,14 @@ pub(super) struct Body {
 }
 
 impl Body {
+    /// A body that the gateway has made; `None` where it is no JSON object.
+    pub(super) fn made(buf: Vec<u8>, fields: &'static [&'static str]) -> Option<Self> {
+        let mut scanner = Scanner::new(fields);
+        scanner.feed(&buf).ok()?;
+        let peek = scanner.finish(&buf).ok()?;
+        Some(Self { buf, start: 0, peek: Some(peek), model: None })
+    }
+
     /// The body's bytes.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.buf[self.start..]
@@ -47,6 +55,8 @@ pub(super) enum Stop {
     Counted(Count),
     /// Where it would go was to be told, and no more.
     Quoted,
+    /// Its answer is kept.
+    Found(Box<Found>),
     /// It is refused while some of the body is unread.
     Unread(Refusal),
     /// The client has gone.

@@ -162,6 +162,11 @@ impl Socket {
         sys::shutdown(self.fd, libc::SHUT_WR);
     }
 
+    /// Whether the peer may have taken all that was sent: false where it is known that it has not.
+    pub(crate) fn may_have_been_taken(&self) -> bool {
+        sys::has_been_taken(self.fd).unwrap_or(true)
+    }
+
     /// The descriptor, for the duration of a call.
     pub(crate) fn fd(&self) -> RawFd {
         self.fd

@@ -84,6 +84,48 @@ pub(super) fn take_error(fd: RawFd) -> io::Result<()> {
     }
 }
 
+/// Whether the peer's kernel has taken everything that was sent; `None` where nobody knows. It says so of a connection that has
+/// ended, too, for as long as the descriptor is open.
+/// Reference: `struct tcp_info` in linux/tcp.h, since 4.19; `libc` has its older part alone.
+pub(super) fn has_been_taken(fd: RawFd) -> Option<bool> {
+    // In words of eight bytes: tcpi_bytes_acked, tcpi_notsent_bytes (the lower half), tcpi_bytes_sent, tcpi_bytes_retrans.
+    const ACKED: usize = 15;
+    const NOT_SENT: usize = 18;
+    const SENT: usize = 25;
+    const SENT_AGAIN: usize = 26;
+    let mut info = [0_u64; 32];
+    let mut len = socklen::<[u64; 32]>();
+    // SAFETY: `info` and `len` are valid for writing and `len` says how large `info` is.
+    let r = unsafe {
+        libc::getsockopt(
+            fd,
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    let is_whole = usize::try_from(len).is_ok_and(|len| len >= (SENT_AGAIN + 1) * size_of::<u64>());
+    if r != 0 || !is_whole {
+        return None;
+    }
+    let [not_sent, _] = halves(info[NOT_SENT]);
+    // The connection's first acknowledgement counts as a byte.
+    let sent = info[SENT].saturating_sub(info[SENT_AGAIN]);
+    Some(not_sent == 0 && info[ACKED] >= sent)
+}
+
+/// The two numbers of four bytes that lie in one of eight, in their order.
+fn halves(word: u64) -> [u32; 2] {
+    let bytes = word.to_ne_bytes();
+    let half = |at: usize| {
+        let mut half = [0; 4];
+        half.copy_from_slice(&bytes[at..at + 4]);
+        u32::from_ne_bytes(half)
+    };
+    [half(0), half(4)]
+}
+
 /// Attaches a classic BPF program to a `SO_REUSEPORT` group that sends every new connection to the socket at `place`.
 /// The kernel falls back to its hash when the place is empty.
 /// Reference: socket(7), `SO_ATTACH_REUSEPORT_CBPF`.

@@ -8,6 +8,7 @@
 //! them again. A stream that the client asked for stays one when the provider answers whole, and the other way round.
 
 use faregate_adapters::{
+    aside::Aside,
     chat::{Assembler, Customs, Delta, Finish, IdRule, Names, Usage},
     dialect::{
         AnswerTerms, ErrorBody, Form, Inbound, ReadTerms, StreamFraming, StreamReader,
@@ -116,6 +117,7 @@ struct Told {
     id_rule: IdRule,
     tag: Tag,
     usage: Option<Usage>,
+    aside: Aside,
     input: Option<u64>,
     content: u64,
     content_bytes: u64,
@@ -172,6 +174,7 @@ impl Translator {
                 id_rule: pair.client.outbound().id_rule(),
                 tag: Tag::of(pair.target),
                 usage: None,
+                aside: Aside::default(),
                 input: pair.input,
                 content: 0,
                 content_bytes: 0,
@@ -492,7 +495,10 @@ impl Told {
         self.carried.note(&delta, &self.id_rule);
         self.tag.put_on(&mut delta);
         match &delta {
-            Delta::Start(start) => self.usage = start.usage.or(self.usage),
+            Delta::Start(start) => {
+                self.usage = start.usage.or(self.usage);
+                self.aside = Aside::of_tier(start.tier.as_deref()).over(self.aside);
+            }
             Delta::Usage(usage) => self.usage = Some(*usage),
             Delta::Done => self.done = true,
             Delta::Error(_) => self.failed = true,
@@ -526,6 +532,7 @@ impl Told {
 
     fn teach(&self, learned: &mut Learned) {
         learned.usage = self.usage.or(learned.usage);
+        learned.aside = self.aside.over(learned.aside);
         learned.content_now |= self.content > learned.content_events;
         learned.content |= self.content > 0;
         learned.content_events = self.content;

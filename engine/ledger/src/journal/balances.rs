@@ -20,6 +20,14 @@ use super::{
 };
 use crate::row::{Row, RowId, RowKind};
 
+/// What the names of scopes begin with whose units are no money: `tokens:team/search`. Rows do not say what such a scope has
+/// used, so its grants do: what was granted and not given back counts as used when the next process begins. The last is of
+/// shares of budgets that somebody was told of.
+pub const COUNTED: [&str; 3] = ["tokens:", "requests:", TOLD];
+
+/// What the names of scopes begin with that say which share of a budget somebody was told of.
+pub const TOLD: &str = "told:";
+
 /// Sums of all rows, and what is open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Balances {
@@ -59,6 +67,8 @@ impl Balances {
     #[must_use]
     pub fn spent(&self, scope: &str, window: Window) -> NanoUsd {
         let sum = self.scopes.get(scope).map_or(0, |scope| scope.spent(window, self.since));
+        let granted = if is_counted(scope) { self.granted(scope, window).0 } else { 0 };
+        let sum = sum.max(i128::from(granted));
         NanoUsd(u64::try_from(sum.max(0)).unwrap_or(u64::MAX))
     }
 
@@ -119,7 +129,7 @@ impl Balances {
         self.intents.remove(&row.id);
         let sum = i128::from(row.cost.0) * if row.is_credit { -1 } else { 1 };
         let window = row.corrects.and_then(|id| self.lost.get(&id).copied());
-        for scope in &row.scopes {
+        for scope in &*row.scopes {
             match window {
                 Some(window) => add(&mut self.window(scope, window).charged, sum),
                 None => {
@@ -141,8 +151,11 @@ impl Balances {
     }
 
     fn lose(&mut self, row: &Row, window: Window) {
-        self.lost.insert(row.id, window);
-        for scope in &row.scopes {
+        // What is no money is never put right by a correction.
+        if !row.scopes.iter().all(|scope| is_counted(scope)) {
+            self.lost.insert(row.id, window);
+        }
+        for scope in &*row.scopes {
             add(&mut self.window(scope, window).charged, i128::from(row.cost.0));
         }
     }
@@ -193,7 +206,7 @@ impl Balances {
             records.push(Record::Row(row));
         }
         let mut taken = 0;
-        for (scope, window, lost) in self.missing() {
+        for (scope, window, lost) in self.missing(start.at) {
             taken += 1;
             let id = RowId { node: start.node, boot: start.boot, number: taken };
             let row = Box::new(lost_row(id, &scope, window, lost, start.at));
@@ -207,11 +220,16 @@ impl Balances {
         records
     }
 
-    /// What was granted and is not known to have been spent, in the order of scopes and windows.
-    fn missing(&self) -> Vec<(Arc<str>, Window, NanoUsd)> {
+    /// What was granted and is not known to have been spent, in the order of scopes and windows. Of what is no money, windows
+    /// that are over at `at` are left out.
+    fn missing(&self, at: u64) -> Vec<(Arc<str>, Window, NanoUsd)> {
         let mut missing = Vec::new();
         for (name, scope) in &self.scopes {
+            let is_counted = is_counted(name);
             for (window, held) in scope.windows.iter().filter(|(_, held)| held.granted > 0) {
+                if is_counted && window.end <= at {
+                    continue;
+                }
                 // With its sign: more may have been given back than was spent.
                 let rest =
                     i128::from(held.granted).saturating_sub(scope.spent(*window, self.since));
@@ -316,6 +334,11 @@ fn add(sum: &mut i128, more: i128) {
     *sum = sum.saturating_add(more);
 }
 
+/// Whether the scope's units are no money.
+fn is_counted(scope: &str) -> bool {
+    COUNTED.iter().any(|start| scope.starts_with(start))
+}
+
 fn lost_row(id: RowId, scope: &str, window: Window, lost: NanoUsd, at: u64) -> Row {
     Row {
         id,
@@ -324,7 +347,7 @@ fn lost_row(id: RowId, scope: &str, window: Window, lost: NanoUsd, at: u64) -> R
         settled_at: at,
         cost: lost,
         reserved: lost,
-        scopes: vec![String::from(scope)],
+        scopes: [scope.into()].into(),
         ..Row::default()
     }
 }

@@ -107,36 +107,36 @@ fn row(reader: &mut Reader<'_>, dictionary: &mut Dictionary) -> Result<Row, Malf
         is_credit: flags & encode::IS_CREDIT != 0,
         reserved_at,
         settled_at: reserved_at.wrapping_add(unfolded(reader.number("a time")?)),
-        request_id: owned(dictionary.text(reader, "a request's id")?),
-        payer: payer(reader, dictionary)?,
-        work: work(flags, reader, dictionary)?,
+        request_id: dictionary.text(reader, "a request's id")?,
+        payer: dictionary.part(|parts| &mut parts.payers, reader, "who pays", payer)?,
+        session: dictionary.text(reader, "a session")?,
+        work: dictionary.part(|parts| &mut parts.works, reader, "what was used", work)?,
         usage: usage(reader)?,
         usage_source: source(flags),
-        price_id: owned(dictionary.text(reader, "a price's id")?),
+        price_id: dictionary.text(reader, "a price's id")?,
         cost: money(reader)?,
         reserved: money(reader)?,
         saved_by_cache: money(reader)?,
         saved_by_routing: money(reader)?,
         wasted: money(reader)?,
-        scopes: scopes(reader, dictionary)?,
+        scopes: dictionary.part(|parts| &mut parts.scopes, reader, "scopes", scopes)?,
         duration_us: reader.number("a duration")?,
         ttft_us: reader.number("a duration")?,
         generation: reader.number("a generation")?,
     })
 }
 
-fn payer(reader: &mut Reader<'_>, dictionary: &mut Dictionary) -> Result<Payer, Malformed> {
+fn payer(dictionary: &mut Dictionary, reader: &mut Reader<'_>) -> Result<Arc<Payer>, Malformed> {
     let mut text = |what| dictionary.text(reader, what).map(owned);
-    Ok(Payer {
+    Ok(Arc::new(Payer {
         organisation: text("an organisation")?,
         team: text("a team")?,
         project: text("a project")?,
         agent: text("an agent")?,
         key: text("a key's name")?,
         user: text("a user")?,
-        session: text("a session")?,
         tags: tags(reader, dictionary)?,
-    })
+    }))
 }
 
 fn tags(
@@ -152,11 +152,7 @@ fn tags(
         .collect()
 }
 
-fn work(
-    flags: u8,
-    reader: &mut Reader<'_>,
-    dictionary: &mut Dictionary,
-) -> Result<Work, Malformed> {
+fn work(dictionary: &mut Dictionary, reader: &mut Reader<'_>) -> Result<Arc<Work>, Malformed> {
     let mut text = |what| dictionary.text(reader, what).map(owned);
     let surface = text("a surface")?;
     let model_asked = text("a model")?;
@@ -166,7 +162,13 @@ fn work(
     let region = text("a region")?;
     let fault = text("a fault")?;
     let status = u16::try_from(reader.number("a status")?).map_err(|_| Malformed("a status"))?;
-    Ok(Work {
+    let attempts = reader.small("attempts")?;
+    let cache_hit = match reader.byte("whether a cache answered")? {
+        0 => false,
+        1 => true,
+        _ => return Err(Malformed("whether a cache answered")),
+    };
+    Ok(Arc::new(Work {
         surface,
         model_asked,
         provider,
@@ -175,9 +177,9 @@ fn work(
         region,
         status,
         fault,
-        attempts: reader.small("attempts")?,
-        cache_hit: flags & encode::CACHE_HIT != 0,
-    })
+        attempts,
+        cache_hit,
+    }))
 }
 
 fn usage(reader: &mut Reader<'_>) -> Result<Usage, Malformed> {
@@ -201,9 +203,12 @@ fn usage(reader: &mut Reader<'_>) -> Result<Usage, Malformed> {
     })
 }
 
-fn scopes(reader: &mut Reader<'_>, dictionary: &mut Dictionary) -> Result<Vec<String>, Malformed> {
+fn scopes(
+    dictionary: &mut Dictionary,
+    reader: &mut Reader<'_>,
+) -> Result<Arc<[Arc<str>]>, Malformed> {
     let count = count(reader, encode::SCOPES_MAX, "scopes")?;
-    (0..count).map(|_| dictionary.text(reader, "a scope").map(owned)).collect()
+    (0..count).map(|_| dictionary.text(reader, "a scope")).collect()
 }
 
 fn count(reader: &mut Reader<'_>, max: usize, what: &'static str) -> Result<usize, Malformed> {

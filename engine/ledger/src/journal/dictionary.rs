@@ -1,15 +1,18 @@
-//! Texts and processes that come again and again in a segment, each written once.
+//! Texts, processes, and parts of rows that come again and again in a segment, each written once.
 //!
 //! A text is written out where it stands for the first time and gets the next number; later it is that number. Remembered
 //! between calls: all texts and processes of the segment so far. Writer and reader build the same dictionary from the same
 //! records, so that a segment can be read from its start without anything else.
 
-use std::sync::Arc;
+use std::{hash::Hash, sync::Arc};
 
 use hashbrown::HashMap;
 
-use super::bytes::{Malformed, Reader, put, put_bytes};
-use crate::row::RowId;
+use super::{
+    bytes::{Malformed, Reader, put, put_bytes},
+    shelf::{Found, Shelf},
+};
+use crate::row::{Payer, RowId, Work};
 
 /// The most texts that one segment gives a number.
 const TEXTS_MAX: usize = 65_536;
@@ -17,32 +20,50 @@ const TEXTS_MAX: usize = 65_536;
 /// The most processes that one segment gives a number.
 const PROCESSES_MAX: usize = 64;
 
-/// A text or a process that follows and gets no number.
+/// A text, a process or a part that follows and gets no number.
 const LITERAL: u64 = 1;
 /// One that follows and gets the next number.
 const NEW: u64 = 2;
 /// The first of those that have one.
 const KNOWN: u64 = 3;
 
-/// The texts and processes of a segment.
+/// The texts, processes and parts of rows of a segment.
 #[derive(Debug, Default)]
 pub(crate) struct Dictionary {
     texts: Vec<Arc<str>>,
     numbers: HashMap<Arc<str>, u64>,
     processes: Vec<(u64, u64)>,
+    /// Who pays.
+    pub(crate) payers: Shelf<Payer>,
+    /// What was used.
+    pub(crate) works: Shelf<Work>,
+    /// Which scopes pay.
+    pub(crate) scopes: Shelf<[Arc<str>]>,
 }
+
+/// Which parts of rows are meant.
+pub(crate) type Part<T> = fn(&mut Dictionary) -> &mut Shelf<T>;
 
 /// A state to return to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mark {
     texts: usize,
     processes: usize,
+    payers: usize,
+    works: usize,
+    scopes: usize,
 }
 
 impl Dictionary {
     /// The present state, for [`forget_since`](Self::forget_since).
     pub(crate) fn mark(&self) -> Mark {
-        Mark { texts: self.texts.len(), processes: self.processes.len() }
+        Mark {
+            texts: self.texts.len(),
+            processes: self.processes.len(),
+            payers: self.payers.len(),
+            works: self.works.len(),
+            scopes: self.scopes.len(),
+        }
     }
 
     /// Goes back to `mark`: what was written since has not reached the disk.
@@ -51,6 +72,9 @@ impl Dictionary {
             self.numbers.remove(&text);
         }
         self.processes.truncate(mark.processes);
+        self.payers.truncate(mark.payers);
+        self.works.truncate(mark.works);
+        self.scopes.truncate(mark.scopes);
     }
 
     /// Writes a text that is likely to come again.
@@ -68,6 +92,44 @@ impl Dictionary {
             self.texts.push(text);
         } else {
             put_literal(out, text);
+        }
+    }
+
+    /// Writes a part of a row by its number; one that has none is written out by `write`.
+    #[inline]
+    pub(crate) fn put_part<T: ?Sized + Hash + Eq>(
+        &mut self,
+        part: Part<T>,
+        out: &mut Vec<u8>,
+        value: &Arc<T>,
+        write: impl FnOnce(&mut Self, &mut Vec<u8>),
+    ) {
+        match part(self).number(value) {
+            Found::Known(number) => put(out, KNOWN + number),
+            found => {
+                put(out, if found == Found::New { NEW } else { LITERAL });
+                write(self, out);
+            }
+        }
+    }
+
+    /// Reads a part of a row; one that is written out by `read`.
+    pub(crate) fn part<T: ?Sized + Hash + Eq>(
+        &mut self,
+        part: Part<T>,
+        reader: &mut Reader<'_>,
+        what: &'static str,
+        read: impl FnOnce(&mut Self, &mut Reader<'_>) -> Result<Arc<T>, Malformed>,
+    ) -> Result<Arc<T>, Malformed> {
+        match reader.number(what)? {
+            0 => Err(Malformed(what)),
+            LITERAL => read(self, reader),
+            NEW => {
+                let value = read(self, reader)?;
+                let is_kept = part(self).push(Arc::clone(&value));
+                if is_kept { Ok(value) } else { Err(Malformed(what)) }
+            }
+            number => part(self).get(number - KNOWN).cloned().ok_or(Malformed(what)),
         }
     }
 

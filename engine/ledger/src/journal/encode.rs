@@ -15,6 +15,9 @@ use crate::row::{Payer, Row, RowId, RowKind, UsageSource, Work};
 /// The longest text that a row keeps, in bytes; what is longer is cut. Names of scopes are never cut, they are refused.
 pub const TEXT_BYTES_MAX: usize = 1024;
 
+/// A route's reason that is longer is not likely to come again.
+const REASON_BYTES_MAX: usize = 96;
+
 /// The most scopes that a row pays from.
 pub const SCOPES_MAX: usize = 64;
 
@@ -36,7 +39,6 @@ pub(crate) const SINCE: u8 = 36;
 
 pub(crate) const IS_CREDIT: u8 = 0b0001_0000;
 pub(crate) const CORRECTS: u8 = 0b0010_0000;
-pub(crate) const CACHE_HIT: u8 = 0b0100_0000;
 
 /// Whether `record` can be written.
 ///
@@ -149,6 +151,7 @@ fn put_row(tag: u8, row: &Row, dictionary: &mut Dictionary, out: &mut Vec<u8>) {
         settled_at,
         request_id,
         payer,
+        session,
         work,
         usage,
         usage_source,
@@ -166,7 +169,6 @@ fn put_row(tag: u8, row: &Row, dictionary: &mut Dictionary, out: &mut Vec<u8>) {
     let mut flags = kind_number(*kind) | source_number(*usage_source) << 2;
     flags |= if *is_credit { IS_CREDIT } else { 0 };
     flags |= if corrects.is_some() { CORRECTS } else { 0 };
-    flags |= if work.cache_hit { CACHE_HIT } else { 0 };
     out.push(tag);
     out.push(flags);
     dictionary.put_id(out, *id);
@@ -176,25 +178,45 @@ fn put_row(tag: u8, row: &Row, dictionary: &mut Dictionary, out: &mut Vec<u8>) {
     put(out, *reserved_at);
     put(out, folded(settled_at.wrapping_sub(*reserved_at)));
     put_literal(out, cut(request_id));
-    put_payer(payer, dictionary, out);
-    put_work(work, dictionary, out);
+    dictionary.put_part(
+        |parts| &mut parts.payers,
+        out,
+        payer,
+        |dictionary, out| {
+            put_payer(payer, dictionary, out);
+        },
+    );
+    dictionary.put_text(out, cut(session));
+    dictionary.put_part(
+        |parts| &mut parts.works,
+        out,
+        work,
+        |dictionary, out| {
+            put_work(work, dictionary, out);
+        },
+    );
     put_usage(usage, out);
     dictionary.put_text(out, cut(price_id));
     for amount in [cost, reserved, saved_by_cache, saved_by_routing, wasted] {
         put(out, amount.0);
     }
-    put(out, scopes.len() as u64);
-    for scope in scopes {
-        dictionary.put_text(out, scope);
-    }
+    dictionary.put_part(
+        |parts| &mut parts.scopes,
+        out,
+        scopes,
+        |dictionary, out| {
+            put(out, scopes.len() as u64);
+            scopes.iter().for_each(|scope| dictionary.put_text(out, scope));
+        },
+    );
     for number in [duration_us, ttft_us, generation] {
         put(out, *number);
     }
 }
 
 fn put_payer(payer: &Payer, dictionary: &mut Dictionary, out: &mut Vec<u8>) {
-    let Payer { organisation, team, project, agent, key, user, session, tags } = payer;
-    for text in [organisation, team, project, agent, key, user, session] {
+    let Payer { organisation, team, project, agent, key, user, tags } = payer;
+    for text in [organisation, team, project, agent, key, user] {
         dictionary.put_text(out, cut(text));
     }
     put(out, tags.len().min(TAGS_MAX) as u64);
@@ -215,13 +237,22 @@ fn put_work(work: &Work, dictionary: &mut Dictionary, out: &mut Vec<u8>) {
         status,
         fault,
         attempts,
-        cache_hit: _, // among the flags
+        cache_hit,
     } = work;
-    for text in [surface, model_asked, provider, model, route_reason, region, fault] {
+    for text in [surface, model_asked, provider, model] {
+        dictionary.put_text(out, cut(text));
+    }
+    // Arithmetic does not come again.
+    match route_reason.len() {
+        0..=REASON_BYTES_MAX => dictionary.put_text(out, cut(route_reason)),
+        _ => put_literal(out, cut(route_reason)),
+    }
+    for text in [region, fault] {
         dictionary.put_text(out, cut(text));
     }
     put(out, u64::from(*status));
     put(out, u64::from(*attempts));
+    out.push(u8::from(*cache_hit));
 }
 
 /// A bit for each class that is there, then those classes.

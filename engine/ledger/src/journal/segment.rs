@@ -12,7 +12,7 @@ use super::{
 };
 
 /// The version of the format, in each head.
-pub(crate) const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 2;
 
 /// The length of a file's head.
 pub(crate) const HEAD_BYTES: usize = 48;

@@ -1,5 +1,6 @@
 //! Records as bytes and back; the journal on a disk that fails.
 
+mod counted;
 mod crash;
 mod damage;
 mod gateway;
@@ -69,16 +70,17 @@ fn sums_beyond_all_numbers_stay_at_the_last_one() {
 #[test]
 fn a_long_text_is_cut_between_characters_and_a_long_scope_is_refused() {
     let mut row = rows::typical(1);
-    row.payer.session = "ü".repeat(TEXT_BYTES_MAX);
-    row.payer.user = "x".repeat(TEXT_BYTES_MAX + 1);
+    let payer = Arc::make_mut(&mut row.payer);
+    payer.key = "ü".repeat(TEXT_BYTES_MAX);
+    payer.user = "x".repeat(TEXT_BYTES_MAX + 1);
     let mut out = Vec::new();
     encode(&Record::Row(Box::new(row.clone())), &mut Dictionary::default(), &mut out);
     let Ok(Record::Row(read)) = decode(&mut Reader::new(&out), &mut Dictionary::default()) else {
         unreachable!("a row was written")
     };
-    assert_eq!(read.payer.session, "ü".repeat(TEXT_BYTES_MAX / 2));
+    assert_eq!(read.payer.key, "ü".repeat(TEXT_BYTES_MAX / 2));
     assert_eq!(read.payer.user.len(), TEXT_BYTES_MAX);
-    row.scopes.push("x".repeat(TEXT_BYTES_MAX + 1));
+    row.scopes = [Arc::from("x".repeat(TEXT_BYTES_MAX + 1))].into();
     assert_eq!(fits(&Record::Row(Box::new(row))), Err(Unfit::ScopeName(TEXT_BYTES_MAX + 1)));
 }
 

@@ -201,7 +201,7 @@ mod tests {
                 let row = Row {
                     id: RowId { node: 1, boot: 1, number: at as u64 * 100 + ago + 1 },
                     settled_at: day * DAY + 5,
-                    payer: Payer { team: team.into(), ..Payer::default() },
+                    payer: Payer { team: team.into(), ..Payer::default() }.into(),
                     cost: NanoUsd(amount),
                     ..Row::default()
                 };

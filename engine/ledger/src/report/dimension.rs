@@ -19,7 +19,7 @@ pub enum Dimension {
     User,
     /// The session; such questions read single rows.
     Session,
-    /// The tag of this name.
+    /// The tag of this name. Workloads are kept as the tag `workload`.
     Tag(String),
     /// What was called: chat, messages, embeddings, …
     Surface,
@@ -48,6 +48,9 @@ pub enum Dimension {
 }
 
 use Dimension as D;
+
+/// The tag that has a dimension's name of its own.
+const WORKLOAD: &str = "workload";
 
 /// Every dimension but tags, by its name.
 const NAMES: [(&str, Dimension); 19] = [
@@ -89,13 +92,16 @@ impl Dimension {
     #[must_use]
     pub fn names() -> String {
         let names: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
-        format!("{}, tag:NAME", names.join(", "))
+        format!("{}, {WORKLOAD}, tag:NAME", names.join(", "))
     }
 }
 
 impl fmt::Display for Dimension {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Self::Tag(name) = self {
+            if name == WORKLOAD {
+                return f.write_str(WORKLOAD);
+            }
             return write!(f, "tag:{name}");
         }
         let named = NAMES.iter().find(|(_, dimension)| dimension == self);
@@ -109,6 +115,9 @@ impl FromStr for Dimension {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Some(name) = text.strip_prefix("tag:").filter(|name| !name.is_empty()) {
             return Ok(Self::Tag(name.to_owned()));
+        }
+        if text == WORKLOAD {
+            return Ok(Self::Tag(WORKLOAD.to_owned()));
         }
         // As it is spelled elsewhere, and with a dash.
         let wanted = text.replace('-', "_").replace("organization", "organisation");
@@ -125,7 +134,9 @@ mod tests {
 
     #[test]
     fn each_name_is_read_and_written_alike() {
-        for dimension in Dimension::all().into_iter().chain([D::Tag("env".into())]) {
+        for dimension in
+            Dimension::all().into_iter().chain([D::Tag("env".into()), D::Tag("workload".into())])
+        {
             assert_eq!(dimension.to_string().parse(), Ok(dimension));
         }
         assert_eq!("model-asked".parse(), Ok(D::ModelAsked));

@@ -14,7 +14,7 @@ use rusqlite::params;
 use super::{DIMENSIONS_MAX, Dimension, Group, Query, Report, Total, period::grain};
 use crate::{
     month::{DAY, HOUR},
-    store::{SUMS, Store, StoreError},
+    store::{SUMS, Store, StoreError, crowd},
 };
 use names::{Names, is_of_payer, payers, works};
 
@@ -61,7 +61,7 @@ pub(super) fn gather(store: &Store, query: Query) -> Result<Report, StoreError> 
     for piece in pieces(from, to, coarsest) {
         match piece.grain {
             1 => gatherer.rows(store, piece)?,
-            HOUR => gatherer.sums(store, piece, "hour", None)?,
+            HOUR => gatherer.sums(store, piece, hours(gatherer.query), None)?,
             _ => {
                 gatherer.sums(store, piece, "day", None)?;
                 gatherer.move_hours(store, piece)?;
@@ -96,6 +96,13 @@ fn check(query: &Query) -> Result<(), StoreError> {
 fn asks_for_sessions(query: &Query) -> bool {
     let only = query.only.iter().map(|(dimension, _)| dimension);
     query.by.iter().chain(only).any(|dimension| *dimension == Dimension::Session)
+}
+
+/// The sums of hours that answer a question.
+fn hours(query: &Query) -> &'static str {
+    let only = query.only.iter().map(|(dimension, _)| dimension);
+    let is_of_users = |of: &Dimension| matches!(of, Dimension::User | Dimension::Tag(_));
+    crowd::hours(query.by.iter().chain(only).any(is_of_users))
 }
 
 /// The part of the period in which there are rows.
@@ -201,7 +208,7 @@ impl Gatherer<'_> {
         for (day, (before, behind)) in strays(&self.starts, days) {
             let noon = day + DAY / 2;
             for (from, to) in [(day, before), (behind, day + DAY)] {
-                self.sums(store, Piece { from, to, grain: HOUR }, "hour", Some(noon))?;
+                self.sums(store, Piece { from, to, grain: HOUR }, hours(self.query), Some(noon))?;
             }
         }
         Ok(())

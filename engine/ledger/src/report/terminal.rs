@@ -94,8 +94,15 @@ fn aside(report: &Report) -> String {
 
 fn titles(report: &Report) -> Vec<String> {
     let names = report.query.by.iter().map(ToString::to_string);
-    let numbers = ["requests", "input", "cached", "output", "cost", "share", ""];
-    names.chain(numbers.map(str::to_owned)).collect()
+    let numbers = ["requests", "input", "cached", "output", "cost"];
+    let saved: &[&str] = if has_saved(report) { &["caches saved", "routing saved"] } else { &[] };
+    let numbers = numbers.iter().chain(saved).chain(&["share", ""]);
+    names.chain(numbers.map(ToString::to_string)).collect()
+}
+
+/// Whether there is anything that caches or routes have saved.
+fn has_saved(report: &Report) -> bool {
+    report.total.saved_by_cache != 0 || report.total.saved_by_routing != 0
 }
 
 fn group_line(
@@ -111,6 +118,11 @@ fn group_line(
         count(total.cache_read),
         count(total.all_output()),
         amount(total.cost, shown),
+    ]);
+    if has_saved(report) {
+        names.extend([amount(total.saved_by_cache, shown), amount(total.saved_by_routing, shown)]);
+    }
+    names.extend([
         share(total.cost, report.total.cost).map_or_else(String::new, percent),
         bar(total.cost, dearest, BAR),
     ]);

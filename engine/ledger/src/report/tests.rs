@@ -27,7 +27,7 @@ pub(crate) fn rows(seed: u64, count: usize, step: u64) -> Vec<Row> {
                 row.cost.0 /= 2;
             }
             5 => row.kind = RowKind::LostLease,
-            7 => row.work.cache_hit = true,
+            7 => std::sync::Arc::make_mut(&mut row.work).cache_hit = true,
             _ => {}
         }
     }
@@ -56,7 +56,7 @@ fn value(row: &Row, dimension: &Dimension, period: &Period) -> String {
         Dimension::Agent => payer.agent.clone(),
         Dimension::Key => payer.key.clone(),
         Dimension::User => payer.user.clone(),
-        Dimension::Session => payer.session.clone(),
+        Dimension::Session => row.session.to_string(),
         Dimension::Tag(name) => {
             let tag = payer.tags.iter().find(|(found, _)| found == name);
             tag.map(|(_, value)| value.clone()).unwrap_or_default()
@@ -67,7 +67,7 @@ fn value(row: &Row, dimension: &Dimension, period: &Period) -> String {
         Dimension::Model => work.model.clone(),
         Dimension::Region => work.region.clone(),
         Dimension::UsageSource => format!("{:?}", row.usage_source).to_lowercase(),
-        Dimension::PriceId => row.price_id.clone(),
+        Dimension::PriceId => row.price_id.to_string(),
         Dimension::Kind => match row.kind {
             RowKind::LostLease => "lost_lease".into(),
             kind => format!("{kind:?}").to_lowercase(),
@@ -164,7 +164,7 @@ fn dimensions_go_together() {
     let mut query = query(Period::all(zone), &[Dimension::Agent, Dimension::Hour]);
     query.only = only;
     check(&store, &rows, &query);
-    query.only = vec![(Dimension::Session, rows[0].payer.session.clone())];
+    query.only = vec![(Dimension::Session, rows[0].session.to_string())];
     check(&store, &rows, &query);
 }
 

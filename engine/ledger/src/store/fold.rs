@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::{
-    Position, Store, StoreError, compact,
+    Position, Store, StoreError, compact, crowd,
     names::Names,
     stored::{self, Place, canonical, int},
 };
@@ -50,7 +50,7 @@ pub struct Folded {
 pub(super) type Sums = [i64; SUMS.len()];
 
 /// A span of time, who, what.
-type Cell = (u64, i64, i64);
+pub(super) type Cell = (u64, i64, i64);
 
 impl Store {
     /// Takes rows in and notes how far the journal has been read, all of it or nothing.
@@ -92,6 +92,8 @@ impl Store {
         }
         write_sums(&transaction, "hour", &hours)?;
         write_sums(&transaction, "day", &days(&hours)?)?;
+        let crowds = crowd::sums(&transaction, names.crowds(), &hours)?;
+        write_sums(&transaction, "crowd_hour", &crowds)?;
         if let Some(position) = position {
             write_position(&transaction, position)?;
         }

@@ -3,12 +3,14 @@
 //! In: a row. Out: the numbers its names have in the tables. Remembered between calls: the latest ones, at most
 //! [`REMEMBERED_MAX`] of each.
 
+use std::sync::Arc;
+
 use faregate_wire::JsonWriter;
 use hashbrown::HashMap;
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::{StoreError, stored};
-use crate::row::{Payer, Row};
+use crate::row::{Payer, Row, Work};
 
 /// Numbers that are kept in memory, of each kind; past it, all are forgotten and read again.
 const REMEMBERED_MAX: usize = 65_536;
@@ -20,12 +22,24 @@ pub(super) struct Names {
     payers: HashMap<Box<[u8]>, i64>,
     works: HashMap<Box<[u8]>, i64>,
     key: Vec<u8>,
+    /// The same by where a row's shared part lies: it is kept, so nothing else can lie there.
+    payers_at: HashMap<usize, (Arc<Payer>, i64)>,
+    works_at: HashMap<WorkAt, (Arc<Work>, Arc<str>, i64)>,
+    /// Payers without user and tags, by those that they stand for.
+    crowds: HashMap<i64, i64>,
 }
+
+/// Where what was used and the price's id lie, with the numbers that belong to the combination.
+type WorkAt = (usize, usize, u8, u8);
 
 impl Names {
     /// Forgets all: the transaction that may have made some was taken back.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
+    }
+
+    pub(super) fn crowds(&mut self) -> &mut HashMap<i64, i64> {
+        &mut self.crowds
     }
 
     pub(super) fn source(&mut self, db: &Connection, row: &Row) -> Result<i64, StoreError> {
@@ -40,6 +54,28 @@ impl Names {
     }
 
     pub(super) fn payer(&mut self, db: &Connection, row: &Row) -> Result<i64, StoreError> {
+        let at = Arc::as_ptr(&row.payer).addr();
+        if let Some((_, id)) = self.payers_at.get(&at) {
+            return Ok(*id);
+        }
+        let id = self.payer_by_name(db, row)?;
+        bounded(&mut self.payers_at).insert(at, (Arc::clone(&row.payer), id));
+        Ok(id)
+    }
+
+    pub(super) fn work(&mut self, db: &Connection, row: &Row) -> Result<i64, StoreError> {
+        let (work, price) = (&row.work, &row.price_id);
+        let (source, kind) = (stored::usage_source(row.usage_source), stored::kind(row.kind));
+        let at = (Arc::as_ptr(work).addr(), price.as_ptr().addr(), source, kind);
+        if let Some((_, _, id)) = self.works_at.get(&at) {
+            return Ok(*id);
+        }
+        let id = self.work_by_name(db, row)?;
+        bounded(&mut self.works_at).insert(at, (Arc::clone(work), Arc::clone(price), id));
+        Ok(id)
+    }
+
+    fn payer_by_name(&mut self, db: &Connection, row: &Row) -> Result<i64, StoreError> {
         let payer = &row.payer;
         self.key.clear();
         for name in [
@@ -74,7 +110,7 @@ impl Names {
         Ok(id)
     }
 
-    pub(super) fn work(&mut self, db: &Connection, row: &Row) -> Result<i64, StoreError> {
+    fn work_by_name(&mut self, db: &Connection, row: &Row) -> Result<i64, StoreError> {
         let work = &row.work;
         let (source, kind) = (stored::usage_source(row.usage_source), stored::kind(row.kind));
         self.key.clear();
@@ -85,7 +121,7 @@ impl Names {
             &work.provider,
             &work.model,
             &work.region,
-            &row.price_id,
+            &*row.price_id,
         ] {
             text(&mut self.key, name);
         }
@@ -158,7 +194,7 @@ fn text(key: &mut Vec<u8>, text: &str) {
     key.extend_from_slice(text.as_bytes());
 }
 
-fn bounded<K, V>(map: &mut HashMap<K, V>) -> &mut HashMap<K, V> {
+pub(super) fn bounded<K, V>(map: &mut HashMap<K, V>) -> &mut HashMap<K, V> {
     if map.len() >= REMEMBERED_MAX {
         map.clear();
     }

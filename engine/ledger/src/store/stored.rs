@@ -3,6 +3,8 @@
 //! In: rows. Out: values for a statement, and back. Counts of tokens stop at [`TOKENS_MAX`]: a provider that says more has
 //! lost count, and sums have to stay sums.
 
+use std::sync::Arc;
+
 use faregate_adapters::chat::Usage;
 use faregate_price::NanoUsd;
 use faregate_wire::{Json, JsonWriter};
@@ -72,8 +74,8 @@ pub(super) fn insert(
         &row.is_credit,
         &int(row.reserved_at),
         &int(row.settled_at),
-        &row.request_id,
-        &row.payer.session,
+        &&*row.request_id,
+        &&*row.session,
         &work.route_reason,
         &work.status,
         &work.fault,
@@ -123,7 +125,7 @@ pub(crate) fn read(found: &rusqlite::Row<'_>) -> Result<(Row, u64), StoreError> 
     };
     let is_credit = c.u64()? == 1;
     let (reserved_at, settled_at, request_id) = (c.u64()?, c.u64()?, c.text()?);
-    let payer = payer(c)?;
+    let (payer, session) = payer(c)?;
     let work = work(c)?;
     let usage = Usage {
         input: c.u64()?,
@@ -142,12 +144,13 @@ pub(crate) fn read(found: &rusqlite::Row<'_>) -> Result<(Row, u64), StoreError> 
         is_credit,
         reserved_at,
         settled_at,
-        request_id,
-        payer,
-        work,
+        request_id: request_id.into(),
+        payer: payer.into(),
+        session: session.into(),
+        work: work.into(),
         usage,
         usage_source: usage_source_of(c.u64()?)?,
-        price_id: c.text()?,
+        price_id: c.text()?.into(),
         cost: c.amount()?,
         reserved: c.amount()?,
         saved_by_cache: c.amount()?,
@@ -161,7 +164,7 @@ pub(crate) fn read(found: &rusqlite::Row<'_>) -> Result<(Row, u64), StoreError> 
     Ok((row, c.u64()?))
 }
 
-fn payer(c: &mut Columns<'_, '_>) -> Result<Payer, StoreError> {
+fn payer(c: &mut Columns<'_, '_>) -> Result<(Payer, String), StoreError> {
     let mut payer = Payer {
         organisation: c.text()?,
         team: c.text()?,
@@ -169,11 +172,11 @@ fn payer(c: &mut Columns<'_, '_>) -> Result<Payer, StoreError> {
         agent: c.text()?,
         key: c.text()?,
         user: c.text()?,
-        session: c.text()?,
         tags: Vec::new(),
     };
+    let session = c.text()?;
     payer.tags = tags_of(&c.text()?);
-    Ok(payer)
+    Ok((payer, session))
 }
 
 fn work(c: &mut Columns<'_, '_>) -> Result<Work, StoreError> {
@@ -215,10 +218,9 @@ impl Columns<'_, '_> {
         Ok(self.found.get(at)?)
     }
 
-    fn lines(&mut self) -> Result<Vec<String>, StoreError> {
+    fn lines(&mut self) -> Result<Arc<[Arc<str>]>, StoreError> {
         let text = self.text()?;
-        let lines = text.split('\n').map(str::to_owned);
-        Ok(if text.is_empty() { Vec::new() } else { lines.collect() })
+        Ok(if text.is_empty() { Arc::default() } else { text.split('\n').map(Arc::from).collect() })
     }
 
     fn bits(&mut self) -> Result<u64, StoreError> {
@@ -254,7 +256,7 @@ pub fn canonical(row: &Row) -> String {
         .member_u64("reserved_at", clamped(row.reserved_at))
         .member_u64("settled_at", clamped(row.settled_at))
         .member_str("request_id", &row.request_id);
-    write_payer(&mut json, &row.payer);
+    write_payer(&mut json, row);
     write_work(&mut json, &row.work);
     let usage = tokens(&row.usage);
     json.member_u64("input", usage.input)
@@ -280,14 +282,15 @@ pub fn canonical(row: &Row) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-fn write_payer(json: &mut JsonWriter<'_>, payer: &Payer) {
+fn write_payer(json: &mut JsonWriter<'_>, row: &Row) {
+    let payer = &row.payer;
     json.member_str("organisation", &payer.organisation)
         .member_str("team", &payer.team)
         .member_str("project", &payer.project)
         .member_str("agent", &payer.agent)
         .member_str("key", &payer.key)
         .member_str("user", &payer.user)
-        .member_str("session", &payer.session)
+        .member_str("session", &row.session)
         .name("tags")
         .raw(names::tags(payer).as_bytes());
 }

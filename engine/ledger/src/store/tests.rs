@@ -35,8 +35,9 @@ fn rows_come_back_as_they_were() {
     rows[3].corrects = Some(rows[0].id);
     rows[3].kind = RowKind::Correction;
     rows[3].is_credit = true;
-    rows[4].payer.tags = vec![("a".into(), "quote\" and \n line".into())];
-    rows[5].scopes = vec!["team/search".into(), "key/ci".into()];
+    std::sync::Arc::make_mut(&mut rows[4].payer).tags =
+        vec![("a".into(), "quote\" and \n line".into())];
+    rows[5].scopes = ["team/search".into(), "key/ci".into()].into();
     let mut store = Store::in_memory().unwrap();
     store.fold(&rows, None).unwrap();
     for row in &rows {
@@ -212,6 +213,33 @@ fn deleted_rows_leave_their_sums_and_their_names() {
 }
 
 #[test]
+fn rows_go_in_small_steps_and_reports_and_closed_months_stay_what_they_were() {
+    let rows = rows(500);
+    let mut store = Store::in_memory().unwrap();
+    store.fold(&rows, None).unwrap();
+    assert_eq!(store.oldest_open(november().end() - 1).unwrap(), None, "it has not ended");
+    assert_eq!(store.oldest_open(november().end()).unwrap(), Some(november()));
+    assert_eq!(store.newest().unwrap(), rows.iter().map(|row| row.settled_at).max().unwrap());
+    let closed = store.close(november(), november().end()).unwrap();
+    assert_eq!(store.oldest_open(u64::MAX).unwrap(), None);
+    let days = |store: &Store| number(store, "SELECT sum(cost * span + requests) FROM day");
+    let before = days(&store);
+    let mut deleted = 0;
+    while deleted < 500 {
+        let step = store.compact_some(november().end(), 37).unwrap();
+        assert!((1..=40).contains(&step), "{step} in one step, behind {deleted}");
+        deleted += step;
+        assert_eq!(number(&store, "SELECT count(*) FROM entry"), 500 - deleted as i64);
+        assert_eq!(days(&store), before);
+        assert_eq!(store.verify(november()).unwrap(), Some(Verdict::SumsGood(closed.clone())));
+        assert_eq!(store.fold(&rows[..200], None).unwrap().new, 0, "what is gone is known");
+    }
+    assert_eq!(store.compact_some(november().end(), 37).unwrap(), 0);
+    let sources = number(&store, "SELECT count(DISTINCT source) FROM gone");
+    assert_eq!(number(&store, "SELECT count(*) FROM gone"), sources, "one range of each process");
+}
+
+#[test]
 fn a_store_is_found_again_and_a_later_one_is_refused() {
     let folder = std::env::temp_dir().join(format!("faregate-ledger-{}", std::process::id()));
     let rows = rows(20);
@@ -222,7 +250,45 @@ fn a_store_is_found_again_and_a_later_one_is_refused() {
     assert_eq!(number(&Store::read(&folder).unwrap(), "SELECT count(*) FROM entry"), 20);
     assert!(Store::read(&folder).unwrap().fold(&rows, None).is_err(), "a reader writes nothing");
     store.connection.execute("UPDATE schema SET version = 9", []).unwrap();
-    assert_eq!(Store::open(&folder).unwrap_err(), StoreError::Version(9, 1));
-    assert_eq!(Store::read(&folder).unwrap_err(), StoreError::Version(9, 1));
+    assert_eq!(Store::open(&folder).unwrap_err(), StoreError::Version(9, 2));
+    assert_eq!(Store::read(&folder).unwrap_err(), StoreError::Version(9, 2));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_store_of_the_version_before_gets_its_sums_over_users() {
+    let mut store = Store::in_memory().unwrap();
+    let mut sample = Sample::new(1, NOVEMBER, HOUR / 200, 200);
+    let rows: Vec<Row> = (0..1000).map(|_| sample.row()).collect();
+    rows.chunks(100).for_each(|rows| assert_eq!(store.fold(rows, None).unwrap().new, 100));
+    let cells = |store: &Store, table: &str| -> Vec<Vec<i64>> {
+        let select = format!("SELECT * FROM {table} ORDER BY span, payer, work");
+        let mut statement = store.connection.prepare(&select).unwrap();
+        let cells = statement
+            .query_map([], |row| (0..3 + SUMS.len()).map(|at| row.get(at)).collect())
+            .unwrap();
+        cells.collect::<Result<_, _>>().unwrap()
+    };
+    let (before, hours) = (cells(&store, "crowd_hour"), cells(&store, "hour"));
+    assert!(!before.is_empty() && before.len() < hours.len());
+    for at in 3..3 + SUMS.len() {
+        let sum = |cells: &[Vec<i64>]| cells.iter().map(|cell| cell[at]).sum::<i64>();
+        assert_eq!(sum(&before), sum(&hours), "{}", SUMS[at - 3]);
+    }
+    let older = "DROP TABLE crowd_hour; UPDATE schema SET version = 1";
+    store.connection.execute_batch(older).unwrap();
+    migrate(&mut store.connection).unwrap();
+    assert_eq!(cells(&store, "crowd_hour"), before);
+}
+
+#[test]
+fn a_file_in_which_nothing_was_made_yet_has_no_rows_and_a_strange_one_is_refused() {
+    let folder = std::env::temp_dir().join(format!("faregate-begun-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let connection = Connection::open(folder.join(FILE)).unwrap();
+    connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+    assert_eq!(number(&Store::read(&folder).unwrap(), "SELECT count(*) FROM entry"), 0);
+    connection.execute_batch("CREATE TABLE other (id INTEGER)").unwrap();
+    assert_eq!(Store::read(&folder).unwrap_err(), StoreError::Version(0, 2));
     fs::remove_dir_all(folder).unwrap();
 }

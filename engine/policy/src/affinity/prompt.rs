@@ -52,6 +52,8 @@ pub struct Prompt {
     blocks: u32,
     next: u32,
     anchors: Vec<Anchor>,
+    /// The hash of all up to each block, where ends of turns are looked for.
+    keys: Option<Vec<u64>>,
     session: Option<u64>,
 }
 
@@ -73,7 +75,14 @@ impl Prompt {
             of = fold(of ^ name.len() as u64 ^ seed.0[1], hash(&seed.0, name.as_bytes()));
         }
         let anchors = Vec::with_capacity(40);
-        Self { seed: seed.0, scope: of, state: of, blocks: 0, next: 1, anchors, session: None }
+        let (keys, session) = (None, None);
+        Self { seed: seed.0, scope: of, state: of, blocks: 0, next: 1, anchors, keys, session }
+    }
+
+    /// Its turns are followed, each to its last block: before any part is added.
+    #[must_use]
+    pub fn followed(self) -> Self {
+        Self { keys: Some(Vec::with_capacity(64)), ..self }
     }
 
     /// Adds a part that is there whole in every turn: its last block may be a short one.
@@ -119,8 +128,17 @@ impl Prompt {
         self.session
     }
 
+    /// What stands for a turn whose prompt ends behind so many blocks, where turns are followed.
+    pub(super) fn end(&self, blocks: u32) -> Option<u64> {
+        let at = usize::try_from(blocks).ok()?.checked_sub(1)?;
+        self.keys.as_ref()?.get(at).map(|key| fold(key ^ self.seed[1], self.seed[2] | 1))
+    }
+
     fn block(&mut self, bytes: &[u8]) {
         self.state = fold(self.state ^ hash(&self.seed, bytes), self.seed[3] | 1);
+        if let Some(keys) = &mut self.keys {
+            keys.push(self.state);
+        }
         self.blocks = self.blocks.saturating_add(1);
         if self.blocks == self.next {
             self.anchors.push(Anchor { key: self.state, depth: self.blocks });

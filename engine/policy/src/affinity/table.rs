@@ -30,6 +30,9 @@ const PAGE_BUCKETS: u64 = 64;
 /// Replicas that one look-up tells apart.
 const WARM_MAX: usize = 8;
 
+/// Blocks behind the last anchor that is known where the turn before is looked for.
+const ENDS_MAX: usize = 256;
+
 /// The least number of buckets.
 const BUCKETS_MIN: usize = 2;
 
@@ -67,6 +70,15 @@ pub struct Warm {
     pub depth: u32,
     /// Seconds since it has.
     pub age: u32,
+}
+
+/// The turn before, and who answered it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Last {
+    /// Who answered it, and up to where the prompt is the same.
+    pub warm: Warm,
+    /// Which turn it was, the first one being 0.
+    pub turn: u16,
 }
 
 /// The replicas that are warm for a prompt, the one that has read most of it first.
@@ -166,6 +178,54 @@ impl Table {
         warmth
     }
 
+    /// What [`look_up`](Self::look_up) finds without the conversation's name, and who answered its turn before: known by its
+    /// name or by where its prompt ended, and warm up to there.
+    #[must_use]
+    pub fn recall(&self, prompt: &Prompt, now: Nanos) -> (Warmth, Option<Last>) {
+        let seconds = seconds(now);
+        let warm = |number: u16, depth: u32, entry: Entry| {
+            let age = seconds.saturating_sub(entry.seconds);
+            Warm { replica: Replica(number), depth, age }
+        };
+        let mut warmth = Warmth::default();
+        let mut behind = 0;
+        for anchor in prompt.anchors().iter().rev() {
+            let Some(entry) = self.get(anchor.key) else { continue };
+            behind = behind.max(anchor.depth);
+            for number in [entry.latest, entry.before].into_iter().filter(|number| *number != 0) {
+                warmth.add(warm(number, anchor.depth, entry));
+            }
+        }
+        let next = prompt.anchors().iter().map(|anchor| anchor.depth).find(|depth| *depth > behind);
+        let until = next.map_or(prompt.blocks(), |depth| depth - 1);
+        let depths = (behind..=until).rev().take(ENDS_MAX);
+        let mut ends = depths.filter_map(|depth| Some((depth, self.get(prompt.end(depth)?)?)));
+        let last = |entry: Entry, depth| Last {
+            warm: warm(entry.latest, depth, entry),
+            turn: entry.before,
+        };
+        let end = ends.next().map(|(depth, entry)| last(entry, depth));
+        let named = prompt.session().and_then(|key| self.get(key)).map(|entry| {
+            let found = end.map(|end| end.warm).filter(|end| end.replica.0 == entry.latest);
+            let found = found.or_else(|| warmth.of(Replica(entry.latest)));
+            last(entry, found.map_or(0, |found| found.depth))
+        });
+        (warmth, named.or(end))
+    }
+
+    /// A replica has read a prompt, which is this turn of a conversation, the first one being 0.
+    pub fn keep(&self, prompt: &Prompt, replica: Replica, turn: u16, now: Nanos) {
+        let seconds = seconds(now);
+        for anchor in prompt.anchors() {
+            self.put(anchor.key, replica.0, seconds);
+        }
+        // Of a turn one replica is kept, and the turn's number in the place of another.
+        let entry = Entry { latest: replica.0, before: turn, seconds };
+        for key in prompt.end(prompt.blocks()).into_iter().chain(prompt.session()) {
+            self.replace(key, entry);
+        }
+    }
+
     /// A replica has read a prompt, or is about to.
     pub fn note(&self, prompt: &Prompt, replica: Replica, now: Nanos) {
         let seconds = seconds(now);
@@ -208,9 +268,21 @@ impl Table {
     }
 
     fn put(&self, key: u64, replica: u16, seconds: u32) {
-        if let Some((slot, entry)) = self.find(key) {
-            return slot.set(key, entry.with(replica, seconds).data());
+        match self.find(key) {
+            Some((slot, entry)) => slot.set(key, entry.with(replica, seconds).data()),
+            None => self.insert(key, Entry { latest: replica, before: 0, seconds }),
         }
+    }
+
+    fn replace(&self, key: u64, entry: Entry) {
+        match self.find(key) {
+            Some((slot, _)) => slot.set(key, entry.data()),
+            None => self.insert(key, entry),
+        }
+    }
+
+    /// A key that is not there takes the place of the oldest.
+    fn insert(&self, key: u64, entry: Entry) {
         let [one, two] = self.buckets(key);
         // While there is room, the emptier bucket: so both are full before anything has to go.
         let slots = match one.room().cmp(&two.room()) {
@@ -218,7 +290,6 @@ impl Table {
             Ordering::Less => two.0.iter().chain(&[]),
             Ordering::Equal => one.0.iter().chain(&two.0),
         };
-        let entry = Entry { latest: replica, before: 0, seconds };
         if let Some(slot) = slots.min_by_key(|slot| slot.age()) {
             slot.set(key, entry.data());
         }

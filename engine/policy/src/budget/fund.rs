@@ -48,6 +48,7 @@ mod grant;
 mod look;
 #[cfg(all(test, loom))]
 mod model;
+mod shared;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod word;
@@ -55,6 +56,7 @@ mod word;
 use cell::Cell;
 pub use grant::Grant;
 pub use look::Level;
+pub use shared::Wish;
 use word::{CLAIMS, LEASE, TURN};
 
 /// The largest limit: a billion dollars, in nano-dollars. What is used beyond it still has room in a word.
@@ -77,6 +79,7 @@ pub struct Fund {
     moves: CachePadded<AtomicU64>,
     terms: Terms,
     durable: grant::Durable,
+    shared: shared::Shared,
     /// Not zero: more is claimed than may be, so cells keep nothing.
     overdrawn: AtomicU64,
     /// Units used beyond what was held, since the fund was made.
@@ -138,6 +141,8 @@ pub enum Short {
     Exhausted(Level),
     /// The limit allows it, but the journal has not made it durable yet: to be asked for again, soon. [`Fund::asks`] knows.
     Ungranted,
+    /// More of it would have to be leased, and the store that other gateways use, too, cannot be asked.
+    Away,
 }
 
 /// Which window it is.
@@ -179,6 +184,7 @@ impl Fund {
                 soft: AtomicU64::new(0),
             },
             durable: grant::Durable::new(journaled),
+            shared: shared::Shared::default(),
             overdrawn: AtomicU64::new(0),
             overrun: AtomicU64::new(0),
             before: AtomicU64::new(0),
@@ -317,7 +323,11 @@ impl Fund {
         let claimed = self.claims(turn.number).map_or(0, |word| CLAIMS.amount(word));
         let leased =
             self.cells.iter().map(|cell| cell.free(turn.number)).fold(0, u64::saturating_add);
-        self.is_soft() || claimed.saturating_sub(leased).saturating_add(n) <= self.limit(now)
+        let total = claimed.saturating_sub(leased).saturating_add(n);
+        self.is_soft()
+            || total <= self.limit(now)
+                && (total <= self.durable.granted(turn.number)
+                    || !self.shared.refuses(turn.number, total, now))
     }
 
     /// Whether nobody has moved units since `before`, nor is doing so now.
@@ -357,7 +367,13 @@ impl Fund {
             let granted =
                 if self.is_soft() { CLAIMS.max() } else { self.durable.granted(turn.number) };
             let granted = granted.checked_sub(claimed).and_then(|left| left.checked_sub(want));
-            let spare = spare.min(granted.ok_or(Unclaimed::Ungranted)?);
+            let spare = spare.min(granted.ok_or_else(|| {
+                let total = claimed.saturating_add(want);
+                match self.shared.refuses(turn.number, total, now) {
+                    true => Unclaimed::Exhausted,
+                    false => Unclaimed::Ungranted,
+                }
+            })?);
             let got = want + (spare / (4 * self.cells.len() as u64)).min(self.lease_max());
             let swapped = self.claimed.compare_exchange_weak(
                 word,
@@ -366,6 +382,10 @@ impl Fund {
                 Ordering::Relaxed,
             );
             if swapped.is_ok() {
+                if self.is_lowered_below(turn, claimed + got) {
+                    self.let_go(turn.number, got);
+                    return Err(Unclaimed::Ungranted);
+                }
                 return Ok(got);
             }
         }

@@ -47,7 +47,7 @@ pub mod hold;
 mod tests;
 pub mod window;
 
-pub use fund::{Fund, Grant, LIMIT_MAX, Level, Lot, Raise, Short};
+pub use fund::{Fund, Grant, LIMIT_MAX, Level, Lot, Raise, Short, Wish};
 pub use hold::{Denied, Hold, Purse};
 pub use window::{Calendar, Period, Window};
 
@@ -151,13 +151,18 @@ impl Budget {
     /// What the journal should make durable for it now. See [`Fund::asks`].
     #[must_use]
     pub fn asks(&self, now: Wall) -> Option<Grant> {
-        self.fund.asks(now, &self.calendar)
+        // What money a soft limit has spent, rows say.
+        match self.is_soft && self.unit != Unit::Money {
+            true => self.fund.asks_behind(now, &self.calendar),
+            false => self.fund.asks(now, &self.calendar),
+        }
     }
 
     /// The highest share of [`warn_at`](Self::warn_at) that has been reached since this was last asked in the same window.
     /// For one thread, now and then: each share is told once a window.
     #[must_use]
     pub fn warns(&self, now: Wall) -> Option<u64> {
+        self.shares().next()?;
         let percent = self.level(now).percent();
         let reached = self.shares().filter(|share| *share <= percent).max()?;
         self.fund.tell_once(reached, now, &self.calendar).then_some(reached)

@@ -8,10 +8,9 @@
 
 use std::sync::Arc;
 
-use super::is_kept;
 use crate::{
     atomic::{AtomicU64, Ordering, Place},
-    budget::{Budget, Fund, Level},
+    budget::{Budget, Fund, Level, Unit},
     time::Wall,
 };
 
@@ -89,6 +88,7 @@ impl Drop for Pin {
 pub(super) struct Making {
     pub(super) cores: usize,
     pub(super) is_journaled: bool,
+    pub(super) is_shared: bool,
 }
 
 impl Entry {
@@ -153,8 +153,11 @@ impl Entry {
                 if let Some(own) = own.iter().find(is_same) {
                     return Budget { fund: Arc::clone(&own.fund), ..wanted.clone() };
                 }
-                let is_journaled = making.is_journaled && is_kept(wanted.unit);
-                let fund = Fund::new(wanted.period, wanted.limit, making.cores, is_journaled);
+                let fund =
+                    Fund::new(wanted.period, wanted.limit, making.cores, making.is_journaled);
+                if making.is_journaled && making.is_shared && wanted.unit == Unit::Money {
+                    fund.share();
+                }
                 let made = Budget { fund: Arc::new(fund), ..wanted.clone() };
                 made.take_effect();
                 made

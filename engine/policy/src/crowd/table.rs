@@ -34,6 +34,7 @@ pub(crate) struct Table {
     wants_room: AtomicU64,
     cores: usize,
     is_journaled: AtomicU64,
+    is_shared: AtomicU64,
 }
 
 impl Table {
@@ -47,11 +48,16 @@ impl Table {
             wants_room: AtomicU64::new(0),
             cores,
             is_journaled: AtomicU64::new(0),
+            is_shared: AtomicU64::new(0),
         }
     }
 
     pub(super) fn keep_in_journal(&self) {
         self.is_journaled.store(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn share(&self) {
+        self.is_shared.store(1, Ordering::Relaxed);
     }
 
     pub(super) fn count(&self) -> u64 {
@@ -83,10 +89,18 @@ impl Table {
             None => self.add(place, name, room)?,
         };
         let is_journaled = self.is_journaled.load(Ordering::Relaxed) != 0;
-        let making = Making { cores: self.cores, is_journaled };
+        let is_shared = self.is_shared.load(Ordering::Relaxed) != 0;
+        let making = Making { cores: self.cores, is_journaled, is_shared };
         let pin = entry.hold(generation, rule, making, now);
         self.stir(index);
         Some(pin)
+    }
+
+    /// The scope of this name, if somebody has seen it.
+    pub(super) fn find(&self, name: &str) -> Option<Arc<Drawn>> {
+        let entry = self.places[self.index(name)]
+            .look(|list| list?.iter().find(|entry| *entry.name == *name).cloned())?;
+        entry.drawn()
     }
 
     #[cold]

@@ -75,7 +75,7 @@ impl Exchange {
         if now < self.not_before {
             return Step::Wait(self.not_before);
         }
-        let again = self.attempts > 0;
+        let again = self.counted_attempts() > 0;
         match self.route.pick(&self.policy.targets, again, now, random) {
             Pick::Take { place, pass, skipped } => {
                 self.send(Sent { place, pass, at: now }, skipped, random)
@@ -84,7 +84,13 @@ impl Exchange {
                 let backoff = retry::backoff(&self.policy.retries, round, random);
                 self.wait(now.after(backoff), now)
             }
+            Pick::Later(_) | Pick::Nothing if self.has_fallback() && self.turn_down(now) => {
+                self.step(now, random)
+            }
             Pick::Later(until) if again => self.wait(until, now),
+            Pick::Later(_) if self.route.is_full(&self.policy.targets, now) => {
+                Step::Refuse(self.no_room())
+            }
             Pick::Later(until) => Step::Refuse(self.no_target(until.since(now))),
             Pick::Nothing => self.end(Fault::NoTarget),
         }
@@ -95,15 +101,13 @@ impl Exchange {
         let sent = self.under_way.take();
         let sent = sent.expect("an outcome is reported of an attempt that a step has asked for");
         self.see(now);
-        let (class, why) = match outcome {
-            Outcome::Answered { status, .. } => (Class::of_status(status), Why::Status(status)),
-            Outcome::Failed(fault) => (Class::of_fault(fault), Why::Failed(fault)),
-        };
+        let (class, why) = class_of(outcome);
         let target = self.route.target(sent.place);
         if class != Class::Served {
             self.money_failed(matches!(outcome, Outcome::Failed(fault) if fault.may_be_billed()));
         }
         self.tell_breaker(&self.policy.targets[target].breaker, sent.pass, outcome, class, now);
+        self.tell_limiter(target, now.since(sent.at), outcome, class);
         if is_timed(outcome, class) {
             self.policy.targets[target].gauge.observe(now.since(sent.at), now);
         }
@@ -118,6 +122,12 @@ impl Exchange {
             self.land();
             return Verdict::Again;
         }
+        if class != Class::Ended && self.turn_after(now) {
+            self.cause = Some(Cause { target, why });
+            self.land();
+            self.phase = Phase::Route;
+            return Verdict::Again;
+        }
         match outcome {
             // The provider's words are about the gateway's key, and none of the client's business.
             Outcome::Answered { status: 401, .. } => self.give_up(Fault::UpstreamKeyRefused),
@@ -129,6 +139,48 @@ impl Exchange {
         }
     }
 
+    /// Instead of [`report`](Self::report), where the attempt was answered with a status that is about the key it showed, and
+    /// the provider has another key to show: true when the request may go on with it, and then [`step`](Self::step) is next.
+    ///
+    /// Such an attempt says nothing of the target, and is none of those that the policy counts: each key is shown once.
+    pub fn other_key(&mut self, status: u16, now: Nanos) -> bool {
+        self.see(now);
+        let class = Class::of_status(status);
+        let is_of_key = matches!(class, Class::Busy) || matches!(status, 401 | 403);
+        if self.only_once || !is_of_key || now >= self.deadline() {
+            return false;
+        }
+        let Some(sent) = self.under_way.take() else { return false };
+        let target = self.route.target(sent.place);
+        self.money_failed(false);
+        let breaker = &self.policy.targets[target].breaker;
+        match class {
+            Class::Busy => breaker.succeeded(sent.pass, now),
+            _ => breaker.cancel(sent.pass),
+        }
+        self.other_keys += 1;
+        self.phase = Phase::Route;
+        self.cause = Some(Cause { target, why: Why::Status(status) });
+        self.land();
+        true
+    }
+
+    fn tell_limiter(&self, target: usize, took: Duration, outcome: Outcome, class: Class) {
+        let gauge = &self.policy.targets[target].gauge;
+        let is_full = matches!(
+            outcome,
+            Outcome::Answered { status: 429 | 503 | 529, .. }
+                | Outcome::Failed(Fault::FirstByteTimeout | Fault::FirstTokenTimeout)
+        );
+        match outcome {
+            _ if is_full => gauge.limiter.refused(gauge.under_way(), self.now),
+            Outcome::Answered { .. } if class == Class::Served => {
+                gauge.limiter.observe(took, gauge.under_way(), self.now);
+            }
+            Outcome::Answered { .. } | Outcome::Failed(_) => {}
+        }
+    }
+
     fn give_up(&mut self, fault: Fault) -> Verdict {
         self.land();
         self.phase = Phase::Route;
@@ -136,7 +188,7 @@ impl Exchange {
         Verdict::Again
     }
 
-    fn tell_breaker(
+    pub(super) fn tell_breaker(
         &self,
         breaker: &Breaker,
         pass: Pass,
@@ -160,7 +212,7 @@ impl Exchange {
         }
     }
 
-    fn exclude(&mut self, place: usize, outcome: Outcome, class: Class) {
+    pub(super) fn exclude(&mut self, place: usize, outcome: Outcome, class: Class) {
         self.route.exclude(place);
         let longest = retry::wait_max(&self.policy.retries);
         let told = match outcome {
@@ -186,17 +238,26 @@ impl Exchange {
     fn may_try_again(&self, now: Nanos) -> bool {
         let retries = &self.policy.retries;
         let longest = now.after(retry::wait_max(retries));
-        let latest = Nanos(longest.0.min(self.deadline().0.saturating_sub(1)));
         let backed_off = now.after(retry::backoff(retries, self.route.round() + 1, u64::MAX));
+        // Who has a fallback does not wait for a target that rests.
+        let longest = if self.has_fallback() { backed_off.min(longest) } else { longest };
+        let latest = Nanos(longest.0.min(self.deadline().0.saturating_sub(1)));
         !self.only_once
-            && self.attempts < retries.attempts
+            && self.counted_attempts() < retries.attempts
             && self.ambiguous <= AMBIGUOUS_RETRIES_MAX
             && now < self.deadline()
             && self.route.next_within(&self.policy.targets, now, backed_off, latest).is_some()
             && self.policy.retry_budget.spend(self.core)
     }
 
-    fn deadline(&self) -> Nanos {
+    /// Attempts that count for the model: those for models before it, those that another key followed, and second attempts
+    /// do not.
+    fn counted_attempts(&self) -> u32 {
+        let others = self.other_keys + self.hedging.attempts;
+        self.attempts.saturating_sub(self.fallbacks.attempts + others)
+    }
+
+    pub(super) fn deadline(&self) -> Nanos {
         self.opened.after(self.policy.server.deadlines.total)
     }
 
@@ -222,16 +283,20 @@ impl Exchange {
             again,
             score: self.route.score(&policy.targets, sent.place, self.now),
         };
-        let model = &*policy.targets[index].model;
-        let composed = model != "*" && model.contains('*');
-        let composed = composed.then(|| policy.targets[index].model_for(self.asked()).into());
-        self.last = Some(Last { target: index, composed, reason });
+        self.last = Some(self.last_at(index, reason));
         self.under_way = Some(sent);
         policy.targets[index].gauge.begin();
         self.busy = Some(index);
         self.attempts += 1;
         self.phase = Phase::Send;
         Step::Send { target: index, replica_hint: random, try_number: self.attempts }
+    }
+
+    pub(super) fn last_at(&self, index: usize, reason: RouteReason) -> Last {
+        let target = &self.policy.targets[index];
+        let composed = &*target.model != "*" && target.model.contains('*');
+        let composed = composed.then(|| target.model_for(self.asked()).into());
+        Last { target: index, composed, reason }
     }
 
     fn wait(&mut self, until: Nanos, now: Nanos) -> Step {
@@ -247,6 +312,25 @@ impl Exchange {
     fn end(&mut self, fault: Fault) -> Step {
         self.ended = Some(fault);
         Step::Refuse(self.exhausted(fault))
+    }
+
+    /// A target is well and takes no more for now, and none was tried.
+    fn no_room(&self) -> Refusal {
+        for index in self.route.candidates() {
+            let gauge = &self.policy.targets[*index].gauge;
+            if !gauge.has_room() {
+                gauge.limiter.shed();
+            }
+        }
+        let wait = Duration::from_secs(1);
+        let message = format!(
+            "{} has as many requests under way as it answers in time; try again in {}",
+            self.wanted_name(),
+            say::seconds(wait)
+        );
+        let mut refusal = Refusal::new(Fault::TargetsFull, message);
+        refusal.retry_after = Some(wait);
+        refusal
     }
 
     /// Every target is failing or resting, and none was tried.
@@ -300,6 +384,14 @@ impl Exchange {
             " are failing or resting"
         });
         out
+    }
+}
+
+/// What an outcome means.
+pub(super) fn class_of(outcome: Outcome) -> (Class, Why) {
+    match outcome {
+        Outcome::Answered { status, .. } => (Class::of_status(status), Why::Status(status)),
+        Outcome::Failed(fault) => (Class::of_fault(fault), Why::Failed(fault)),
     }
 }
 

@@ -64,22 +64,54 @@ impl Exchange {
     /// `ModelMissing`, `ModelForbidden`, `OverrideForbidden`, `ModelUnknown`, `PathUnknown`, `TokenRate`, `RequestExceedsLimit`,
     /// `ScopesFull`.
     pub fn decide(&mut self, wanted: &Wanted<'_>, now: Nanos) -> Result<(), Refusal> {
+        self.resolve(wanted, now)?;
+        self.draw(wanted.labels, now)
+    }
+
+    /// The first half of [`decide`](Self::decide): what may pass, and where the request may go. It stands at *look up* then: an
+    /// answer that is kept is found by where the request may go, and costs nothing.
+    ///
+    /// # Errors
+    ///
+    /// `ModelMissing`, `ModelForbidden`, `OverrideForbidden`, `ModelUnknown`, `PathUnknown`.
+    pub fn resolve(&mut self, wanted: &Wanted<'_>, now: Nanos) -> Result<(), Refusal> {
         assert_eq!(self.phase, Phase::Read, "a request is decided once, when it has been admitted");
         self.see(now);
-        // Guards and caches have their places here and nothing in them yet.
+        // Guards have their place here and nothing in it yet.
         self.phase = Phase::Guard;
         self.phase = Phase::LookUp;
-        self.phase = Phase::Route;
         self.find_way(wanted)?;
-        if wanted.extra.is_some() {
-            self.draw_on(wanted.labels, now)?;
-        }
-        self.phase = Phase::Reserve;
+        self.fallbacks.stays = wanted.pinned.is_some();
+        self.fallbacks.input_bound = wanted.input_tokens_bound;
+        self.turn_ahead(wanted.asks.input_tokens);
         self.money.extra = wanted.extra;
         self.input_bound = wanted.input_tokens_bound;
+        self.is_metered = wanted.metered;
         if wanted.metered {
             self.output = (wanted.output_tokens_max, wanted.choices.max(1));
-            self.reserve(wanted.input_tokens_bound, now)?;
+        }
+        Ok(())
+    }
+
+    /// The second half: what is set aside.
+    ///
+    /// # Errors
+    ///
+    /// `TokenRate`, `RequestExceedsLimit`, `ScopesFull`.
+    pub fn draw(&mut self, labels: Option<&Labels>, now: Nanos) -> Result<(), Refusal> {
+        assert_eq!(
+            self.phase,
+            Phase::LookUp,
+            "what a request needs is set aside when its way is known"
+        );
+        self.see(now);
+        self.phase = Phase::Route;
+        if self.money.extra.is_some() {
+            self.draw_on(labels, now)?;
+        }
+        self.phase = Phase::Reserve;
+        if self.is_metered {
+            self.reserve(self.input_bound, now)?;
         }
         self.phase = Phase::Write;
         Ok(())
@@ -119,7 +151,7 @@ impl Exchange {
 
     fn find_model(&mut self, model: &str, wanted: &Wanted<'_>) -> Result<(), Refusal> {
         let policy = std::rc::Rc::clone(&self.policy);
-        if let Some(Led { found, way, stuck }) = self.lead(&policy, model, wanted)? {
+        if let Some(Led { found, way, stuck, asked }) = self.lead(&policy, model, wanted)? {
             let kept = wanted.pinned.map(|pin| pinned(&policy, found.targets, pin));
             if kept.as_ref().is_some_and(Vec::is_empty) {
                 let message = format!(
@@ -131,8 +163,12 @@ impl Exchange {
             }
             let targets = kept.as_deref().unwrap_or(found.targets);
             let route = Route::new(found.strategy, targets).stick(stuck);
+            let even = self.even(&policy, &found, targets, wanted);
+            let route = route.weighing(even);
             self.go(found.name, found.asked, route);
+            self.fallbacks.model = found.index;
             self.way = way;
+            self.dearest = asked.and_then(|asked| policy.models.dearest(asked));
             return Ok(());
         }
         let passed = if wanted.needs_model { None } else { self.passthrough(wanted) };
@@ -204,13 +240,14 @@ impl Exchange {
         Ok(())
     }
 
-    fn go(&mut self, name: &str, asked: &str, route: Route) {
+    pub(super) fn go(&mut self, name: &str, asked: &str, route: Route) {
         let mut names = String::with_capacity(name.len() + asked.len());
         names.push_str(name);
         names.push_str(asked);
         self.name_len = name.len();
         self.names = names.into_boxed_str();
         self.route = route;
+        self.fallbacks.model = None;
     }
 
     /// Sets aside what the request may use, in every limit on tokens or in none.

@@ -13,7 +13,7 @@ use crate::{
 
 use super::{
     Exchange, OUTPUT_TOKENS_SLICE,
-    money::{OUTPUT_TOKENS_CAP, OUTPUT_TOKENS_LEAST},
+    money::{OUTPUT_TOKENS_CAP, OUTPUT_TOKENS_LEAST, named, priced_units},
 };
 
 /// What a request may cost at a target.
@@ -95,13 +95,15 @@ impl Exchange {
         let choices = self.output.1;
         let cost = Cost {
             money: priced.as_ref().map_or(NanoUsd::ZERO, |sum| sum.worst),
-            tokens: self.input_bound.saturating_add(output.saturating_mul(choices)),
+            tokens: self
+                .input_tokens(&self.model_at(target))
+                .saturating_add(output.saturating_mul(choices)),
             requests: 1,
         };
         let wall = self.wall(now);
-        let scopes = self.caller().map_or(&[][..], |caller| &caller.scopes).iter().rev();
-        let scopes = scopes.map(|index| &self.policy.scopes[*index]);
-        let budgets = scopes.flat_map(|scope| scope.budgets.iter().map(|one| (&*scope.name, one)));
+        let drawn = self.money.drawn.as_deref();
+        let caller = self.caller.into_iter();
+        let budgets = caller.flat_map(|caller| named(&self.policy, caller, drawn));
         let budgets: Vec<_> = budgets
             .map(|(scope, budget)| {
                 let (asked, level) = (cost.of(budget.unit), budget.level(wall));
@@ -120,7 +122,7 @@ impl Exchange {
         let extra = self.money.extra.unwrap_or_default();
         let model = self.model_at(target);
         let priced = self.policy.price(target, &model)?;
-        let worst = priced.price.worst_case(&self.ask(output)).ok()?;
+        let worst = priced.price.worst_case(&self.ask(output, &model, &priced.price)).ok()?;
         let usage = Usage {
             input: input.min(self.input_bound),
             output: output.min(USUAL_OUTPUT).saturating_mul(self.output.1),
@@ -128,7 +130,7 @@ impl Exchange {
         };
         let at = Circumstances {
             service: extra.service,
-            units: extra.units,
+            units: priced_units(extra.units, &priced.price),
             ..Circumstances::default()
         };
         let typical = priced.price.cost(&usage, &at).ok().map(|typical| typical.min(worst));

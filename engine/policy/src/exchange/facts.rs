@@ -6,6 +6,8 @@ use faregate_adapters::shape::Shape;
 
 use crate::{
     Caller, Nanos, Policy, Wall,
+    affinity::{Homes, Seen as Known},
+    budget::Budget,
     health::Health,
     models::{Model, Sticky},
     route::Difficulty,
@@ -37,6 +39,8 @@ pub struct Asks<'a> {
     pub difficulty: Option<f64>,
     /// The share of the prompt that a target still holds, from 0 to 1.
     pub warm: f64,
+    /// Where conversations have been answered, and what is known of this one; `None` where the policy does not need it.
+    pub homes: Option<(&'a Homes, &'a Known)>,
     /// The present, in nanoseconds since 1970 UTC.
     pub wall_nanos: u64,
 }
@@ -71,20 +75,28 @@ impl Seen<'_> {
         let asks = &self.wanted.asks;
         *self.difficulty.get_or_init(|| match asks.difficulty.filter(|_| self.hears_difficulty) {
             Some(told) => Difficulty::told(told),
-            None => Difficulty::of(asks.shape.unwrap_or(&Shape::default())),
+            None => {
+                let weights = &self.policy.difficulty;
+                Difficulty::by(asks.shape.unwrap_or(&Shape::default()), weights)
+            }
         })
     }
 
-    /// The share that is left of the caller's tightest budget, from 0 to 1. What requests hold is not left.
+    /// The share that is left of the tightest budget that the request draws on, from 0 to 1. What requests hold is not left.
     fn budget_left(&self) -> f64 {
         let Some(caller) = self.caller else { return 1.0 };
         let wall = Wall(self.wanted.asks.wall_nanos);
-        let scopes = caller.scopes.iter().filter_map(|index| self.policy.scopes.get(*index));
-        let shares = scopes.flat_map(|scope| &scope.budgets).map(|budget| {
+        let crowd = &self.policy.crowd;
+        let model = self.wanted.model.and_then(|model| crowd.models.get(model));
+        let scopes = caller.scopes.iter().chain(model);
+        let listed = scopes.filter_map(|index| self.policy.scopes.get(*index));
+        let share = |budget: &Budget| {
             let level = budget.level(wall);
             float(level.left()) / float(level.limit.max(1))
-        });
-        shares.fold(1.0, f64::min)
+        };
+        let listed = listed.flat_map(|scope| &scope.budgets).map(share).fold(1.0, f64::min);
+        let drawn = self.wanted.labels.map(|labels| crowd.look(labels)).unwrap_or_default();
+        drawn.iter().flat_map(|scope| &scope.budgets).map(share).fold(listed, f64::min)
     }
 
     /// What draws of this model are tied to, where they are and the client says who it is.

@@ -10,9 +10,9 @@
 use std::rc::Rc;
 
 use faregate_adapters::chat::{Usage, UsageSource};
+use faregate_adapters::media::image_tokens;
 use faregate_price::{
-    Ask, CacheWrites, Circumstances, NanoUsd, NoPrice, Service, Services, Unit as Counts,
-    Units as Counted,
+    Ask, CacheWrites, NanoUsd, Price, Service, Services, Unit as Counts, Units as Counted,
 };
 
 use crate::{
@@ -25,6 +25,12 @@ use crate::{
 };
 
 use super::{Exchange, OUTPUT_TOKENS_SLICE, Settlement, say};
+
+mod aside;
+mod cost;
+
+pub(super) use aside::Aside;
+pub(super) use cost::priced_units;
 
 /// Tokens of output that an answer without a bound is given, where a budget has them; half of it where not, and so on.
 pub const OUTPUT_TOKENS_CAP: u64 = 8192;
@@ -59,7 +65,8 @@ pub struct Extra {
     pub audio_input: bool,
     /// Whether there may be audio in the output.
     pub audio_output: bool,
-    /// What is counted beside tokens, at most.
+    /// What is counted beside tokens, at most. Of images that are read and of searches, nothing is asked where they have no
+    /// price of their own.
     pub units: Counted,
     /// A provider may charge for it though nobody can say how much before it has.
     pub is_unmetered: bool,
@@ -76,13 +83,15 @@ pub struct Receipt {
     pub wasted: NanoUsd,
     /// What prompt caches saved.
     pub saved_by_cache: NanoUsd,
+    /// What the same usage would have cost more at the dearest target that the model asked for can lead to.
+    pub saved_by_routing: NanoUsd,
     /// The price that was applied.
     pub price_id: Box<str>,
     /// What was priced: the usage, or what stands for it.
     pub usage: Option<Usage>,
 }
 
-/// The budgets of a request, the narrowest scope's first: its session's, its user's, its tags', its model's, then its
+/// The budgets of a request, the narrowest scope's first: its session's, its user's, its tags', its workload's, its model's, then its
 /// caller's.
 #[derive(Clone, Debug)]
 pub(super) struct CallersPurse {
@@ -93,21 +102,27 @@ pub(super) struct CallersPurse {
 
 /// Scopes of one request that are not its caller's.
 #[derive(Debug)]
-struct DrawnOn {
-    /// Its session, its user, its tags.
+pub(super) struct DrawnOn {
+    /// Its session, its user, its tags, its workload.
     pins: Vec<Pin>,
     /// The model's: index into the policy's.
     model: Option<ScopeIndex>,
 }
 
 impl CallersPurse {
+    /// The scope of the model that was asked for, where it has budgets.
+    pub(super) fn model_scope(&self) -> Option<&str> {
+        let model = self.drawn.as_ref()?.model?;
+        Some(&self.policy.scopes[model].name)
+    }
+
     /// The budgets, each with its scope's name.
-    fn named(&self) -> impl Iterator<Item = (&str, &Budget)> {
+    pub(super) fn named(&self) -> impl Iterator<Item = (&str, &Budget)> {
         named(&self.policy, self.caller, self.drawn.as_deref())
     }
 }
 
-fn named<'a>(
+pub(super) fn named<'a>(
     policy: &'a CorePolicy,
     caller: usize,
     drawn: Option<&'a DrawnOn>,
@@ -138,13 +153,13 @@ pub(super) struct Money {
     /// What the request may use beside its tokens; `None`: it costs nothing.
     pub(super) extra: Option<Extra>,
     hold: Option<Hold<CallersPurse>>,
-    drawn: Option<Rc<DrawnOn>>,
+    pub(super) drawn: Option<Rc<DrawnOn>>,
     /// What is held: for this attempt, and for those that may yet be billed.
-    held: Cost,
+    pub(super) held: Cost,
     /// What the attempt under way may cost.
-    worst: NanoUsd,
+    pub(super) worst: NanoUsd,
     /// What attempts before it may have cost.
-    wasted: NanoUsd,
+    pub(super) wasted: NanoUsd,
     /// Tokens of output that are held, each choice's.
     output: u64,
     /// The client has set no bound.
@@ -191,7 +206,7 @@ impl Exchange {
         Wall(now.0.wrapping_add(self.money.offset))
     }
 
-    fn purse(&self) -> Option<CallersPurse> {
+    pub(super) fn purse(&self) -> Option<CallersPurse> {
         let caller = self.caller?;
         let drawn = self.money.drawn.clone();
         let purse = CallersPurse { policy: Rc::clone(&self.policy), caller, drawn };
@@ -241,12 +256,17 @@ impl Exchange {
             }
         }
         scopes.push(format!("key/{}", caller.key));
-        if let Some(drawn) = &self.money.drawn {
-            let model = drawn.model.map(|index| self.policy.scopes[index].name.to_string());
-            scopes.extend(model);
-            scopes.extend(drawn.pins.iter().map(|pin| pin.drawn().name.to_string()));
-        }
+        scopes.extend(self.drawn_scopes().map(str::to_owned));
         scopes
+    }
+
+    /// The last of [`paying_scopes`](Self::paying_scopes): those that are not on its caller's path.
+    pub fn drawn_scopes(&self) -> impl Iterator<Item = &str> {
+        let drawn = self.money.drawn.as_deref();
+        let model = drawn.and_then(|drawn| drawn.model);
+        let model = model.map(|index| &*self.policy.scopes[index].name);
+        let pins = drawn.map_or(&[][..], |drawn| &drawn.pins);
+        model.into_iter().chain(pins.iter().map(|pin| &*pin.drawn().name))
     }
 
     /// Whether anything that the request pays from is limited.
@@ -285,7 +305,8 @@ impl Exchange {
         };
         loop {
             let worst = self.worst_case(target, output, &purse)?;
-            let tokens = self.input_tokens().saturating_add(output.saturating_mul(choices));
+            let input = self.input_tokens(&self.model_at(target));
+            let tokens = input.saturating_add(output.saturating_mul(choices));
             let cost = Cost { money: worst, tokens, requests: 1 };
             match self.hold(&purse, cost, now) {
                 Ok(()) => {
@@ -307,7 +328,12 @@ impl Exchange {
         }
     }
 
-    fn hold(&mut self, purse: &CallersPurse, cost: Cost, now: Nanos) -> Result<(), Denied> {
+    pub(super) fn hold(
+        &mut self,
+        purse: &CallersPurse,
+        cost: Cost,
+        now: Nanos,
+    ) -> Result<(), Denied> {
         let wall = self.wall(now);
         let core = self.core;
         let money = &mut self.money;
@@ -363,7 +389,7 @@ impl Exchange {
             return Err(NotHeld::Refused(Box::new(refusal)));
         };
         let extra = self.money.extra.unwrap_or_default();
-        let mut ask = self.ask(output);
+        let mut ask = self.ask(output, model, &priced.price);
         if extra.is_unmetered {
             // Its answer does not tell tokens: what bounds it is a price of something that can be counted beforehand.
             let counts =
@@ -389,27 +415,34 @@ impl Exchange {
         })
     }
 
-    pub(super) fn ask(&self, output: u64) -> Ask {
+    /// How it asks to be served.
+    pub(super) fn service_asked(&self) -> Service {
+        self.money.extra.unwrap_or_default().service
+    }
+
+    pub(super) fn ask(&self, output: u64, model: &str, price: &Price) -> Ask {
         let extra = self.money.extra.unwrap_or_default();
         let services = match extra.service {
             Service::Standard => Services::default(),
             asked => Services::default().or(asked),
         };
         Ask {
-            input: self.input_tokens(),
+            input: self.input_tokens(model),
             output,
             answers: self.output.1,
             cache_writes: extra.cache_writes,
             audio_input: extra.audio_input,
             audio_output: extra.audio_output,
             services,
-            units: extra.units,
+            units: priced_units(extra.units, price),
             ..Ask::default()
         }
     }
 
-    fn input_tokens(&self) -> u64 {
-        self.input_bound
+    /// The most tokens of input: of an image, its place in the body says nothing.
+    pub(super) fn input_tokens(&self, model: &str) -> u64 {
+        let images = self.money.extra.map_or(0, |extra| extra.units.count(Counts::ImageInput));
+        self.input_bound.saturating_add(images.saturating_mul(image_tokens(model)))
     }
 
     pub(super) fn model_at(&self, target: usize) -> std::borrow::Cow<'_, str> {
@@ -418,6 +451,9 @@ impl Exchange {
 
     fn denied(&self, purse: &CallersPurse, denied: Denied, target: usize, now: Nanos) -> NotHeld {
         let Denied { index, asked, short } = denied;
+        if let (Short::Away, Some((scope, budget))) = (short, purse.named().nth(index)) {
+            return NotHeld::Refused(Box::new(say::store_away(scope, budget)));
+        }
         let (Short::Exhausted(level), Some((scope, budget))) = (short, purse.named().nth(index))
         else {
             return behind();
@@ -429,6 +465,7 @@ impl Exchange {
             asked,
             level,
             output_fits: fits.filter(|fits| *fits > 0),
+            model_fits: self.model_that_fits(purse, self.wall(now)),
         };
         NotHeld::Refused(Box::new(say::budget(&refused, self.wall(now))))
     }
@@ -443,7 +480,9 @@ impl Exchange {
             let left = budget.level(wall).left().saturating_add(held.of(budget.unit));
             let fits = match budget.unit {
                 Unit::Money => self.output_for(target, left.saturating_sub(wasted), most)?,
-                Unit::Tokens => left.checked_sub(self.input_tokens())? / choices.max(1),
+                Unit::Tokens => {
+                    left.checked_sub(self.input_tokens(&self.model_at(target)))? / choices.max(1)
+                }
                 Unit::Requests if left == 0 => return None,
                 Unit::Requests => most,
             };
@@ -458,7 +497,8 @@ impl Exchange {
         // What has no price passes, or was refused for that.
         let Some(priced) = self.policy.price(target, &model) else { return Some(most) };
         let fits = |output: u64| {
-            priced.price.worst_case(&self.ask(output)).is_ok_and(|worst| worst.0 <= left)
+            let ask = self.ask(output, &model, &priced.price);
+            priced.price.worst_case(&ask).is_ok_and(|worst| worst.0 <= left)
         };
         let (mut low, mut high) = (0, most);
         if !fits(low) {
@@ -497,7 +537,8 @@ impl Exchange {
         while slice >= OUTPUT_TOKENS_LEAST {
             let output = self.money.output.saturating_add(slice);
             let Ok(worst) = self.worst_case(target, output, &purse) else { return More::Nothing };
-            let tokens = self.input_tokens().saturating_add(output.saturating_mul(self.output.1));
+            let input = self.input_tokens(&self.model_at(target));
+            let tokens = input.saturating_add(output.saturating_mul(self.output.1));
             match self.hold(&purse, Cost { money: worst, tokens, requests: 1 }, now) {
                 Ok(()) => {
                     self.money.worst = worst;
@@ -505,7 +546,7 @@ impl Exchange {
                     return More::Held;
                 }
                 Err(Denied { short: Short::Ungranted, .. }) => return More::Later,
-                Err(Denied { short: Short::Exhausted(_), .. }) => slice /= 2,
+                Err(Denied { short: Short::Exhausted(_) | Short::Away, .. }) => slice /= 2,
             }
         }
         More::Nothing
@@ -561,74 +602,6 @@ impl Exchange {
             receipt.cost = Some(cost.saturating_add(wasted));
         }
         receipt
-    }
-
-    /// Whether a provider has worked for it, as far as is known.
-    fn has_begun(&self, settlement: &Settlement) -> bool {
-        settlement.delivered || settlement.usage.is_some() || self.under_way.is_some()
-    }
-
-    /// What the usage, or what stands for it, costs at the target that worked.
-    fn price_of(&self, settlement: &Settlement, usage: Option<Usage>) -> Receipt {
-        let nothing = || Receipt { cost: Some(NanoUsd::ZERO), ..Receipt::default() };
-        let (Some(last), Some(extra)) = (&self.last, self.money.extra) else { return nothing() };
-        if !self.has_begun(settlement) {
-            return nothing();
-        }
-        self.policy.with_price(last.target, self.upstream_model(), |priced| {
-            let Some(priced) = priced else { return Receipt::default() };
-            let at = Circumstances {
-                service: extra.service,
-                units: extra.units,
-                ..Circumstances::default()
-            };
-            let mut receipt = Receipt { price_id: (*priced.id).into(), ..Receipt::default() };
-            // A price of units alone needs no tokens.
-            let is_of_units = priced.price.tiers().is_empty();
-            let Some(usage) = usage.or(is_of_units.then(Usage::default)) else { return receipt };
-            let cost: Result<NanoUsd, NoPrice> = priced.price.cost(&usage, &at);
-            receipt.cost = cost.ok();
-            receipt.saved_by_cache = priced.price.saved_by_cache(&usage, &at);
-            receipt.usage = Some(usage);
-            receipt
-        })
-    }
-
-    /// The usage that is charged; `None` where nobody knows. What the provider has not told is bounded where a budget must
-    /// hold, and estimated where none does.
-    fn priced_usage(&self, settlement: &Settlement) -> Option<Usage> {
-        let is_held = self.money.hold.is_some();
-        let by_and_by = self.money.is_made_while_sent();
-        let on_its_way = if is_held && by_and_by { CUT_TOKENS } else { 0 };
-        let input = if is_held { self.input_bound } else { 0 };
-        let is_cut = settlement.fault.is_some();
-        if let Some(usage) = settlement.usage {
-            let more = if is_cut && settlement.usage_source != UsageSource::Provider {
-                on_its_way
-            } else {
-                0
-            };
-            return Some(Usage { output: usage.output.saturating_add(more), ..usage });
-        }
-        if !self.has_begun(settlement) || self.money.extra.is_some_and(|extra| extra.is_unmetered) {
-            return Some(Usage::default());
-        }
-        if let Some(usage) = settlement.estimate {
-            let more = if is_cut { on_its_way } else { 0 };
-            return match is_cut && by_and_by || !is_held {
-                true => Some(Usage {
-                    input: usage.input.max(input),
-                    output: usage.output.saturating_add(more),
-                    ..usage
-                }),
-                // A whole answer whose provider tells nothing, or which broke off when it was made: all that was held.
-                false => None,
-            };
-        }
-        // Who leaves before a stream begins stops the work; who leaves before a whole answer comes may have to pay for it.
-        let has_gone = settlement.fault == Some(Fault::ClientGone) && !settlement.delivered;
-        let usage = Usage { input: self.input_bound, output: on_its_way, ..Usage::default() };
-        (has_gone && (by_and_by || !is_held)).then_some(usage)
     }
 }
 

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use crate::{
     Nanos, Strategy, Target,
+    affinity::Side,
     health::Health,
     route::{Cause, RouteReason, Score, Why},
 };
@@ -41,6 +42,8 @@ pub struct Candidate<'e> {
     pub health: Health,
     /// What it is chosen by, where that is more than its place.
     pub score: Option<Score>,
+    /// What is known of its cache, and whether the conversation was answered there last, where targets are chosen by that.
+    pub side: Option<(Side, bool)>,
 }
 
 impl Exchange {
@@ -58,6 +61,9 @@ impl Exchange {
                 model: target.model_for(self.asked()),
                 health: target.breaker.health(now),
                 score: route.score(targets, place, now),
+                side: route.even().and_then(|even| {
+                    Some((*even.sides.get(place)?, even.turn.home == Some(place)))
+                }),
             }
         };
         let candidates: Vec<_> = (0..route.len()).map(candidate).collect();

@@ -64,12 +64,30 @@ pub(super) struct Refused<'a> {
     pub(super) level: Level,
     /// Tokens of output that would fit.
     pub(super) output_fits: Option<u64>,
+    /// Another model that would fit.
+    pub(super) model_fits: Option<&'a str>,
 }
+
+/// The refusal of a budget that is leased from a store, while that cannot be asked and nothing leased is left.
+#[cold]
+pub(super) fn store_away(scope: &str, budget: &Budget) -> Refusal {
+    let message = format!(
+        "budget of {scope} is shared with other gateways, and the store that it is leased from cannot be asked: {}; what was \
+         leased before is used up",
+        budget.text
+    );
+    let mut refusal = Refusal::new(Fault::BudgetStoreAway, message);
+    refusal.retry_after = Some(AWAY_RETRY);
+    refusal
+}
+
+/// When a store that is away is worth another try.
+const AWAY_RETRY: Duration = Duration::from_secs(2);
 
 /// The refusal of a budget.
 #[cold]
 pub(super) fn budget(refused: &Refused<'_>, now: Wall) -> Refusal {
-    let Refused { scope, budget, asked, level, output_fits } = refused;
+    let Refused { scope, budget, asked, level, output_fits, model_fits } = refused;
     let unit = budget.unit;
     let amount = |units: u64| match unit {
         Unit::Money => NanoUsd(units).to_string(),
@@ -90,6 +108,9 @@ pub(super) fn budget(refused: &Refused<'_>, now: Wall) -> Refusal {
     }
     if let Some(fits) = output_fits {
         let _ = write!(message, "; a max_tokens of {fits} would fit");
+    }
+    if let Some(model) = model_fits {
+        let _ = write!(message, "; the model {model} would fit");
     }
     let fault = if resets.is_some() { Fault::BudgetExceeded } else { Fault::BudgetSpent };
     let mut refusal = Refusal::new(fault, message);
@@ -116,6 +137,10 @@ pub(super) fn budget(refused: &Refused<'_>, now: Wall) -> Refusal {
     }
     if let Some(fits) = output_fits {
         let _ = write!(out, ",\"max_tokens_that_fits\":{fits}");
+    }
+    if let Some(model) = model_fits {
+        out.push_str(",\"model_that_fits\":");
+        quote(&mut out, model);
     }
     refusal.data = Some(out);
     refusal.retry_after = resets;

@@ -7,7 +7,9 @@ use faregate_adapters::chat::Usage;
 use super::*;
 use crate::{health::Health, key};
 
+mod hedge;
 mod stored;
+mod turn;
 mod way;
 
 const KEY: &[u8] = b"sk-of-the-crawler";

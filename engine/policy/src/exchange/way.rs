@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    Exchange, Pin, Wanted,
+    Exchange, Left, Pin, Wanted,
     decide::{pinned, shown},
     facts::Seen,
 };
@@ -27,6 +27,8 @@ pub struct Way {
     pub turns: Vec<Turn>,
     /// How hard the request looks, where a rule has asked.
     pub difficulty: Option<Difficulty>,
+    /// Models that could not answer, each a fallback of the one before.
+    pub left: Vec<Left>,
 }
 
 /// Why the model is another one than the body says.
@@ -55,12 +57,15 @@ impl Way {
         match self.instead {
             Some(Instead::Default) => out.push_str("default > "),
             Some(Instead::Override) => out.push_str("x-faregate-model > "),
-            None if self.turns.is_empty() => return out,
+            None if self.turns.is_empty() && self.left.is_empty() => return out,
             None => {}
         }
         for turn in &self.turns {
             let name = &policy.models.list()[turn.model].name;
             let _ = write!(out, "{name} rule {} > ", turn.rule + 1);
+        }
+        for Left { model, by } in &self.left {
+            let _ = write!(out, "{model} {} > ", by.as_str());
         }
         out.push_str(model);
         if let Some(difficulty) = self.difficulty {
@@ -77,6 +82,8 @@ pub(super) struct Led<'a> {
     pub(super) found: Resolved<'a, 'a>,
     pub(super) way: Way,
     pub(super) stuck: Option<u64>,
+    /// The model that was asked for, before rules: index into the models.
+    pub(super) asked: Option<usize>,
 }
 
 impl Exchange {
@@ -135,10 +142,11 @@ impl Exchange {
             hears_difficulty: allows,
             difficulty: OnceCell::new(),
         };
+        let asked = found.index;
         found = follow(&seen, found, &mut way)?;
         way.difficulty = seen.difficulty.get().copied();
         let stuck = found.index.and_then(|index| seen.sticks(&policy.models.list()[index]));
-        Ok(Some(Led { found, way, stuck }))
+        Ok(Some(Led { found, way, stuck, asked }))
     }
 
     fn allow(&self, model: &str) -> Result<(), Refusal> {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Keys of an entry that rates do not have.
-const TERMS: [&str; 4] = ["soft", "timezone", "warn_at", "raise"];
+const TERMS: [&str; 5] = ["calendar", "soft", "timezone", "warn_at", "raise"];
 
 /// Reads `[budgets]`: the calendar of budgets that name no zone of their own.
 pub(super) fn calendar(reader: &Reader<'_>, section: &Section<'_, '_>) -> Calendar {

@@ -1,4 +1,4 @@
-//! The tables `users.*`, `sessions.*` and `tags.*`: budgets of scopes that are made when they are first seen.
+//! The tables `users.*`, `sessions.*`, `workloads.*` and `tags.*`: budgets of scopes that are made when they are first seen.
 
 use std::sync::Arc;
 
@@ -28,6 +28,7 @@ pub(super) fn read(
         generation: before.map_or(0, |crowd| crowd.generation) + 1,
         users: kind(reader, root, scopes, "users"),
         sessions: kind(reader, root, scopes, "sessions"),
+        workloads: kind(reader, root, scopes, "workloads"),
         tags: tags(reader, root, scopes),
         models,
         room: room.unwrap_or(crate::crowd::SCOPES_MAX),
@@ -43,6 +44,13 @@ fn kind(reader: &Reader<'_>, root: &Section<'_, '_>, scopes: &Scopes<'_>, key: &
     let mut kind = Kind::default();
     for (name, section) in root.named(key) {
         check(reader, &name, name.text, LABEL_BYTES_MAX);
+        // A workload that is matched, or has a cache, is one without limits, too.
+        if section.given("limits").is_none()
+            && key == "workloads"
+            && ["match", "cache"].into_iter().any(|key| section.given(key).is_some())
+        {
+            continue;
+        }
         let Some(rule) = rule(reader, &section, scopes) else { continue };
         if name.text == DEFAULT {
             kind.default = Some(rule);

@@ -114,7 +114,11 @@ impl<'p> Scopes<'p> {
                     }
                 },
             };
-            match units::limit(word.text) {
+            let by_calendar = !takes_rates
+                || table.as_ref().is_some_and(|table| table.flag("calendar") == Some(true));
+            match units::limit(word.text)
+                .map(|limit| if by_calendar { of_calendar(limit) } else { limit })
+            {
                 Ok(Written::Rate(_)) if !takes_rates => no_rate(reader, &word),
                 Ok(Written::Rate(amount)) => self.limit(reader, &mut scope, &word, amount, table),
                 Ok(Written::Budget(sum)) => self.budget(reader, &mut scope, &word, sum, table),
@@ -182,13 +186,29 @@ impl<'p> Scopes<'p> {
     }
 }
 
+/// What is written as a rate by the hour or the day, as a budget by the calendar.
+fn of_calendar(written: Written) -> Written {
+    let Written::Rate(rate) = &written else { return written };
+    let unit = match rate.kind {
+        LimitKind::Requests => Unit::Requests,
+        LimitKind::Tokens => Unit::Tokens,
+        LimitKind::Concurrent => return written,
+    };
+    let period = match rate.period.as_secs() {
+        3_600 => Period::Hour,
+        86_400 => Period::Day,
+        _ => return written,
+    };
+    Written::Budget(Sum { unit, amount: rate.amount, period })
+}
+
 fn no_rate(reader: &Reader<'_>, word: &Word<'_>) {
     let reason = format!(
-        "`{}` is no budget, and users, sessions, tags and models have budgets alone",
+        "`{}` is no budget, and users, sessions, tags, workloads and models have budgets alone",
         word.text
     );
-    let help = "money by hour, day, week, month, quarter or year, tokens and requests by week, month, quarter or year, or \
-        totals: \"$5/day\", \"1k requests/week\"; limit rates of keys, teams and agents";
+    let help = "money, tokens or requests by hour, day, week, month, quarter or year, or totals: \"$5/day\", \
+        \"1k requests/day\"; limit rates of keys, teams and agents";
     reader.wrong(&word.span, reason, help);
 }
 

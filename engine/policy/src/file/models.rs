@@ -14,6 +14,7 @@ use super::{
 use crate::{
     caller::ScopeIndex,
     health::{Breaker, BreakerSettings},
+    hedge::Bucket,
     models::{Model, Models, Strategy},
     policy::{Policy, Provider, Target},
     prices::Prices,
@@ -32,6 +33,7 @@ struct Targets<'p> {
     states: HashMap<Box<str>, (Arc<Breaker>, Arc<Gauge>)>,
     providers: &'p [Provider],
     by_cost: Vec<ByCost>,
+    previous: Option<&'p Policy>,
 }
 
 /// What is read of models and targets.
@@ -83,7 +85,7 @@ pub(super) fn read(
     let state = |target: &Target| (Arc::clone(&target.breaker), Arc::clone(&target.gauge));
     let states = before.iter().map(|target| (target.name.clone(), state(target))).collect();
     let by_cost = Vec::new();
-    let mut targets = Targets { list: Vec::new(), settings, states, providers, by_cost };
+    let mut targets = Targets { list: Vec::new(), settings, states, providers, by_cost, previous };
     let mut models = Models::default();
     let mut pending = Vec::new();
     let mut limited = HashMap::new();
@@ -92,7 +94,7 @@ pub(super) fn read(
         let model = model(reader, &name, &section, &mut targets);
         let scope = scopes.read_budgets(reader, &section, &format!("model/{}", name.text));
         limited.extend(scope.map(|index| (name.text.into(), index)));
-        if section.given("route").is_some() {
+        if route::leads_on(&section) {
             pending.push(Pending { model: models.list().len(), section });
         }
         models.add(model); // without targets or rules it has been noted, and the policy is refused
@@ -158,7 +160,7 @@ fn model(
         }
         indices.push(targets.add(provider, asked, weight));
     }
-    if strategy == Strategy::Cost {
+    if matches!(strategy, Strategy::Cost | Strategy::BreakEven) {
         let span = section.given("strategy").unwrap_or_else(|| section.span.clone());
         targets.by_cost.push(ByCost { span, targets: indices.clone() });
     }
@@ -167,9 +169,16 @@ fn model(
         strategy,
         targets: indices,
         sticky: route::sticky(reader, section, strategy),
+        second: route::second(reader, section, strategy),
         allow_override: section.flag("allow_override").unwrap_or(false),
         branches: Vec::new(),
         cache: super::cache::read(reader, section),
+        fallbacks: route::fallbacks(section),
+        on_context_window: section.text("on_context_window").map(|word| word.text.into()),
+        on_content_policy: section.text("on_content_policy").map(|word| word.text.into()),
+        hedge_percent: section.number("hedge").unwrap_or(0),
+        hedges: targets.bucket(name.text),
+        context_tokens: section.number("context_tokens"),
     }
 }
 
@@ -179,6 +188,7 @@ fn strategy(section: &Section<'_, '_>) -> Strategy {
         "latency" => Strategy::Latency,
         "load" => Strategy::Load,
         "cost" => Strategy::Cost,
+        "break-even" => Strategy::BreakEven,
         _ => Strategy::Order,
     }
 }
@@ -257,6 +267,12 @@ fn check_name(reader: &Reader<'_>, name: &Word<'_>, providers: &[Provider]) {
 }
 
 impl Targets<'_> {
+    /// The second attempts that a model may make: those of the policy in force go on.
+    fn bucket(&self, model: &str) -> Arc<Bucket> {
+        let before = self.previous.and_then(|policy| policy.models.named(model));
+        before.map(|model| Arc::clone(&model.hedges)).unwrap_or_default()
+    }
+
     fn add(&mut self, provider: usize, model: &str, weight: u32) -> usize {
         let name: Box<str> = format!("{}/{model}", self.providers[provider].name).into();
         let new = || (Arc::new(Breaker::new(self.settings)), Arc::default());

@@ -10,7 +10,7 @@ use faregate_adapters::{
 };
 
 use super::{
-    Reader, Word,
+    Reader, Word, keys, places,
     section::{Section, bare_or_quoted},
     url::{self, BadUrl},
 };
@@ -18,7 +18,7 @@ use crate::{
     known::{self, Known},
     nearest::nearest,
     pattern::Pattern,
-    policy::{BaseUrl, HeaderValue, Provider, Scheme, Secret, Server, TargetDeadlines},
+    policy::{BaseUrl, Discovery, HeaderValue, Provider, Scheme, Secret, Server, TargetDeadlines},
 };
 
 /// Bytes of a provider's name.
@@ -134,8 +134,11 @@ fn provider(
     let kind = kind_of(section, known);
     let region = section.text("region").map(|word| word.text.into());
     let version = section.text("api_version").map(|word| version(reader, &word));
-    let replicas = replicas(reader, section, known, kind);
+    let discovery = places::discovery(section);
+    let replicas = replicas(reader, section, known, kind, &discovery);
+    places::check(reader, section, &discovery, &replicas);
     let api_key = section.text("api_key").and_then(|word| secret(reader, &word));
+    let keys = keys::read(reader, section, kind);
     let headers = headers(reader, section);
     let provider = Provider {
         name: name.text.into(),
@@ -145,7 +148,10 @@ fn provider(
         region,
         api_version: version.or(kind.version_default()).map(Into::into),
         replicas,
+        discovery,
         api_key,
+        keys,
+        concurrency_max: section.number("concurrency_max"),
         headers,
         ca_file: section.text("ca_file").map(|word| word.text.into()),
         insecure_skip_verify: section.flag("insecure_skip_verify").unwrap_or(false),
@@ -158,7 +164,7 @@ fn provider(
     look_twice(reader, name, section, &provider);
     if known.is_some_and(|known| !known.key_vars.is_empty())
         && !matches!(kind.auth, Auth::Aws | Auth::Google)
-        && section.given("api_key").is_none()
+        && section.given("api_key").or_else(|| section.given("keys")).is_none()
         && provider.headers.is_empty()
         && section.given("base_url").or_else(|| section.given("replicas")).is_none()
     {
@@ -191,7 +197,7 @@ fn look_twice(
     }
     let clear = |url: &&BaseUrl| url.scheme == Scheme::Http && !url::is_private(url);
     if let Some(url) = provider.replicas.iter().find(clear)
-        && provider.api_key.is_some()
+        && (provider.api_key.is_some() || !provider.keys.is_empty())
     {
         let span = section.given("base_url").or_else(|| section.given("replicas"));
         let reason = format!("the key of provider {} goes to {} in the clear", name.text, url.host);
@@ -278,10 +284,13 @@ fn replicas(
     section: &Section<'_, '_>,
     known: Option<&Known>,
     kind: &Kind,
+    discovery: &Discovery,
 ) -> Vec<BaseUrl> {
     let one = section.text("base_url").map(|word| vec![word]);
-    let many = section.texts("replicas");
-    if let (Some(_), Some(span)) = (section.given("base_url"), section.given("replicas")) {
+    let many = section.texts("replicas").filter(|_| *discovery == Discovery::None);
+    if let (Some(_), Some(span)) = (section.given("base_url"), section.given("replicas"))
+        && *discovery == Discovery::None
+    {
         reader.clash(&span, "base_url and replicas are both there", "put all places into replicas");
     }
     if many.as_ref().is_some_and(Vec::is_empty)
@@ -358,7 +367,7 @@ fn usual_url(section: &Section<'_, '_>, known: Option<&Known>, kind: &Kind) -> O
 }
 
 /// Where a secret is kept; notes what is a secret itself.
-fn secret(reader: &Reader<'_>, word: &Word<'_>) -> Option<Secret> {
+pub(super) fn secret(reader: &Reader<'_>, word: &Word<'_>) -> Option<Secret> {
     match reference(word.text) {
         Some(Ok(secret)) => Some(secret),
         Some(Err(reason)) => {
@@ -374,7 +383,7 @@ fn secret(reader: &Reader<'_>, word: &Word<'_>) -> Option<Secret> {
 }
 
 /// Reads what refers to a secret; `None` when the text does not look as if it did.
-fn reference(text: &str) -> Option<Result<Secret, String>> {
+pub(super) fn reference(text: &str) -> Option<Result<Secret, String>> {
     if let Some(path) = text.strip_prefix("file:") {
         let path = path.strip_prefix("//").unwrap_or(path);
         return Some(match path {
@@ -405,7 +414,9 @@ fn headers(reader: &Reader<'_>, section: &Section<'_, '_>) -> Vec<(String, Heade
             reader.wrong(&name.span, format!("Faregate writes `{lower}` itself"), "take it out");
         } else if headers.iter().any(|(other, _)| *other == lower) {
             reader.wrong(&name.span, format!("`{lower}` is there twice"), "");
-        } else if lower == "authorization" && section.given("api_key").is_some() {
+        } else if lower == "authorization"
+            && section.given("api_key").or_else(|| section.given("keys")).is_some()
+        {
             let help = "api_key is sent as authorization: Bearer KEY; keep one of the two";
             reader.clash(&name.span, "both api_key and this would be `authorization`", help);
         }

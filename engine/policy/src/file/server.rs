@@ -1,6 +1,6 @@
 //! The tables `server`, `retries` and `breaker`.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{Reader, Span, Word, section::Section};
 use crate::{
@@ -71,6 +71,11 @@ pub(super) fn ledger(section: &Section<'_, '_>) -> Ledger {
         Some(word) if word.text == "off" => Ledger::Off,
         Some(word) => Ledger::At(PathBuf::from(word.text)),
     }
+}
+
+/// How long `[ledger]` keeps rows; `None`: always.
+pub(super) fn keep(section: &Section<'_, '_>) -> Option<Duration> {
+    section.duration_or_off("keep")
 }
 
 /// Reads `[retries]`.

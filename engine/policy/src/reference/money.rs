@@ -1,5 +1,7 @@
 //! The tables of the reference about money: the books, who pays, budgets.
 
+use std::time::Duration;
+
 use super::{
     Key, Kind, Section,
     rows::{key, table},
@@ -28,15 +30,28 @@ pub(crate) const MONTHS: &[&str] = &[
 pub(super) const LEDGER: Section = Section {
     path: "ledger",
     help: "where what requests cost is written down",
-    keys: &[key(
-        "dir",
-        Kind::Text,
-        "",
-        "\"/var/lib/faregate\"",
-        "folder of the journal and the store, one gateway's alone, or \"off\"; left out: FAREGATE_DATA, else faregate in \
-         the user's data folder; without this table, books are kept where there are budgets of money; read at the start only",
-    )],
+    keys: &[LEDGER_DIR, LEDGER_KEEP],
 };
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+const LEDGER_KEEP: Key = key(
+    "keep",
+    Kind::DurationOrOff(DAY.saturating_mul(31), DAY.saturating_mul(36_525)),
+    "off",
+    "\"400 days\"",
+    "how long each row is kept; then its month is closed, if nobody has, and its row deleted, while sums of hours and days \
+     stay; \"off\": always",
+);
+
+const LEDGER_DIR: Key = key(
+    "dir",
+    Kind::Text,
+    "",
+    "\"/var/lib/faregate\"",
+    "folder of the journal and the store, one gateway's alone, or \"off\"; left out: FAREGATE_DATA, else faregate in \
+         the user's data folder; without this table, books are kept where there are budgets; read at the start only",
+);
 
 pub(super) const ATTRIBUTION: Section = Section {
     path: "attribution",
@@ -58,6 +73,13 @@ pub(super) const ATTRIBUTION: Section = Section {
             "\"header:x-session-id\"",
             "where the session's name is read; left out: the head fields of Faregate, LiteLLM, \
              Bifrost, Helicone, Claude Code and Codex, session_id and prompt_cache_key of the body",
+        ),
+        key(
+            "workload",
+            Kind::Texts,
+            "header:x-faregate-workload",
+            "\"header:x-workload\"",
+            "where the workload's name is read, of requests that no table of workloads matches",
         ),
         key(
             "tags",
@@ -107,8 +129,98 @@ pub(super) const BUDGETS: Section = Section {
             Kind::Count(1, 1_048_576),
             "65536",
             "65536",
-            "users, sessions and tags with budgets that are remembered at a time; of one more, requests are refused \
+            "users, sessions, tags and workloads with budgets that are remembered at a time; of one more, requests are refused \
              unless its budgets are soft",
+        ),
+        table(
+            "webhook",
+            "where operators are told of budgets that have reached a share of warn_at, and of soft limits",
+        ),
+        table("store", "where budgets of money are leased from that other gateways spend, too"),
+    ],
+};
+
+pub(super) const BUDGETS_STORE: Section = Section {
+    path: "budgets.store",
+    help: "where budgets of money are leased from that other gateways spend, too; read at the start only",
+    keys: &[
+        key(
+            "url",
+            Kind::Text,
+            "",
+            "\"redis://127.0.0.1:6379/0\"",
+            "the Redis or Valkey server that all of them use, and the number of its database; env:NAME or file:PATH where \
+             it holds a password",
+        ),
+        key(
+            "password",
+            Kind::Text,
+            "",
+            "\"env:FAREGATE_REDIS_PASSWORD\"",
+            "what lets the gateway in: env:NAME or file:PATH",
+        ),
+        key(
+            "node",
+            Kind::Text,
+            "",
+            "\"gateway-1\"",
+            "what people call this gateway; left out: the name of its journal. It is its journal that tells it from others",
+        ),
+        key(
+            "prefix",
+            Kind::Text,
+            "faregate",
+            "\"faregate\"",
+            "what the names of its keys begin with: gateways with the same one share their budgets",
+        ),
+        key(
+            "replicas",
+            Kind::Count(0, 16),
+            "0",
+            "1",
+            "replicas that must have a lease before it is spent; with 0, a failover can forget the leases of a moment",
+        ),
+        key(
+            "overdraft",
+            Kind::Text,
+            "",
+            "\"$5\"",
+            "what each budget may be exceeded by, by all gateways together, while the store cannot be asked; left out: nothing",
+        ),
+        key(
+            "gateways",
+            Kind::Count(1, 1024),
+            "1",
+            "3",
+            "how many gateways there are: each has that part of the overdraft",
+        ),
+    ],
+};
+
+pub(super) const WEBHOOK: Section = Section {
+    path: "budgets.webhook",
+    help: "where operators are told of budgets that have reached a share of warn_at, and of soft limits",
+    keys: &[
+        key(
+            "url",
+            Kind::Text,
+            "",
+            "\"https://hooks.example.com/faregate\"",
+            "what a POST is sent to for each share, budget and window; redirects are not followed",
+        ),
+        key(
+            "secret",
+            Kind::Text,
+            "",
+            "\"env:FAREGATE_HOOK_SECRET\"",
+            "what x-faregate-signature is made with: sha256= and the HMAC-SHA-256 of the body in hexadecimal digits",
+        ),
+        key(
+            "ca_file",
+            Kind::Text,
+            "",
+            "\"/etc/ssl/certs/ca-certificates.crt\"",
+            "PEM: who may vouch for it; left out: the system's authorities",
         ),
     ],
 };
@@ -148,6 +260,40 @@ pub(super) const TAGS: Section = Section {
     keys: &[BUDGETS_ALONE],
 };
 
+pub(super) const WORKLOADS: Section = Section {
+    path: "workloads.*",
+    help: "a kind of work, and what its requests may use together; workloads.default: each that has no table of its own",
+    keys: &[
+        table(
+            "match",
+            "what requests have that belong to it, all of it; the first table of the file that matches counts",
+        ),
+        BUDGETS_ALONE,
+        table("cache", "which of its answers are given again"),
+    ],
+};
+
+pub(super) const MATCH: Section = Section {
+    path: "workloads.*.match",
+    help: "what requests have that belong to a workload",
+    keys: &[
+        key(
+            "header",
+            Kind::TextsByName,
+            "",
+            "{ \"x-workload\" = \"faq\" }",
+            "head fields and the value that each must have",
+        ),
+        key(
+            "tag",
+            Kind::TextsByName,
+            "",
+            "{ feature = \"faq\" }",
+            "tags, as attribution reads them, and the value that each must have",
+        ),
+    ],
+};
+
 pub(super) const LIMIT: Section = Section {
     path: "….limits[]",
     help: "an entry of limits that says more than a text can, wherever limits stand",
@@ -159,6 +305,14 @@ pub(super) const LIMIT: Section = Section {
             "false",
             "true",
             "whether it counts and warns, and never refuses; of budgets only",
+        ),
+        key(
+            "calendar",
+            Kind::Flag,
+            "false",
+            "true",
+            "whether tokens or requests by the hour or the day are a budget by the calendar, kept over a restart, and no rate \
+             that refills all the time",
         ),
         key(
             "timezone",

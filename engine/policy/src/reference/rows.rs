@@ -2,13 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Key, Kind, Section, money, prices};
+use super::{Key, Kind, Section, cache, money, prices, resilience, routes, server};
 
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
-const GIB: u64 = 1 << 30;
 const MS: Duration = Duration::from_millis(1);
-const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -79,237 +75,28 @@ pub const SECTIONS: &[Section] = &[
             table("retries", "what is tried again"),
             table("breaker", "when a target counts as down"),
             table("budgets", "whose calendar budgets go by"),
+            table("cache", "how much is kept of answers that workloads have given again"),
             table("organisation", "everybody together"),
             named("teams", "who pays"),
             rows("keys", "who may call"),
             named("users", "what an end user may use"),
             named("sessions", "what a session may use"),
             named("tags", "what requests with a tag may use together"),
+            named("workloads", "kinds of work, and what each may use"),
+            table("difficulty", "what makes a request look hard to rules"),
             table("ledger", "where what requests cost is written down"),
             table("attribution", "whom and what a request is for, as its client says"),
             named("prices", "what models cost, beside or instead of the catalogue"),
             named("currencies", "what other currencies than the dollar are worth"),
         ],
     },
+    routes::DIFFICULTY,
     money::LEDGER,
     money::ATTRIBUTION,
-    Section {
-        path: "server",
-        help: "where Faregate listens and what it allows a client",
-        keys: &[
-            key(
-                "listen",
-                Kind::Texts,
-                "127.0.0.1:4000",
-                "\"0.0.0.0:4000\"",
-                "addresses and ports for clients; read at the start only",
-            ),
-            key(
-                "admin",
-                Kind::Text,
-                "127.0.0.1:4001",
-                "\"127.0.0.1:4001\"",
-                "address and port for health, metrics and operators, or \"off\"; read at the start \
-                 only",
-            ),
-            key(
-                "cores",
-                Kind::Count(1, 1024),
-                "",
-                "4",
-                "cores to serve with; left out: all that the process may use; read at the start \
-                 only",
-            ),
-            key(
-                "pin",
-                Kind::Flag,
-                "true",
-                "true",
-                "keep each core's thread on its core; read at the start only",
-            ),
-            key(
-                "driver",
-                Kind::Choice(&["auto", "epoll"]),
-                "auto",
-                "\"auto\"",
-                "how cores wait for sockets: io_uring where the kernel allows it, or epoll; read \
-                 at the start only",
-            ),
-            table("tls", "certificate for clients; left out: they speak in the clear"),
-            key(
-                "connections",
-                Kind::Count(1, 10_000_000),
-                "65536",
-                "65536",
-                "client connections at a time, over all cores",
-            ),
-            key(
-                "head_bytes",
-                Kind::Bytes(KIB, MIB),
-                "64 KiB",
-                "\"64 KiB\"",
-                "size of a request's head",
-            ),
-            key("headers", Kind::Count(8, 256), "256", "128", "fields of a request's head"),
-            key(
-                "body_bytes",
-                Kind::Bytes(KIB, GIB),
-                "32 MiB",
-                "\"32 MiB\"",
-                "size of a request's body",
-            ),
-            key(
-                "access_log",
-                Kind::Text,
-                "stdout",
-                "\"file:/var/log/faregate/access.jsonl\"",
-                "where a JSON line for each request goes: \"stdout\", \"stderr\", \"file:PATH\" or \
-                 \"off\"; read at the start only",
-            ),
-            key(
-                "log_level",
-                Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
-                "info",
-                "\"info\"",
-                "what operators are told; read at the start only",
-            ),
-            key(
-                "anonymous",
-                Kind::Flag,
-                "",
-                "true",
-                "serve callers that show no key; left out: only when there are no keys and only \
-                 this machine can connect",
-            ),
-            key(
-                "anonymous_team",
-                Kind::Text,
-                "",
-                "\"public\"",
-                "the team that callers without a key belong to",
-            ),
-            key(
-                "passthrough",
-                Kind::Text,
-                "",
-                "\"openai\"",
-                "the provider of the paths that name no model (files, batches, …); left out: the \
-                 provider openai, else the only one",
-            ),
-            key(
-                "strict_translation",
-                Kind::Flag,
-                "false",
-                "false",
-                "refuse a request that the dialect of its target cannot say whole, instead of naming \
-                 what is lost in x-faregate-lost",
-            ),
-            key(
-                "unknown_responses",
-                Kind::Choice(&["auto", "refuse", "pass"]),
-                "auto",
-                "\"auto\"",
-                "stored responses that this gateway has not seen made, or no longer knows: refuse \
-                 them, or pass them on unchecked; auto passes them where there is one caller only",
-            ),
-            key(
-                "responses_file",
-                Kind::Text,
-                "",
-                "\"/var/lib/faregate/responses\"",
-                "where it is noted whose the responses are that providers store, for the next start, or \
-                 \"off\"; left out: responses in FAREGATE_DATA, else in faregate in the user's data folder; read at \
-                 the start only",
-            ),
-            key(
-                "unpriced",
-                Kind::Choice(&["refuse", "free"]),
-                "refuse",
-                "\"refuse\"",
-                "a request whose target has no price, where a limit counts money: refuse it, or let \
-                 it pass and cost nothing",
-            ),
-            key(
-                "price_catalogue",
-                Kind::Text,
-                "",
-                "\"prices.txt\"",
-                "file with the catalogue of prices, made by `faregate prices update`; left out: the \
-                 one that comes with the program",
-            ),
-            table("deadlines", "how long a client may take and may have to wait"),
-        ],
-    },
-    Section {
-        path: "server.tls",
-        help: "certificate for clients, read again when it changes",
-        keys: &[
-            key(
-                "cert",
-                Kind::Text,
-                "",
-                "\"/etc/faregate/cert.pem\"",
-                "PEM file: the certificate, then what vouches for it",
-            ),
-            key("key", Kind::Text, "", "\"/etc/faregate/key.pem\"", "PEM file: its private key"),
-        ],
-    },
-    Section {
-        path: "server.deadlines",
-        help: "how long a client may take and may have to wait",
-        keys: &[
-            key(
-                "head",
-                duration(HOUR),
-                "10s",
-                "\"10s\"",
-                "for a request's head, and for a TLS handshake",
-            ),
-            key("idle", duration(DAY), "75s", "\"75s\"", "between two requests of a connection"),
-            key(
-                "body",
-                duration(HOUR),
-                "30s",
-                "\"30s\"",
-                "from a request's head to the end of its body",
-            ),
-            key(
-                "stall",
-                duration(HOUR),
-                "30s",
-                "\"30s\"",
-                "for the client to take a piece of the answer",
-            ),
-            key(
-                "total",
-                duration(DAY),
-                "10m",
-                "\"10m\"",
-                "from a request's head to the end of its answer",
-            ),
-            key(
-                "drain",
-                duration(DAY),
-                "30s",
-                "\"30s\"",
-                "for what is under way when the process ends",
-            ),
-            key(
-                "upstream_idle",
-                duration(DAY),
-                "60s",
-                "\"60s\"",
-                "for which an unused connection to a provider is kept",
-            ),
-            key(
-                "keep_alive_comment",
-                Kind::DurationOrOff(SECOND, HOUR),
-                "15s",
-                "\"15s\"",
-                "silence of a stream after which the client gets a comment, or \"off\"",
-            ),
-        ],
-    },
+    server::SERVER,
+    server::TLS,
+    server::DEADLINES,
+    money::BUDGETS_STORE,
     Section {
         path: "providers.*",
         help: "somebody who has models; the names openai, groq, mistral, deepseek, xai, openrouter, \
@@ -373,7 +160,8 @@ pub const SECTIONS: &[Section] = &[
                 Kind::Texts,
                 "",
                 "[\"http://10.0.0.11:8000\", \"unix:/run/vllm.sock\"]",
-                "where it listens, when that is more than one place; instead of base_url",
+                "where it listens, when that is more than one place; instead of base_url. \"file:PATH\": a file with a \
+                 URL on each line, looked at again when it changes; \"dns\": every address of the name in base_url",
             ),
             key(
                 "affinity",
@@ -389,6 +177,11 @@ pub const SECTIONS: &[Section] = &[
                 "",
                 "\"env:OPENAI_API_KEY\"",
                 "where its key is kept: \"env:NAME\" or \"file:PATH\"; sent as the dialect has it",
+            ),
+            resilience::CONCURRENCY_MAX,
+            rows(
+                "keys",
+                "its keys, where it has several: a request shows one of those that may do most",
             ),
             key(
                 "headers",
@@ -430,6 +223,7 @@ pub const SECTIONS: &[Section] = &[
             table("deadlines", "how long it may take"),
         ],
     },
+    resilience::KEYS,
     Section {
         path: "providers.*.cache",
         help: "what is done about the provider's prompt cache; a model's table goes before it",
@@ -467,13 +261,23 @@ pub const SECTIONS: &[Section] = &[
             rows("route", "rules that lead to other models, in place of targets"),
             key(
                 "strategy",
-                Kind::Choice(&["order", "weight", "weighted", "latency", "load", "cost"]),
+                Kind::Choice(&[
+                    "order",
+                    "weight",
+                    "weighted",
+                    "latency",
+                    "load",
+                    "cost",
+                    "break-even",
+                ]),
                 "order",
                 "\"latency\"",
                 "order: the first target that can answer; weight (or weighted): by lot; latency: whose \
                  answers begin soonest; load: with the fewest requests under way; cost: the cheapest, where \
-                 all have prices; the others follow when it fails",
+                 all have prices; break-even: where the conversation costs least from here on, caches and turns to come \
+                 counted in; the others follow when it fails",
             ),
+            routes::SECOND_WORTH,
             key(
                 "sticky",
                 Kind::Choice(&["user", "session", "key"]),
@@ -481,6 +285,11 @@ pub const SECTIONS: &[Section] = &[
                 "\"session\"",
                 "who is drawn the same target every time, where targets are drawn by weight; left out: nobody",
             ),
+            resilience::HEDGE,
+            resilience::FALLBACKS,
+            resilience::ON_CONTEXT_WINDOW,
+            resilience::CONTEXT_TOKENS,
+            resilience::ON_CONTENT_POLICY,
             key(
                 "allow_override",
                 Kind::Flag,
@@ -597,7 +406,14 @@ pub const SECTIONS: &[Section] = &[
     money::BUDGETS,
     money::USERS,
     money::SESSIONS,
+    money::WEBHOOK,
     money::TAGS,
+    money::WORKLOADS,
+    money::MATCH,
+    cache::OF_WORKLOAD,
+    cache::EXACT,
+    cache::SEMANTIC,
+    cache::CACHE,
     money::LIMIT,
     money::RAISE,
     Section {

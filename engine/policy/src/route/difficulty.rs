@@ -7,7 +7,8 @@
 //! They were set by hand, not trained: each feature is scaled to about 0 to 1, each weight says how much the feature alone
 //! moves the log-odds, and the bias makes an ordinary short question about 0.2. The tests below hold a list of requests
 //! that must come out easy or hard. The score is an order of requests, not a probability: thresholds belong into the policy,
-//! after a look at `difficulty` in `x-faregate-route-reason` or in the answers of `/v1/faregate/quote`.
+//! after a look at `difficulty` in `x-faregate-route-reason` or in the answers of `/v1/faregate/quote`. Weights that are trained
+//! on requests of one's own ([`train`](super::train)) stand in the policy, and go before these.
 
 use faregate_adapters::shape::{Effort, Shape};
 
@@ -50,6 +51,27 @@ pub const FEATURES: [Feature; FEATURES_COUNT] = [
     feature("effort", 1.6, effort),
 ];
 
+/// What moves the log-odds, and how much.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Weights {
+    /// The log-odds of a request without any feature.
+    pub bias: f64,
+    /// Of each of [`FEATURES`].
+    pub of: [f64; FEATURES_COUNT],
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self { bias: BIAS, of: FEATURES.map(|feature| feature.weight) }
+    }
+}
+
+/// What each of [`FEATURES`] is of a request of this shape, about 0 to 1.
+#[must_use]
+pub fn features(shape: &Shape<'_>) -> [f64; FEATURES_COUNT] {
+    FEATURES.map(|feature| (feature.value)(shape))
+}
+
 /// How hard a request looks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Difficulty {
@@ -63,9 +85,15 @@ impl Difficulty {
     /// How hard a request of this shape looks.
     #[must_use]
     pub fn of(shape: &Shape<'_>) -> Self {
-        let terms = FEATURES.map(|feature| feature.weight * (feature.value)(shape));
-        let odds = BIAS + terms.iter().sum::<f64>();
-        Self { value: 1.0 / (1.0 + (-odds).exp()), terms: Some(terms) }
+        Self::by(shape, &Weights::default())
+    }
+
+    /// How hard it looks by these weights.
+    #[must_use]
+    pub fn by(shape: &Shape<'_>, weights: &Weights) -> Self {
+        let mut terms = features(shape);
+        terms.iter_mut().zip(weights.of).for_each(|(term, weight)| *term *= weight);
+        Self { value: squash(weights.bias + terms.iter().sum::<f64>()), terms: Some(terms) }
     }
 
     /// What the client says; out of bounds it is the nearest bound.
@@ -73,6 +101,11 @@ impl Difficulty {
     pub fn told(value: f64) -> Self {
         Self { value: if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) }, terms: None }
     }
+}
+
+/// Log-odds as odds of one.
+pub(super) fn squash(odds: f64) -> f64 {
+    1.0 / (1.0 + (-odds).exp())
 }
 
 fn yes(flag: bool) -> f64 {

@@ -13,6 +13,8 @@ use std::time::Duration;
 use crate::{
     Nanos,
     atomic::{AtomicU64, Ordering},
+    hedge::Firsts,
+    limiter::Limiter,
 };
 
 /// How long it takes until a delay counts for a third (1/e) of what it was.
@@ -25,11 +27,20 @@ pub struct Gauge {
     /// Microseconds in the upper half, zero: nothing is known; when they were noted in the lower, in milliseconds that wrap
     /// after 49 days.
     delay: AtomicU64,
+    /// How long first tokens took, where that is measured.
+    pub firsts: Firsts,
+    /// How many requests at a time it takes, where that is limited.
+    pub limiter: Limiter,
 }
 
 impl Default for Gauge {
     fn default() -> Self {
-        Self { under_way: AtomicU64::new(0), delay: AtomicU64::new(0) }
+        Self {
+            under_way: AtomicU64::new(0),
+            delay: AtomicU64::new(0),
+            firsts: Firsts::default(),
+            limiter: Limiter::default(),
+        }
     }
 }
 
@@ -43,6 +54,12 @@ impl Gauge {
     pub fn end(&self) {
         let before = self.under_way.fetch_sub(1, Ordering::Relaxed);
         debug_assert!(before > 0, "a request ends that has not begun");
+    }
+
+    /// Whether there is room for another request.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.limiter.has_room(self.under_way())
     }
 
     /// Requests under way.

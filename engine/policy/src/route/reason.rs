@@ -32,6 +32,13 @@ pub enum Score {
     UnderWay(u64),
     /// What a usual request costs there, in nano-dollars.
     Cost(u64),
+    /// What this turn and those to come cost there.
+    Even {
+        /// Nano-dollars.
+        nanos: u64,
+        /// Whether the conversation was answered there last; `None` where that is not known.
+        home: Option<bool>,
+    },
 }
 
 impl std::fmt::Display for Score {
@@ -42,6 +49,14 @@ impl std::fmt::Display for Score {
             Self::Delay(Some(us)) => write!(f, "{}.{} ms", us / 1000, us / 100 % 10),
             Self::UnderWay(count) => write!(f, "{count} under way"),
             Self::Cost(nanos) => faregate_price::NanoUsd(*nanos).fmt(f),
+            Self::Even { nanos, home } => {
+                let told = match home {
+                    None => "new",
+                    Some(true) => "stays",
+                    Some(false) => "moves",
+                };
+                write!(f, "{} {told}", faregate_price::NanoUsd(*nanos))
+            }
         }
     }
 }

@@ -144,7 +144,7 @@ pub const FIELDS: &[Field] = &[
     number(
         "budget_left",
         NumberField::BudgetLeft,
-        "the share that is left of the caller's tightest budget, from 0 to 1",
+        "the share that is left of the tightest budget that it draws on, its user's and model's among them, from 0 to 1",
     ),
     number("warm", NumberField::Warm, "the share of the prompt that a cache holds, from 0 to 1"),
 ];

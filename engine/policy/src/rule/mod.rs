@@ -45,6 +45,8 @@ pub struct Needs {
     pub shape: bool,
     /// How hard it looks.
     pub difficulty: bool,
+    /// What caches have read of its prompt.
+    pub warm: bool,
 }
 
 /// What conditions may name, and the names of fields and tags that they look at.
@@ -146,7 +148,11 @@ impl Needs {
     /// What either needs.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        Self { shape: self.shape || other.shape, difficulty: self.difficulty || other.difficulty }
+        Self {
+            shape: self.shape || other.shape,
+            difficulty: self.difficulty || other.difficulty,
+            warm: self.warm || other.warm,
+        }
     }
 
     /// Whether the body has to be looked into.

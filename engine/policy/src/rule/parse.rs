@@ -579,6 +579,7 @@ impl Needs {
     fn note(&mut self, means: Means) {
         match means {
             Means::Number(NumberField::Difficulty) => self.difficulty = true,
+            Means::Number(NumberField::Warm) => self.warm = true,
             Means::Number(NumberField::Turns | NumberField::ToolCount | NumberField::Images)
             | Means::Flag(super::FlagField::Tools)
             | Means::Text(TextField::Reasoning | TextField::User) => self.shape = true,

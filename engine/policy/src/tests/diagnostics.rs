@@ -18,7 +18,7 @@ pin = "yes"
 
 [providers.openai]
 api_key = "sk-abc"
-hedge = "p95"
+audit = "p95"
 
 [models.default]
 targets = ["opanai/gpt-5", "gpt-5"]
@@ -62,9 +62,9 @@ p.toml:8:11: a secret does not stand in the policy
   |           ^^^^^^^^
   = help: name the place where it is kept: "env:NAME" or "file:/run/secrets/name"
 
-p.toml:9:1: `hedge` is not part of this version
+p.toml:9:1: `audit` is not part of this version
   |
-9 | hedge = "p95"
+9 | audit = "p95"
   | ^^^^^
   = help: take it out: it would have no effect
 
@@ -156,8 +156,8 @@ fn a_key_in_the_wrong_table_is_sent_to_the_right_one() {
 #[test]
 fn what_is_planned_is_not_called_unknown() {
     assert_eq!(
-        reasons("[workloads.faq]\n[providers.x]\nbase_url = \"http://x\"\n"),
-        ["1: `workloads` is not part of this version"]
+        reasons("[evals.faq]\n[providers.x]\nbase_url = \"http://x\"\n"),
+        ["1: `evals` is not part of this version"]
     );
 }
 

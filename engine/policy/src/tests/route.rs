@@ -52,7 +52,10 @@ fn what_is_wrong_with_rules_is_said() {
             "`models.auto` has targets and rules",
         ),
         ("route = [{ use = \"cheap\" }]\nsticky = \"user\"", "sticky is without effect on rules"),
-        ("route = [{ use = \"auto\" }]", "the rules of `models.auto` lead on without an end"),
+        (
+            "route = [{ use = \"auto\" }]",
+            "the rules and fallbacks of `models.auto` lead on without an end",
+        ),
         (
             "targets = [\"a/x\"]\nsticky = \"user\"",
             "sticky is without effect where nothing is drawn by weight",
@@ -75,6 +78,31 @@ fn what_is_wrong_with_rules_is_said() {
     };
     assert_eq!(reasons(&chain(crate::models::LEADS_MAX)), [""; 0]);
     assert_eq!(reasons(&chain(crate::models::LEADS_MAX + 1)).len(), 1);
+}
+
+#[test]
+fn fallbacks_lead_to_models_that_have_targets_and_never_in_a_circle() {
+    let spare = "[models.spare]\ntargets = [\"a/x\"]\n";
+    let of = |lines: &str| {
+        reasons(&format!("{MODELS}[models.m]\ntargets = [\"a/x\"]\n{lines}\n{spare}"))
+    };
+    assert_eq!(of("fallbacks = [\"spare\", \"a/x\"]"), [""; 0]);
+    let circle = format!(
+        "{MODELS}[models.m]\ntargets = [\"a/x\"]\nfallbacks = [\"n\"]\n[models.n]\ntargets = [\"a/x\"]\n\
+         on_context_window = \"m\"\n"
+    );
+    for found in [of("fallbacks = [\"m\"]"), of("on_content_policy = \"m\""), reasons(&circle)] {
+        assert!(found.iter().any(|found| found.contains("lead on without an end")), "{found:?}");
+    }
+    for (lines, reason) in [
+        ("fallbacks = [\"none\"]", "nothing answers to model `none`"),
+        ("on_context_window = \"none\"", "nothing answers to model `none`"),
+        ("fallbacks = \"ruled\"", "model `ruled` has rules, and a fallback has targets"),
+    ] {
+        let ruled = "[models.ruled]\nroute = [{ use = \"spare\" }]";
+        let found = of(&format!("{lines}\n{ruled}"));
+        assert!(found.iter().any(|found| found.ends_with(reason)), "{lines}: {found:?}");
+    }
 }
 
 #[test]

@@ -21,6 +21,7 @@ const WHOLE: &[Table] = &[
     ("server.deadlines", "[server.deadlines]", &[]),
     ("providers.*", "[providers.openai]", &[]),
     ("providers.*.deadlines", "[providers.openai.deadlines]", &[]),
+    ("providers.*.keys[]", "[[providers.groq.keys]]", &["key = \"env:A\"", "name = \"a\""]),
     ("providers.*.cache", "[providers.openai.cache]", &["prompt = \"auto\""]),
     ("models.*", "[models.default]", &["strategy = \"weighted\""]),
     ("models.*.targets[]", "[[models.default.targets]]", &["target = \"openai/x\""]),
@@ -29,12 +30,21 @@ const WHOLE: &[Table] = &[
     ("models.*.route[]", "[[models.auto.route]]", &["use = \"default\""]),
     ("attribution", "[attribution]", &[]),
     ("ledger", "[ledger]", &[]),
+    ("difficulty", "[difficulty]", &[]),
     ("retries", "[retries]", &[]),
     ("breaker", "[breaker]", &[]),
     ("budgets", "[budgets]", &[]),
+    ("budgets.store", "[budgets.store]", &["url = \"redis://127.0.0.1\""]),
+    (
+        "budgets.webhook",
+        "[budgets.webhook]",
+        &["url = \"https://h/x?y\"", "secret = \"env:HOOK\"", "ca_file = \"a.pem\""],
+    ),
     ("users.*", "[users.default]", &["limits = \"$5/day\""]),
     ("sessions.*", "[sessions.default]", &["limits = \"$5/day\""]),
     ("tags.*", "[tags.\"feature=*\"]", &["limits = \"$5/day\""]),
+    ("workloads.*", "[workloads.faq]", &["limits = \"$5/day\""]),
+    ("workloads.*.match", "[workloads.faq.match]", &["header = { x-a = \"1\" }"]),
     ("organisation", "[organisation]", &[]),
     ("teams.*", "[teams.search]", &[]),
     ("teams.*", "[teams.public]", &[]),
@@ -62,6 +72,9 @@ const WHOLE: &[Table] = &[
         "[[prices.\"openai/x\".tiers]]",
         &["service = \"flex\"", "above = 200000"],
     ),
+    ("workloads.*.cache.exact", "[workloads.faq.cache.exact]", &[]),
+    ("workloads.*.cache.semantic", "[workloads.faq.cache.semantic]", &["error = \"2%\""]),
+    ("cache", "[cache]", &[]),
     ("currencies.*", "[currencies.EUR]", &["rate = \"1.08\"", "date = 2026-11-01"]),
 ];
 
@@ -526,10 +539,10 @@ fn a_policy_is_described_in_a_few_lines() {
     let policy = right(super::example::EXAMPLE);
     assert_eq!(
         policy.describe().to_string(),
-        "providers  5: openai, bedrock, vertex, azure, fleet\n\
-         models     4: default, split, auto, gpt-*\n\
+        "providers  6: openai, shared, bedrock, vertex, azure, fleet\n\
+         models     5: default, split, thrifty, auto, gpt-*\n\
          keys       1; callers without a key are served\n\
-         limits     16 in 7: model/split, organisation, team/public, team/search, project/search/ranking, \
+         limits     17 in 7: model/split, organisation, team/public, team/search, project/search/ranking, \
          agent/search/ranking/crawler, key/search-ci\n\
          listens    127.0.0.1:4000 by TLS, admin 127.0.0.1:4001\n\
          access log stdout; a request may take 10m"
@@ -558,11 +571,63 @@ fn users_sessions_tags_and_models_have_budgets() {
     assert_eq!(found.len(), 5, "{found:#?}");
     for (reason, part) in found.iter().zip([
         "limits",
-        "no budget, and users, sessions, tags and models have budgets alone",
+        "no budget, and users, sessions, tags, workloads and models have budgets alone",
         "no tag with its value",
         "names nothing",
         "white space",
     ]) {
         assert!(reason.contains(part), "{part}: {found:#?}");
+    }
+}
+
+#[test]
+fn workloads_are_matched_and_have_budgets() {
+    let text = format!(
+        "{OPENAI}[workloads.faq]\nmatch = {{ header = {{ X-Workload = \"faq\" }} }}\nlimits = \"$5/day\"\n\
+         [workloads.night]\nmatch = {{ tag = {{ run = \"night\" }} }}\n[workloads.default]\nlimits = \"$1/day\"\n"
+    );
+    let policy = right(&text);
+    let crowd = &policy.crowd;
+    assert_eq!(crowd.workloads.named["faq"][0].limit, 5_000_000_000);
+    assert!(crowd.workloads.default.is_some() && crowd.workloads.named.len() == 1);
+    let labels = |name: &'static str| {
+        policy.attribution.of_head([(name.as_bytes(), &b"faq"[..])].into_iter())
+    };
+    assert_eq!(&*labels("x-workload").workload, "faq");
+    assert_eq!(&*labels("x-other").workload, "");
+    let scopes = crowd.draw(&labels("x-workload"), Wall(1)).unwrap();
+    assert_eq!(&*scopes[0].drawn().name, "workload/faq");
+    let wrong = format!(
+        "{OPENAI}[workloads.a]\n[workloads.b]\nmatch = {{}}\n[workloads.default]\nlimits = \"$1/day\"\n\
+         match = {{ tag = {{ a = \"b\" }} }}\n[workloads.c]\nmatch = {{ header = {{ \"a b\" = \"c\" }}, tag = {{ a = \" b\" }} }}\n"
+    );
+    let found = reasons(&wrong);
+    for part in [
+        "has no limits",
+        "matches nothing by itself",
+        "matches none",
+        "no name of a head",
+        "no request can",
+    ] {
+        assert!(found.iter().any(|reason| reason.contains(part)), "{part}: {found:#?}");
+    }
+}
+
+#[test]
+fn a_webhook_has_a_url_and_a_secret() {
+    let text = |rest: &str| format!("{OPENAI}[budgets.webhook]\n{rest}\n");
+    let hook = right(&text("url = \"https://h/x?y=1\"\nsecret = \"env:HOOK\"")).webhook.unwrap();
+    assert_eq!((&*hook.url, hook.secret), ("https://h/x?y=1", Secret::Env("HOOK".to_owned())));
+    for (rest, part) in [
+        ("secret = \"env:HOOK\"", "has no url"),
+        ("url = \"https://h/x\"", "has no secret"),
+        ("url = \"ftp://h/x\"\nsecret = \"env:HOOK\"", "no URL of http"),
+        ("url = \"https://u:p@h/x\"\nsecret = \"env:HOOK\"", "no password"),
+        ("url = \"https:///x\"\nsecret = \"env:HOOK\"", "no host"),
+        ("url = \"https://h/x y\"\nsecret = \"env:HOOK\"", "no URL"),
+        ("url = \"https://h/x\"\nsecret = \"hunter2\"", "does not stand in the policy"),
+    ] {
+        let found = reasons(&text(rest));
+        assert!(found.len() == 1 && found[0].contains(part), "{part}: {found:?}");
     }
 }

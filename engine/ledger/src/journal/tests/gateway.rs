@@ -181,7 +181,7 @@ impl Gateway {
             cost: NanoUsd(cost),
             reserved: NanoUsd(cost),
             reserved_at: NOON + 5,
-            scopes: SCOPES.map(String::from).to_vec(),
+            scopes: SCOPES.map(Into::into).into(),
             ..Row::default()
         }
     }

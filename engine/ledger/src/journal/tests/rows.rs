@@ -22,18 +22,18 @@ pub(crate) fn typical(number: u64) -> Row {
         id: RowId { node: 0x0123_4567_89ab_cdef, boot: 0xfedc_ba98_7654_3210, number },
         reserved_at: NOON + number % 1_000_000 * 1_000_003,
         settled_at: NOON + number % 1_000_000 * 1_000_003 + 2_345_678_901,
-        request_id: format!("req_{number:024x}"),
-        payer: Payer {
+        request_id: format!("req_{number:024x}").into(),
+        payer: Arc::new(Payer {
             organisation: "acme".into(),
             team: "search".into(),
             project: "ranking".into(),
             agent: "indexer".into(),
             key: "search-ci".into(),
             user: format!("user-{}", number % 50),
-            session: format!("session-{}", number % 200),
             tags: vec![("cost_centre".into(), "4711".into()), ("env".into(), "prod".into())],
-        },
-        work: Work {
+        }),
+        session: format!("session-{}", number % 200).into(),
+        work: Arc::new(Work {
             surface: "chat".into(),
             model_asked: "fast".into(),
             provider: "openai".into(),
@@ -43,7 +43,7 @@ pub(crate) fn typical(number: u64) -> Row {
             status: 200,
             attempts: 1,
             ..Work::default()
-        },
+        }),
         usage: Usage { input: 1234, cache_read: 40_960, output: 321, ..Usage::default() },
         usage_source: UsageSource::Provider,
         price_id: "catalogue/2026-11-20/openai/gpt-5-mini".into(),
@@ -51,8 +51,8 @@ pub(crate) fn typical(number: u64) -> Row {
         reserved: NanoUsd(9_876_543),
         saved_by_cache: NanoUsd(456_789),
         scopes: ["organisation/acme", "team/search", "project/ranking", "key/search-ci"]
-            .map(String::from)
-            .to_vec(),
+            .map(Into::into)
+            .into(),
         duration_us: 2_345_678,
         ttft_us: 345_678,
         generation: 17,
@@ -84,7 +84,8 @@ pub(crate) fn one_of_each() -> Vec<Record> {
         audio_output: u64::MAX,
     };
     let cached = Work { cache_hit: true, fault: "timeout".into(), ..Work::default() };
-    let odd = Row { usage: full, work: cached, usage_source: UsageSource::Counted, ..typical(3) };
+    let odd =
+        Row { usage: full, work: cached.into(), usage_source: UsageSource::Counted, ..typical(3) };
     let lost = Row { kind: RowKind::LostLease, cost: NanoUsd(5), ..Row::default() };
     let intent =
         Row { kind: RowKind::Unsettled, usage_source: UsageSource::Estimated, ..typical(4) };

@@ -9,8 +9,13 @@ use std::{
     time::Duration,
 };
 
+use hashbrown::HashMap;
+
 use super::{Granted, Health, Message, Question, Shared, WriterSettings};
-use crate::journal::{AppendError, Appended, Journal, Record, disk::Disk};
+use crate::{
+    journal::{AppendError, Appended, Journal, Record, disk::Disk},
+    row::RowId,
+};
 
 /// How often it tries a full disk again when it is to stop.
 const NO_SPACE_TRIES: u32 = 10;
@@ -31,6 +36,10 @@ pub(super) struct Pen<D: Disk> {
     waiting: Vec<(usize, Arc<dyn Granted>)>,
     /// What was asked, and how many of `pending` come before it.
     questions: Vec<(usize, Question)>,
+    /// Which of `pending` say that a request is under way, of those that were gathered together.
+    begun: HashMap<RowId, usize>,
+    /// Which of `pending` are not worth a write.
+    idle: Vec<usize>,
     folded: u64,
     since: u64,
 }
@@ -38,8 +47,19 @@ pub(super) struct Pen<D: Disk> {
 impl<D: Disk> Pen<D> {
     pub(super) fn new(journal: Journal<D>, settings: WriterSettings, shared: Arc<Shared>) -> Self {
         let (pending, waiting) = (Vec::with_capacity(settings.group), Vec::new());
-        let questions = Vec::new();
-        Self { journal, settings, shared, pending, waiting, questions, folded: 0, since: 0 }
+        let (questions, begun, idle) = (Vec::new(), HashMap::new(), Vec::new());
+        Self {
+            journal,
+            settings,
+            shared,
+            pending,
+            waiting,
+            questions,
+            begun,
+            idle,
+            folded: 0,
+            since: 0,
+        }
     }
 
     pub(super) fn run(mut self) -> Result<(), AppendError> {
@@ -48,6 +68,7 @@ impl<D: Disk> Pen<D> {
             // Looked at before the queue: what was put in before the stop is seen.
             let is_last = self.shared.last.get().is_some();
             self.gather();
+            self.thin_out();
             self.answer();
             if self.pending.is_empty() {
                 if is_last {
@@ -85,12 +106,13 @@ impl<D: Disk> Pen<D> {
     }
 
     fn gather(&mut self) {
+        self.begun.clear();
         while self.pending.len() < self.settings.group
             && self.questions.len() < self.settings.group
             && let Some(message) = self.shared.queue.pop()
         {
             match message {
-                Message::Record(record) => self.pending.push(record),
+                Message::Record(record) => self.take(record),
                 Message::Question(question) => self.questions.push((self.pending.len(), question)),
                 Message::Grant(grant, told) => {
                     self.waiting.push((self.pending.len(), told));
@@ -98,6 +120,39 @@ impl<D: Disk> Pen<D> {
                 }
             }
         }
+    }
+
+    /// Adds a record. That a request is under way is not written down where it is over before that could be durable.
+    fn take(&mut self, record: Record) {
+        let earlier = match &record {
+            Record::Row(row) => self.begun.remove(&row.id),
+            Record::Intent(row) => self.begun.insert(row.id, self.pending.len()),
+            Record::Grant(_)
+            | Record::Return(_)
+            | Record::Lost { .. }
+            | Record::Boot(_)
+            | Record::Close { .. }
+            | Record::Part(_) => None,
+        };
+        self.idle.extend(earlier);
+        self.pending.push(record);
+    }
+
+    /// Drops what is not worth a write.
+    fn thin_out(&mut self) {
+        if self.idle.is_empty() {
+            return;
+        }
+        self.idle.sort_unstable();
+        let before = |at: usize| at - self.idle.partition_point(|idle| *idle < at);
+        self.waiting.iter_mut().for_each(|(at, _)| *at = before(*at));
+        self.questions.iter_mut().for_each(|(at, _)| *at = before(*at));
+        let (mut at, mut idle) = (0, self.idle.iter().peekable());
+        self.pending.retain(|_| {
+            at += 1;
+            idle.next_if(|idle| **idle == at - 1).is_none()
+        });
+        self.idle.clear();
     }
 
     /// Writes what is pending.

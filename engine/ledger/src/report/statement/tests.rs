@@ -45,7 +45,7 @@ fn each_side_of_a_statement_has_the_same_total() {
 fn a_chargeback_needs_owners() {
     let mut rows = rows(11, 400, crate::month::HOUR);
     for row in rows.iter_mut().step_by(3) {
-        row.payer = crate::row::Payer::default();
+        row.payer = Default::default();
     }
     let store = store(&rows);
     let charge = |purpose| state(&store, search(), period(), purpose);
@@ -58,8 +58,9 @@ fn a_chargeback_needs_owners() {
 #[test]
 fn a_statement_of_a_closed_month_has_its_hash_and_no_markup_of_strangers() {
     let mut rows = rows(12, 50, crate::month::HOUR);
-    rows[0].payer.team = "search".into();
-    rows[0].payer.user = "<img src=x onerror=alert(1)>".into();
+    let payer = std::sync::Arc::make_mut(&mut rows[0].payer);
+    payer.team = "search".into();
+    payer.user = "<img src=x onerror=alert(1)>".into();
     let mut store = store(&rows);
     let closed = store.close("2026-11".parse().unwrap(), u64::MAX).unwrap();
     let statement = state(&store, search(), period(), Purpose::Showback).unwrap();

@@ -22,6 +22,22 @@ pub struct Grant {
     pub up_to: u64,
 }
 
+impl Grant {
+    pub(super) const fn new(number: u64, window: Window, up_to: u64) -> Self {
+        Self { number, window, up_to }
+    }
+
+    pub(super) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The same window, up to another total.
+    #[must_use]
+    pub const fn with(self, up_to: u64) -> Self {
+        Self { up_to, ..self }
+    }
+}
+
 /// What the journal allows.
 #[derive(Debug)]
 pub(super) struct Durable {
@@ -67,6 +83,23 @@ impl Durable {
         let granted = self.granted.load(Ordering::Acquire);
         let is_whole = self.number.load(Ordering::Relaxed) == before;
         if is_whole && before == number { granted } else { 0 }
+    }
+
+    /// What a refused request would have needed, once.
+    pub(super) fn take_needed(&self) -> u64 {
+        self.needed.swap(0, Ordering::AcqRel)
+    }
+
+    /// What was claimed since this was last asked.
+    pub(super) fn burnt(&self, claimed: u64) -> u64 {
+        claimed.saturating_sub(self.seen.swap(claimed, Ordering::Relaxed))
+    }
+
+    /// Lets no more be claimed of window `number` than `up_to`.
+    pub(super) fn lower(&self, number: u64, up_to: u64) {
+        if self.number.load(Ordering::Relaxed) == number {
+            self.granted.swap(up_to, Ordering::AcqRel);
+        }
     }
 
     pub(super) fn has_been_told(&self) {
@@ -117,7 +150,7 @@ impl Fund {
         self.durable.told.store(UNTOLD, Ordering::Release);
     }
 
-    fn is_told(&self) -> bool {
+    pub(super) fn is_told(&self) -> bool {
         self.durable.told.load(Ordering::Acquire) == TOLD
     }
 
@@ -146,6 +179,20 @@ impl Fund {
         (up_to > granted).then_some(Grant { number: turn.number, window, up_to })
     }
 
+    /// The same of a soft limit, which waits for no grant: what was claimed, after it was.
+    #[must_use]
+    pub fn asks_behind(&self, now: Wall, calendar: &Calendar) -> Option<Grant> {
+        if !self.is_journaled() || !self.is_soft() || !self.is_told() {
+            return None;
+        }
+        let turn = self.turn(now, calendar);
+        let up_to = CLAIMS.amount(self.claims(turn.number)?);
+        let window =
+            Window { start: calendar.window(self.period, before(turn.end)).start, end: turn.end };
+        let is_more = up_to > self.durable.granted(turn.number);
+        is_more.then_some(Grant { number: turn.number, window, up_to })
+    }
+
     /// Publishes a grant that is durable. Without effect when its window is over. For the one thread that writes the journal.
     pub fn grant(&self, grant: &Grant) {
         if self.claims(grant.number).is_some() {
@@ -158,7 +205,7 @@ impl Fund {
         if let Some(word) = self.claims(turn.number) {
             self.durable.need(CLAIMS.amount(word).saturating_add(n));
         }
-        Short::Ungranted
+        if self.shared.is_away() { Short::Away } else { Short::Ungranted }
     }
 }
 

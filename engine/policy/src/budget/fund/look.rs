@@ -16,6 +16,8 @@ pub struct Level {
     pub spent: u64,
     /// Units that requests hold.
     pub held: u64,
+    /// Units of these that are not this gateway's: others have used them, or have leased them.
+    pub elsewhere: u64,
     /// The window; its end is when all of it is there again.
     pub window: Window,
     /// Units used beyond what was held for them, since the process was started.
@@ -56,11 +58,14 @@ impl Fund {
         let earlier = self.before.load(Ordering::Acquire);
         let earlier = if CLAIMS.is_of(earlier, turn.number) { CLAIMS.amount(earlier) } else { 0 };
         let spent = spent.saturating_add(earlier);
+        let held = claimed.saturating_sub(free).saturating_sub(spent);
+        let (others_spent, others_held) = self.shared.others(turn.number);
         let start = calendar.window(self.period, before(turn.end)).start;
         Level {
             limit: self.limit(now),
-            spent,
-            held: claimed.saturating_sub(free).saturating_sub(spent),
+            spent: spent.saturating_add(others_spent),
+            held: held.saturating_add(others_held),
+            elsewhere: others_spent.saturating_add(others_held),
             window: Window { start, end: turn.end },
             overrun: self.overrun.load(Ordering::Relaxed),
         }

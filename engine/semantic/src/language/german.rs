@@ -1,0 +1,77 @@
+//! German: what may be left out or exchanged.
+
+use super::{Form, Language};
+
+/// German.
+pub static GERMAN: Language = Language {
+    code: "de",
+    common: "der die das den dem des ein eine einen einem einer und oder aber nicht kein keine ich du er sie es wir ihr mein \
+             meine meinen meinem dein deine sein ist sind war waren bin habe hat haben wird werden kann können muss wie was wer \
+             wann wo warum wieso welche welcher welches mit ohne von zu zum zur für auf im am an aus bei nach vor über unter \
+             bitte gibt mir mich dich uns euch auch nur noch schon",
+    short: &[("gibt's", "gibt es"), ("wie's", "wie es")],
+    polite: &["bitte"],
+    greetings: &[
+        "hallo",
+        "hi",
+        "guten tag",
+        "guten morgen",
+        "guten abend",
+        "moin",
+        "servus",
+        "grüß gott",
+    ],
+    thanks: &[
+        "danke",
+        "vielen dank",
+        "danke schön",
+        "besten dank",
+        "danke im voraus",
+        "vielen dank im voraus",
+    ],
+    asks: &[
+        "kannst du mir sagen",
+        "können Sie mir sagen",
+        "könnten Sie mir sagen",
+        "könntest du mir sagen",
+        "sag mir",
+        "sagen Sie mir",
+        "weißt du",
+        "wissen Sie",
+        "ich möchte wissen",
+        "ich würde gern wissen",
+        "ich frage mich",
+        "erkläre mir",
+        "erklär mir",
+        "erklären Sie mir",
+    ],
+    pleas: &[],
+    requests: "",
+    questions: "wie was wer wann wo warum wieso weshalb welche welcher welches",
+    auxiliaries: "ist sind war waren kann können darf hat haben gibt",
+    forms: &[
+        Form::new("how-to", "wie kann ich", ""),
+        Form::new("how-to", "wie kann man", ""),
+        Form::new("how-to", "wie können wir", ""),
+        Form::new("how-to", "wie könnte ich", ""),
+        Form::new("how-to", "wie ich", "kann"),
+        Form::new("how-to", "wie man", "kann"),
+        Form::new("definition", "was bedeutet", ""),
+        Form::new("definition", "was heißt", ""),
+        Form::new("definition", "definiere", ""),
+        Form::new("price", "was kostet", ""),
+        Form::new("price", "wie viel kostet", ""),
+        Form::new("price", "wieviel kostet", ""),
+        Form::new("difference", "was ist der unterschied zwischen", ""),
+        Form::new("difference", "worin besteht der unterschied zwischen", ""),
+        Form::new("works", "wie funktioniert", ""),
+        Form::new("works", "wie", "funktioniert"),
+    ],
+    articles: "",
+    light: "der die das den dem ein eine einen mein meine meinen meinem",
+    light_forms: &["how-to"],
+    nouns: "",
+    verbs: "",
+    states: "",
+    same: &[&["passwort", "kennwort"], &["handy", "mobiltelefon"], &["e-mail", "email", "mail"]],
+};
