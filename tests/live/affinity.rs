@@ -166,8 +166,9 @@ fn a_busy_replica_is_passed_over() {
         running.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     let here = places.iter().filter(|place| **place == home).count();
+    // As many as a replica may always have, and no more than 1.85 times the mean of eight, which is the bound of two.
     assert!(
-        (4..=12).contains(&here),
+        (4..=14).contains(&here),
         "{places:?}: some wait where it is warm, and some go elsewhere"
     );
 }
