@@ -9,7 +9,7 @@
 //! callers without a key are one.
 //!
 //! Memory is bounded: sets of a few places, in which the oldest entry gives way. Ids are hashed and not kept. What has given
-//! way is unknown, and so is after a restart what is not in the file of [`file`]: `server.unknown_responses`.
+//! way is unknown, and so is after a restart what is not in the file (`stored/file.rs`): `server.unknown_responses`.
 
 mod file;
 
