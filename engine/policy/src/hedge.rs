@@ -56,7 +56,7 @@ impl Firsts {
         }
     }
 
-    /// The time within which 95 of 100 came, rounded up to the next of [`BUCKETS`]; `None` while little is known.
+    /// The time within which 95 of 100 came, rounded up to the next of `BUCKETS`; `None` while little is known.
     #[must_use]
     pub fn p95(&self) -> Option<Duration> {
         let counts: Vec<u64> =

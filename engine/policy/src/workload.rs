@@ -1,7 +1,7 @@
 //! Which workload a request belongs to: what the policy's matches say, else what the client names.
 //!
 //! In: the head's fields, one by one, and the tags of the request. Out: the name of the first workload of the policy whose
-//! conditions all hold. What fields have met is remembered in the request's own [`Heard`].
+//! conditions all hold. What fields have met is remembered in the request's own `Heard`.
 
 /// Conditions on head fields, of all workloads together.
 pub const CONDITIONS_MAX: usize = 64;
